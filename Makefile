@@ -1,0 +1,79 @@
+# Everything a developer needs. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+ROOT := $(CURDIR)
+CACHE := $(ROOT)/.cache
+PYTHON ?= python3
+VENV := $(ROOT)/.venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+MEMBERS := libs/common gateway $(patsubst %/pyproject.toml,%,$(sort $(wildcard services/*/pyproject.toml))) deploy/local deploy/demo
+PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
+UV_VERSION := $(shell sed -n 's/^ *"uv==\([0-9.]*\)",*$$/\1/p' pyproject.toml)
+NAMES := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(PROJECTS))
+
+# Nothing is written outside the checkout, caches and temporary files included.
+export UV_CACHE_DIR := $(CACHE)/uv
+export UV_NO_CONFIG := 1
+export PIP_CACHE_DIR := $(CACHE)/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TMPDIR := $(CACHE)/tmp
+export VIRTUAL_ENV := $(VENV)
+
+.PHONY: help setup lock up down demo test lint bench openapi clean
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+$(UV): pyproject.toml
+	@mkdir -p $(TMPDIR)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(UV) --version 2>/dev/null | grep -q '^uv $(UV_VERSION)' || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	@touch $@
+
+# `install`, not `sync`: sync would take the editable members away for a moment from whoever runs.
+$(VENV)/.stamp: $(UV) requirements.lock $(PROJECTS)
+	@$(UV) pip install --quiet --no-deps --require-hashes --compile-bytecode -r requirements.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+setup: $(VENV)/.stamp ## the virtual environment, from requirements.lock
+
+lock: $(UV) ## requirements.lock anew, from every pyproject.toml
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(NAMES)) \
+		$(PROJECTS) --group dev --output-file requirements.lock
+	@! grep -nE '[a-z]+://|file:|$(ROOT)' requirements.lock
+
+# EXIT, ORDERS and the variables named PERENNIAL_… reach the programs through the environment.
+up: setup ## the whole platform, until Ctrl-C
+	@exec $(BIN)/python -m perennial.local up
+
+down: setup ## stop what `up` or `demo` left running
+	@$(BIN)/python -m perennial.local down
+
+demo: setup ## a year of real shopping, checked; EXIT=1 stops afterwards, ORDERS=n limits it
+	@exec $(BIN)/python -m perennial.local run -- $(BIN)/python -m perennial.demo
+
+test: setup ## service and contract tests, then the end-to-end stories
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+	@$(BIN)/python -m pytest tests/e2e
+
+lint: setup ## ruff, mypy, import-linter, deptry
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@for member in $(MEMBERS); do (cd $$member && $(BIN)/deptry .); done
+
+bench: setup ## events per second as a ratio to COPY, latency at 30 % load
+	@$(BIN)/python tests/load
+
+openapi: setup ## the snapshots that the merged OpenAPI document is built from
+	@$(BIN)/python -m perennial.common.web.openapi
+
+clean: ## remove the virtual environment and the caches; .perennial keeps its data
+	@test ! -x $(BIN)/python || $(BIN)/python -m perennial.local down
+	@rm -rf $(VENV) $(CACHE) .hypothesis

@@ -1,0 +1,1 @@
+"""What every Perennial service shares: events, messaging, web, auth, rules."""

@@ -1,0 +1,98 @@
+"""Semantic e-commerce events: their names, and the money in them."""
+
+import re
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any
+
+ORDER_COMPLETED = "Order Completed"
+ORDER_UPDATED = "Order Updated"
+ORDER_CANCELLED = "Order Cancelled"
+ORDER_REFUNDED = "Order Refunded"
+PRODUCT_ADDED = "Product Added"
+ORDER_EVENTS = frozenset({ORDER_COMPLETED, ORDER_UPDATED, ORDER_CANCELLED, ORDER_REFUNDED})
+
+NAMES = (
+    "Products Searched", "Product List Viewed", "Product List Filtered", "Promotion Viewed", "Promotion Clicked",
+    "Product Clicked", "Product Viewed", PRODUCT_ADDED, "Product Removed", "Cart Viewed", "Checkout Started",
+    "Checkout Step Viewed", "Checkout Step Completed", "Payment Info Entered", ORDER_COMPLETED, ORDER_UPDATED,
+    ORDER_CANCELLED, ORDER_REFUNDED, "Coupon Entered", "Coupon Applied", "Coupon Denied", "Coupon Removed",
+    "Product Added to Wishlist", "Product Removed from Wishlist", "Wishlist Product Added to Cart", "Product Shared",
+    "Cart Shared", "Product Reviewed",
+)  # fmt: skip
+ALIASES = {
+    "Viewed Product Category": "Product List Viewed",
+    "Viewed Promotion": "Promotion Viewed",
+    "Clicked Promotion": "Promotion Clicked",
+    "Clicked Product": "Product Clicked",
+    "Viewed Product": "Product Viewed",
+    "Added Product": PRODUCT_ADDED,
+    "Removed Product": "Product Removed",
+    "Started Order": "Checkout Started",
+    "Viewed Checkout Step": "Checkout Step Viewed",
+    "Completed Checkout Step": "Checkout Step Completed",
+    "Completed Order": ORDER_COMPLETED,
+    "Updated Order": ORDER_UPDATED,
+}
+_CANONICAL = {name.casefold(): name for name in NAMES} | {old.casefold(): new for old, new in ALIASES.items()}
+_CURRENCY = re.compile(r"^[A-Z]{3}$")
+_CENT = Decimal("0.01")
+_LARGEST = Decimal(10) ** 12
+
+
+def canonical(name: str) -> str:
+    """The standard name of an event, whatever its case or age; other names are only trimmed."""
+    trimmed = name.strip()
+    return _CANONICAL.get(trimmed.casefold(), trimmed)
+
+
+def decimal(value: Any) -> Decimal | None:
+    """A finite number, however it was written; None when it is none. Never float arithmetic."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number) < _LARGEST else None
+
+
+def order_id(properties: Mapping[str, Any]) -> str | None:
+    """The order's id as text, or None."""
+    value = properties.get("order_id", properties.get("orderId"))
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text[:255] or None
+
+
+def amount(properties: Mapping[str, Any]) -> Decimal | None:
+    """What an order is worth, in its currency: revenue, else total − shipping − tax, else the products less discount.
+
+    Rounded half-even to cents; None when the event says nothing of money.
+    """
+    revenue = decimal(properties.get("revenue"))
+    if revenue is None:
+        total = decimal(properties.get("total"))
+        if total is not None:
+            shipping, tax = decimal(properties.get("shipping")), decimal(properties.get("tax"))
+            revenue = total - (shipping or 0) - (tax or 0)
+        else:
+            revenue = _products(properties)
+    return None if revenue is None else revenue.quantize(_CENT, ROUND_HALF_EVEN)
+
+
+def _products(properties: Mapping[str, Any]) -> Decimal | None:
+    products = properties.get("products")
+    if not isinstance(products, list):
+        return None
+    lines = [item for item in products if isinstance(item, Mapping) and decimal(item.get("price")) is not None]
+    if not lines:
+        return None
+    gross = sum(((decimal(x.get("price")) or Decimal(0)) * (decimal(x.get("quantity")) or 1) for x in lines), Decimal(0))
+    return gross - (decimal(properties.get("discount")) or 0)
+
+
+def currency(properties: Mapping[str, Any], default: str) -> str:
+    """The ISO 4217 code of an event, or the deployment's."""
+    value = properties.get("currency")
+    code = value.strip().upper() if isinstance(value, str) else ""
+    return code if _CURRENCY.match(code) else default

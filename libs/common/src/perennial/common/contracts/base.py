@@ -1,0 +1,51 @@
+"""The base of every fact, and the marks its fields can bear."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from perennial.common.ids import uuid7
+
+
+def utc_now() -> datetime:
+    """The current instant, with its zone."""
+    return datetime.now(UTC)
+
+
+def personal(**extra: Any) -> Any:
+    """A field that holds personal data; the mark is in the JSON Schema and webhooks leave the field out by default."""
+    return Field(json_schema_extra={"x-personal": True}, **extra)
+
+
+class Part(BaseModel):
+    """A nested piece of a fact."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Event(BaseModel):
+    """A fact. It becomes a CloudEvent: `id`, `occurred_at` and the subject are repeated in its headers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    subject: ClassVar[str]
+
+    id: UUID = Field(default_factory=uuid7, description="Unique for ever; a repeat bears the same id.")
+    occurred_at: datetime = Field(default_factory=utc_now)
+
+    @classmethod
+    def producer(cls) -> str:
+        """The service that says this."""
+        return cls.subject.split(".", 1)[0]
+
+    @classmethod
+    def noun(cls) -> str:
+        """What the fact is about: the second token of the subject."""
+        return cls.subject.split(".")[1]
+
+
+Via = Annotated[UUID, Field(description="The identifier that speaks for the customer; facts stay under it for ever.")]
+CustomerId = Annotated[UUID, Field(description="The customer at the time of the event; ask the map for today's.")]
+Version = Annotated[int, Field(ge=0, description="The state's version: an older one is ignored.")]

@@ -1,0 +1,55 @@
+"""What campaigns says: who is on a journey and which messages went out, or why not."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from perennial.common.contracts.base import CustomerId, Event, Via
+
+
+class EnrolmentStarted(Event):
+    """A customer entered a journey."""
+
+    subject: ClassVar[str] = "campaigns.enrolment.started.v1"
+
+    enrolment_id: UUID
+    journey_id: UUID
+    journey_version: int
+    via: Via
+    customer: CustomerId
+
+
+class EnrolmentEnded(Event):
+    """A customer left a journey: completed, or exited for a reason."""
+
+    subject: ClassVar[str] = "campaigns.enrolment.ended.v1"
+
+    enrolment_id: UUID
+    journey_id: UUID
+    via: Via
+    customer: CustomerId
+    reason: str
+
+
+class MessageSent(Event):
+    """A channel took a message."""
+
+    subject: ClassVar[str] = "campaigns.message.sent.v1"
+
+    message_id: UUID
+    journey_id: UUID
+    channel: str
+    via: Via
+    customer: CustomerId
+
+
+class MessageSuppressed(Event):
+    """A message was not sent, and why."""
+
+    subject: ClassVar[str] = "campaigns.message.suppressed.v1"
+
+    message_id: UUID
+    journey_id: UUID
+    channel: str
+    via: Via
+    customer: CustomerId
+    reason: str

@@ -1,0 +1,79 @@
+"""What identity says: whose events they are, and how the map of identifiers changed."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+import msgspec
+from pydantic import Field
+
+from perennial.common.contracts.base import CustomerId, Event, Part, Version, Via
+
+RESOLVED_SUBJECT = "identity.events.resolved.v1"
+RESOLVED_STREAM = "EVENTS"
+
+
+class ResolvedEvent(msgspec.Struct, frozen=True):
+    """A tracking event with its identifier and that identifier's customer.
+
+    `id` is the digest of source and message id: the same for every repeat. `name` is the event's semantic name where
+    it has one. `timestamp` is corrected for the client's clock. `body` is the event as it was sent.
+    """
+
+    id: UUID
+    via: UUID
+    customer: UUID
+    version: int
+    source: str
+    message_id: str
+    type: str
+    name: str | None
+    timestamp: datetime
+    received_at: datetime
+    live: bool
+    body: msgspec.Raw
+
+
+class EventsResolved(msgspec.Struct, frozen=True):
+    """`identity.events.resolved.v1.<partition>`: events whose identifiers share a partition."""
+
+    events: list[ResolvedEvent]
+
+
+class Assignment(Part):
+    """One identifier and its customer."""
+
+    via: Via
+    customer: CustomerId
+    version: Version
+    kind: str | None = None
+    digest: str | None = Field(default=None, description="Keyed blind index of the identifier, hex.")
+
+
+class IdentifiersAssigned(Event):
+    """The map changed: the full state of some identifiers, the highest version wins."""
+
+    subject: ClassVar[str] = "identity.identifiers.assigned.v1"
+
+    assignments: list[Assignment]
+
+
+class CustomersMerged(Event):
+    """Two customers turned out to be one."""
+
+    subject: ClassVar[str] = "identity.customer.merged.v1"
+
+    merge_id: UUID
+    survivor: CustomerId
+    merged: CustomerId
+    kind: str = Field(description="auto or manual")
+
+
+class CustomersSeparated(Event):
+    """A merge was undone."""
+
+    subject: ClassVar[str] = "identity.customer.separated.v1"
+
+    merge_id: UUID
+    survivor: CustomerId
+    separated: CustomerId

@@ -1,0 +1,90 @@
+"""What loyalty says: points moved, balances and tiers changed."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from perennial.common.contracts.base import CustomerId, Event, Part, Version, Via
+
+
+class Account(Part):
+    """The state of one identifier's points; a customer's balance is the sum over the customer's identifiers."""
+
+    via: Via
+    balance: int
+    pending: int
+    version: Version
+
+
+class AccountsChanged(Event):
+    """State for whoever shows balances; live or not."""
+
+    subject: ClassVar[str] = "loyalty.accounts.changed.v1"
+
+    accounts: list[Account]
+
+
+class Tier(Part):
+    """The tier of one customer."""
+
+    customer: CustomerId
+    tier: str
+    since: datetime
+    version: Version
+
+
+class TiersChanged(Event):
+    """State for whoever shows tiers; live or not."""
+
+    subject: ClassVar[str] = "loyalty.tiers.changed.v1"
+
+    tiers: list[Tier]
+
+
+class PointsEarned(Event):
+    """A live order or action earned points."""
+
+    subject: ClassVar[str] = "loyalty.points.earned.v1"
+
+    posting_id: UUID
+    via: Via
+    customer: CustomerId
+    points: int
+    reason: str
+    reference: str | None = None
+
+
+class PointsSpent(Event):
+    """Points were spent."""
+
+    subject: ClassVar[str] = "loyalty.points.spent.v1"
+
+    posting_id: UUID
+    via: Via
+    customer: CustomerId
+    points: int
+    reason: str
+    reference: str | None = None
+
+
+class PointsReversed(Event):
+    """A live refund or cancellation took points back."""
+
+    subject: ClassVar[str] = "loyalty.points.reversed.v1"
+
+    posting_id: UUID
+    via: Via
+    customer: CustomerId
+    points: int
+    reference: str | None = None
+
+
+class TierChanged(Event):
+    """A live event moved a customer to another tier."""
+
+    subject: ClassVar[str] = "loyalty.tier.changed.v1"
+
+    customer: CustomerId
+    tier: str
+    previous: str | None
+    version: Version

@@ -1,0 +1,48 @@
+"""What segments says: who entered and who left."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from perennial.common.contracts.base import CustomerId, Event, Part, Version
+
+
+class Membership(Part):
+    """The state of one customer in one segment."""
+
+    segment_id: UUID
+    segment_name: str
+    customer: CustomerId
+    member: bool
+    since: datetime
+    version: Version
+
+
+class MembershipsChanged(Event):
+    """State for whoever keeps a copy of memberships; live or not."""
+
+    subject: ClassVar[str] = "segments.memberships.changed.v1"
+
+    memberships: list[Membership]
+
+
+class MembershipEntered(Event):
+    """A live event or the clock made a customer a member."""
+
+    subject: ClassVar[str] = "segments.membership.entered.v1"
+
+    segment_id: UUID
+    segment_name: str
+    customer: CustomerId
+    version: Version
+
+
+class MembershipExited(Event):
+    """A live event or the clock ended a membership."""
+
+    subject: ClassVar[str] = "segments.membership.exited.v1"
+
+    segment_id: UUID
+    segment_name: str
+    customer: CustomerId
+    version: Version

@@ -1,0 +1,74 @@
+"""Alembic for every service: one env, one command, the role's search_path."""
+
+import asyncio
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import alembic.command
+from alembic import context
+from alembic.config import Config
+from sqlalchemy import MetaData, pool, text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
+
+
+def config(package: str, url: str) -> Config:
+    """Alembic's configuration for the migrations package `perennial.<service>.migrations` and an owner's URL."""
+    made = Config()
+    made.set_main_option("script_location", str(resources.files(package)))
+    made.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    made.attributes["url"] = url
+    return made
+
+
+def run_env(metadata: MetaData) -> None:
+    """The whole of a service's `env.py`; Alembic imports it with `context` set up."""
+    asyncio.run(_run(metadata, context.config.attributes["url"]))
+
+
+async def _run(metadata: MetaData, url: str) -> None:
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate, metadata)
+    await engine.dispose()
+
+
+def _migrate(connection: Connection, metadata: MetaData) -> None:
+    context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+    with context.begin_transaction():
+        connection.execute(text(LOCK_TIMEOUT))
+        context.run_migrations()
+
+
+def append_only(*tables: str) -> None:
+    """In a migration: take UPDATE and DELETE on the tables from the login role, which bears the schema's name."""
+    for table in tables:
+        context.get_context().bind.execute(  # type: ignore[union-attr]
+            text(
+                f"DO $$ BEGIN EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM %I', current_schema()); "
+                "EXCEPTION WHEN undefined_object THEN NULL; END $$"
+            )
+        )
+
+
+def upgrade(package: str, url: str, revision: str = "head") -> None:
+    """Bring one schema up to `revision`; call it from a thread or process without a running loop."""
+    alembic.command.upgrade(config(package, url), revision)
+
+
+def check(package: str, url: str) -> None:
+    """Raise when the models say something the migrations do not."""
+    alembic.command.check(config(package, url))
+
+
+def revise(package: str, url: str, message: str) -> None:
+    """Write the next revision by comparing the models with the schema."""
+    existing: Sequence[object] = [
+        path for path in resources.files(package).joinpath("versions").iterdir() if path.name[:4].isdigit()
+    ]
+    alembic.command.revision(config(package, url), message, autogenerate=True, rev_id=f"{len(existing) + 1:04d}")

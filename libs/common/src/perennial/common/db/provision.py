@@ -1,0 +1,72 @@
+"""Schemas and roles: per service an owner that migrates and a login that runs, which reaches nothing else.
+
+`python -m perennial.common.db.provision`, with an administrator's URL; running it again changes nothing.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+
+from perennial.common import service as services
+
+EXTENSIONS = ("pg_trgm", "btree_gist", "unaccent")
+
+
+async def provision(admin_url: str, passwords: Mapping[str, str]) -> None:
+    """Create what is missing for each service in `passwords`. Names must be plain lower-case identifiers."""
+    connection = await asyncpg.connect(admin_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(7305808869231650)")
+            await _extensions(connection)
+            for name, password in passwords.items():
+                await _service(connection, name, password)
+    finally:
+        await connection.close()
+
+
+async def _extensions(connection: asyncpg.Connection) -> None:
+    await connection.execute("CREATE SCHEMA IF NOT EXISTS extensions")
+    await connection.execute("GRANT USAGE ON SCHEMA extensions TO PUBLIC")
+    await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    for extension in EXTENSIONS:
+        await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA extensions")
+
+
+async def _service(connection: asyncpg.Connection, name: str, password: str) -> None:
+    if not name.isidentifier() or not name.islower():
+        msg = f"{name!r} cannot be a role"
+        raise ValueError(msg)
+    owner, database = f"{name}_owner", await connection.fetchval("SELECT current_database()")
+    for role in (owner, name):
+        exists = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role)
+        verb = "ALTER" if exists else "CREATE"
+        secret = await connection.fetchval("SELECT quote_literal($1::text)", password)
+        await connection.execute(f'{verb} ROLE "{role}" LOGIN PASSWORD {secret}')
+        await connection.execute(f'ALTER ROLE "{role}" IN DATABASE "{database}" SET search_path = {name}, extensions')
+    await connection.execute(f'GRANT "{owner}" TO CURRENT_USER')
+    for statement in _grants(name, owner):
+        await connection.execute(statement)
+
+
+def _grants(name: str, owner: str) -> Sequence[str]:
+    return (
+        f'CREATE SCHEMA IF NOT EXISTS {name} AUTHORIZATION "{owner}"',
+        f'REVOKE ALL ON SCHEMA {name} FROM PUBLIC',
+        f'GRANT USAGE ON SCHEMA {name} TO "{name}"',
+        f'ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA {name}'
+        f' GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{name}"',
+        f'ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA {name} GRANT USAGE ON SEQUENCES TO "{name}"',
+    )
+
+
+def main() -> None:
+    """Read the administrator's URL and one password per service from the environment."""
+    passwords = {name: os.environ[f"PERENNIAL_DB_PASSWORD_{name.upper()}"] for name in services.names()}
+    asyncio.run(provision(os.environ["PERENNIAL_ADMIN_DATABASE_URL"], passwords))
+
+
+if __name__ == "__main__":
+    main()

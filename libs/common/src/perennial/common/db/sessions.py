@@ -1,0 +1,82 @@
+"""Engines and sessions; reading and writing sessions are different types."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+if TYPE_CHECKING:
+    from perennial.common.settings import CommonSettings
+
+
+class ReadSession(AsyncSession):
+    """A session for queries; nothing can be emitted through it."""
+
+
+class WriteSession(ReadSession):
+    """A session whose transaction is one request or one batch."""
+
+
+class Database:
+    """One engine and its two kinds of sessions.
+
+    `async with database.write() as session:` commits at the end and rolls back on an error.
+    """
+
+    def __init__(self, engine: AsyncEngine, dsn: str) -> None:
+        self.engine = engine
+        self.dsn = dsn
+        self._read = async_sessionmaker(engine, class_=ReadSession, expire_on_commit=False)
+        self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
+
+    @classmethod
+    def connect(cls, settings: "CommonSettings", name: str) -> "Database":
+        """Make the engine; no connection is opened yet."""
+        engine = create_async_engine(
+            make_url(settings.dsn()).set(drivername="postgresql+asyncpg"),
+            pool_size=settings.pool_size,
+            max_overflow=settings.pool_size,
+            pool_pre_ping=False,
+            connect_args={
+                "timeout": 5,
+                "command_timeout": 60,
+                "server_settings": {"application_name": f"perennial-{name}", "jit": "off"},
+            },
+        )
+        return cls(engine, settings.dsn(direct=True))
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """A session that is rolled back at the end."""
+        async with self._read() as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """A session in a transaction that is committed at the end."""
+        async with self._write() as session, session.begin():
+            yield session
+
+    async def listen_connection(self) -> asyncpg.Connection:
+        """A connection of its own, for LISTEN and session locks; the caller closes it."""
+        return await asyncpg.connect(self.dsn, timeout=5, server_settings={"application_name": "perennial-listen"})
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        await self.engine.dispose()
+
+
+async def raw(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection under a session whose transaction has begun, for COPY and for unnest of many rows.
+
+    Raises RuntimeError when no statement has opened the transaction yet: the driver would then autocommit.
+    """
+    connection = await (await session.connection()).get_raw_connection()
+    driver = cast("asyncpg.Connection", connection.driver_connection)
+    if not driver.is_in_transaction():
+        msg = "run a statement on the session before taking its raw connection"
+        raise RuntimeError(msg)
+    return driver

@@ -1,0 +1,135 @@
+"""The tables that every service's schema has: outbox, inbox, parked, identity_map, idempotency, timer, stale, audit."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def new_metadata() -> MetaData:
+    """Metadata without a schema: the role's search_path decides."""
+    return MetaData(naming_convention=NAMING)
+
+
+def _now(name: str) -> "Column[object]":
+    return Column(name, DateTime(timezone=True), server_default=func.now(), nullable=False)
+
+
+def add_common_tables(metadata: MetaData) -> None:
+    """Add the shared tables to a service's metadata."""
+    _messaging_tables(metadata)
+    _customer_tables(metadata)
+    _request_tables(metadata)
+
+
+def _messaging_tables(metadata: MetaData) -> None:
+    outbox = Table(
+        "outbox",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("event_id", Uuid, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("headers", JSONB, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        _now("created_at"),
+        Column("published_at", DateTime(timezone=True)),
+    )
+    Index("ix_outbox_unpublished", outbox.c.id, postgresql_where=outbox.c.published_at.is_(None))
+    Index("ix_outbox_published_at", outbox.c.published_at, postgresql_using="brin")
+    inbox = Table("inbox", metadata, Column("event_id", Uuid, primary_key=True), _now("at"))
+    Index("ix_inbox_at", inbox.c.at, postgresql_using="brin")
+    Table(
+        "parked",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("stream", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("event_id", Uuid),
+        Column("headers", JSONB, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("error", Text, nullable=False),
+        Column("trace", Text, nullable=False),
+        _now("parked_at"),
+        Column("replayed_at", DateTime(timezone=True)),
+    )
+
+
+def _customer_tables(metadata: MetaData) -> None:
+    identity_map = Table(
+        "identity_map",
+        metadata,
+        Column("via", Uuid, primary_key=True),
+        Column("customer_id", Uuid, nullable=False, index=True),
+        Column("version", BigInteger, nullable=False),
+        Column("kind", Text),
+        Column("digest", LargeBinary),
+    )
+    Index(
+        "ix_identity_map_canonical",
+        identity_map.c.via,
+        postgresql_where=identity_map.c.via == identity_map.c.customer_id,
+    )
+    Index("ix_identity_map_digest", identity_map.c.digest, postgresql_where=identity_map.c.digest.is_not(None))
+    timer = Table(
+        "timer",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("key", Text, nullable=False),
+        Column("due_at", DateTime(timezone=True), nullable=False, index=True),
+        Column("partition", SmallInteger),
+        Column("payload", JSONB, nullable=False),
+    )
+    timer.append_constraint(UniqueConstraint("kind", "key"))
+    Table(
+        "stale",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("customer_id", Uuid, nullable=False),
+        Column("live", Boolean, nullable=False),
+        _now("at"),
+    )
+
+
+def _request_tables(metadata: MetaData) -> None:
+    Table(
+        "idempotency",
+        metadata,
+        Column("id", LargeBinary, primary_key=True),
+        Column("fingerprint", LargeBinary, nullable=False),
+        Column("status", Integer, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False, index=True),
+    )
+    Table(
+        "audit",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        _now("at"),
+        Column("principal", Text, nullable=False),
+        Column("action", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("detail", JSONB, nullable=False),
+    )

@@ -1,0 +1,116 @@
+"""What is shown per customer: marked stale by events and map changes, recomputed in batches behind them.
+
+Marks are plain rows, so marking never waits; a customer marked a hundred times is computed once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import structlog
+from opentelemetry import metrics
+from sqlalchemy import text
+
+from perennial.common import identity_map, notify
+from perennial.common.db import WriteSession
+from perennial.common.failures import is_infrastructure
+from perennial.common.identity_map import MapChange
+from perennial.common.runtime import Runtime
+
+log = structlog.get_logger()
+derived = metrics.get_meter("perennial").create_counter("perennial.derived", description="Customers recomputed.")
+
+IDLE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Stale:
+    """The customers to recompute, each with whether something live made it stale, and those that are no more."""
+
+    live: dict[UUID, bool]
+    gone: list[UUID]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """`handle(session, stale)` recomputes every customer of one batch, set-based, with the customers locked."""
+
+    handle: Callable[[WriteSession, Stale], Awaitable[None]]
+    batch: int = 2000
+
+
+async def mark(session: WriteSession, customers: Iterable[UUID], *, live: bool) -> None:
+    """Have these customers recomputed soon after this transaction commits."""
+    ids = list(set(customers))
+    if ids:
+        await session.execute(
+            text("INSERT INTO stale (customer_id, live) SELECT unnest(CAST(:ids AS uuid[])), :live"),
+            {"ids": ids, "live": live},
+        )
+        await notify.notify(session, notify.STALE)
+
+
+async def mark_changes(session: WriteSession, changes: list[MapChange]) -> None:
+    """Both sides of every change of the map; identifiers that are merely new are left out."""
+    moved = {change.before for change in changes if change.before} | {change.after for change in changes if change.before}
+    await mark(session, moved, live=False)
+
+
+async def derive_once(session: WriteSession, derivation: Derivation) -> int:
+    """Recompute one batch of stale customers; returns how many marks were used up."""
+    taken = (
+        await session.execute(
+            text("""DELETE FROM stale WHERE id IN (SELECT id FROM stale ORDER BY id LIMIT :n FOR UPDATE SKIP LOCKED)
+                    RETURNING customer_id, live"""),
+            {"n": derivation.batch},
+        )
+    ).all()
+    if not taken:
+        return 0
+    live: dict[UUID, bool] = {}
+    for customer, is_live in taken:
+        live[customer] = live.get(customer, False) or is_live
+    await identity_map.lock_customers(session, live)
+    present = await identity_map.customers_of(session, live)
+    gone = [customer for customer in live if present.get(customer, customer) != customer]
+    current = {customer: flag for customer, flag in live.items() if present.get(customer) == customer}
+    await derivation.handle(session, Stale(current, gone))
+    derived.add(len(current))
+    return len(taken)
+
+
+async def rotate(session: WriteSession) -> None:
+    """Put the oldest mark last: the customer that cannot be computed must not stop the others."""
+    await session.execute(
+        text("""WITH first AS (DELETE FROM stale WHERE id = (SELECT min(id) FROM stale) RETURNING customer_id, live)
+                INSERT INTO stale (customer_id, live) SELECT * FROM first""")
+    )
+
+
+async def loop(runtime: Runtime) -> None:
+    """Recompute for as long as the process lives; a batch that fails is narrowed down to the customer at fault."""
+    derivation = runtime.service.derive
+    if derivation is None:
+        return
+    size = derivation.batch
+    while not runtime.stopping.is_set():
+        runtime.beats["derive"] = asyncio.get_running_loop().time()
+        try:
+            async with runtime.database.write() as session:
+                used = await derive_once(session, replace(derivation, batch=size))
+        except Exception as error:
+            if is_infrastructure(error):
+                log.warning("derive.waiting", error=repr(error))
+                await runtime.pause(1)
+            elif size > 1:
+                size = max(1, size // 4)
+            else:
+                log.exception("derive.failed")
+                async with runtime.database.write() as session:
+                    await rotate(session)
+                await runtime.pause(5)
+            continue
+        size = min(derivation.batch, size * 2)
+        if used == 0:
+            await notify.wait(runtime, notify.STALE, IDLE_SECONDS)

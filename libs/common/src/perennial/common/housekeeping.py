@@ -1,0 +1,34 @@
+"""What every schema sweeps out: published facts after a day, inbox after three, idempotency keys after seven."""
+
+import contextlib
+from datetime import timedelta
+
+import nats.errors
+import nats.js.errors
+from sqlalchemy import text
+
+from perennial.common import streams
+from perennial.common.runtime import Runtime
+from perennial.common.service import Job
+
+_SWEEPS = (
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE published_at < now() - interval '1 day' LIMIT 10000)",
+    "DELETE FROM inbox WHERE event_id IN (SELECT event_id FROM inbox WHERE at < now() - interval '3 days' LIMIT 10000)",
+    "DELETE FROM idempotency WHERE id IN"
+    " (SELECT id FROM idempotency WHERE created_at < now() - interval '7 days' LIMIT 10000)",
+)
+
+
+async def sweep(runtime: Runtime) -> None:
+    """Delete in small transactions until nothing is old, and free what the service's own stream no longer needs."""
+    for statement in _SWEEPS:
+        deleted = 1
+        while deleted and not runtime.stopping.is_set():
+            async with runtime.database.write() as session:
+                deleted = int((await session.execute(text(statement))).rowcount)  # type: ignore[attr-defined]
+    if runtime.service.emits:
+        with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
+            await streams.trim(runtime.js, runtime.service.stream)
+
+
+SWEEP = Job("sweep", timedelta(hours=1), sweep)

@@ -1,0 +1,107 @@
+"""A service's copy of identity's map: which customer an identifier belongs to.
+
+A customer bears the id of one of its identifiers, so the map answers old customer ids as well.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+
+from perennial.common.contracts.identity import Assignment, ResolvedEvent
+from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.locks import lock_all, lock_key
+
+_KNOWN = text("SELECT via, customer_id, version, digest IS NOT NULL FROM identity_map WHERE via = ANY(:vias)")
+_UPSERT = text("""
+    INSERT INTO identity_map AS m (via, customer_id, version, kind, digest)
+    SELECT * FROM unnest(CAST(:vias AS uuid[]), CAST(:customers AS uuid[]), CAST(:versions AS bigint[]),
+                         CAST(:kinds AS text[]), CAST(:digests AS bytea[]))
+    ON CONFLICT (via) DO UPDATE SET
+        customer_id = CASE WHEN m.version < excluded.version THEN excluded.customer_id ELSE m.customer_id END,
+        version = greatest(m.version, excluded.version),
+        kind = coalesce(m.kind, excluded.kind), digest = coalesce(m.digest, excluded.digest)
+    RETURNING via, customer_id, version""")
+
+
+@dataclass(frozen=True)
+class MapChange:
+    """An identifier's customer changed; `before` is None when the identifier is new here."""
+
+    via: UUID
+    before: UUID | None
+    after: UUID
+
+
+async def learn(session: WriteSession, events: Iterable[ResolvedEvent]) -> list[MapChange]:
+    """Take over what resolved events say of the map; returns what is new."""
+    newest: dict[UUID, Assignment] = {}
+    for event in events:
+        if event.via not in newest or newest[event.via].version < event.version:
+            newest[event.via] = Assignment(via=event.via, customer=event.customer, version=event.version)
+    return await apply(session, list(newest.values()))
+
+
+async def apply(session: WriteSession, assignments: Sequence[Assignment]) -> list[MapChange]:
+    """Take over assignments in any order, however often; the highest version wins. Returns what changed."""
+    newest: dict[UUID, Assignment] = {}
+    for item in assignments:
+        if item.via not in newest or newest[item.via].version <= item.version:
+            newest[item.via] = item
+    known = {row[0]: row for row in await session.execute(_KNOWN, {"vias": list(newest)})}
+    wanted = [item for item in newest.values() if _is_news(item, known.get(item.via))]
+    if not wanted:
+        return []
+    wanted.sort(key=lambda item: item.via.bytes)
+    written = await session.execute(
+        _UPSERT,
+        {
+            "vias": [item.via for item in wanted],
+            "customers": [item.customer for item in wanted],
+            "versions": [item.version for item in wanted],
+            "kinds": [item.kind for item in wanted],
+            "digests": [bytes.fromhex(item.digest) if item.digest else None for item in wanted],
+        },
+    )
+    changes = []
+    for via, customer, _ in written:
+        before = known[via][1] if via in known else None
+        if before != customer:
+            changes.append(MapChange(via, before, customer))
+    return changes
+
+
+def _is_news(item: Assignment, known: "Sequence[object] | None") -> bool:
+    return known is None or item.version > int(str(known[2])) or (item.digest is not None and not known[3])
+
+
+async def customers_of(session: ReadSession, vias: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Today's customer of each identifier; unknown ones are left out."""
+    rows = await session.execute(
+        text("SELECT via, customer_id FROM identity_map WHERE via = ANY(:vias)"), {"vias": list(set(vias))}
+    )
+    return {via: customer for via, customer in rows}  # noqa: C416 (rows are not pairs for mypy)
+
+
+async def customer_of(session: ReadSession, any_id: UUID) -> UUID | None:
+    """Today's customer for an identifier's id or a customer's id, old ones included."""
+    return (await customers_of(session, [any_id])).get(any_id)
+
+
+async def vias_of(session: ReadSession, customers: Iterable[UUID]) -> dict[UUID, list[UUID]]:
+    """The identifiers of each customer; a customer that is no more is left out."""
+    rows = await session.execute(
+        text("SELECT customer_id, via FROM identity_map WHERE customer_id = ANY(:ids) ORDER BY via"),
+        {"ids": list(set(customers))},
+    )
+    found: dict[UUID, list[UUID]] = {}
+    for customer, via in rows:
+        found.setdefault(customer, []).append(via)
+    return found
+
+
+async def lock_customers(session: WriteSession, customers: Iterable[UUID]) -> None:
+    """Lock customers in sorted order until the transaction ends; read the map again after it."""
+    schema = (await session.execute(text("SELECT current_schema()"))).scalar_one()
+    await lock_all(session, [lock_key(schema, "customer", customer) for customer in customers])

@@ -1,0 +1,153 @@
+"""One transaction for a batch: lock the partition, fill the inbox, call the reactions with what is new."""
+
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+from opentelemetry import metrics, propagate, trace
+from sqlalchemy import text
+
+from perennial.common import identity_map
+from perennial.common.contracts.identity import IdentifiersAssigned, ResolvedEvent
+from perennial.common.db import WriteSession, lock
+from perennial.common.failures import is_infrastructure
+from perennial.common.messaging import parked
+from perennial.common.messaging.consumer import SUSPICIOUS_DELIVERIES
+from perennial.common.messaging.reactions import Reaction
+from perennial.common.runtime import Runtime
+
+log = structlog.get_logger()
+tracer = trace.get_tracer("perennial")
+handled = metrics.get_meter("perennial").create_counter("perennial.events.handled", description="New events handled.")
+
+_ENCODER = msgspec.json.Encoder()
+_INBOX = text("""
+    INSERT INTO inbox (event_id) SELECT unnest(CAST(:ids AS uuid[]))
+    ON CONFLICT DO NOTHING RETURNING event_id""")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One event of a batch and where it came from."""
+
+    event_id: UUID
+    event: Any
+    message: Msg
+
+    def parked(self, error: Exception) -> parked.Parked:
+        """This event alone, put aside with its error."""
+        cut = _ENCODER.encode({"events": [self.event]}) if isinstance(self.event, ResolvedEvent) else None
+        return parked.Parked(parked.origin_of(self.message, cut), self.event_id, repr(error), traceback.format_exc())
+
+
+Decode = Callable[[Msg], Iterable[Item]]
+
+
+class BatchProcessor:
+    """Handles the messages of one partition (or one stream of facts) for one service."""
+
+    def __init__(
+        self, runtime: Runtime, partition: str, reactions: Sequence[Reaction[Any]], decode: Decode
+    ) -> None:
+        self._runtime = runtime
+        self._partition = partition
+        self._reactions = reactions
+        self._decode = decode
+
+    async def __call__(self, messages: list[Msg]) -> None:
+        """Commit every event of the messages: handled, seen before, or parked."""
+        items, broken = self._read(messages)
+        context = propagate.extract(messages[0].headers or {})
+        with tracer.start_as_current_span(f"{self._runtime.name} consume {self._partition}", context):
+            suspicious = any(message.metadata.num_delivered > SUSPICIOUS_DELIVERIES for message in messages)
+            if not suspicious and not broken and await self._together(items):
+                return
+            await self._one_by_one(items, broken)
+
+    def _read(self, messages: list[Msg]) -> tuple[list[Item], list[parked.Parked]]:
+        """Decode message by message; repeats inside the batch and events nobody wants are dropped."""
+        items: dict[UUID, Item] = {}
+        broken: list[parked.Parked] = []
+        for message in messages:
+            try:
+                for item in self._decode(message):
+                    if item.event_id not in items and self._wanted(item.event):
+                        items[item.event_id] = item
+            except Exception as error:  # noqa: BLE001 (whatever a broken message raises, it is parked)
+                broken.append(parked.Parked(parked.origin_of(message), None, repr(error), traceback.format_exc()))
+        return [items[key] for key in sorted(items)], broken
+
+    def _wanted(self, event: Any) -> bool:
+        return any(_hears(reaction, event) for reaction in self._reactions)
+
+    async def _together(self, items: list[Item]) -> bool:
+        """The normal form. False when an event is at fault and isolation must find it."""
+        if not items:
+            return True
+        try:
+            async with self._runtime.database.write() as session:
+                await lock(session, self._runtime.name, self._partition)
+                await self._handle(session, items)
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+            log.warning("batch.isolating", partition=self._partition, events=len(items), error=repr(error))
+            return False
+        return True
+
+    async def _one_by_one(self, items: list[Item], broken: list[parked.Parked]) -> None:
+        """Each event in a savepoint of its own; what fails is parked beside its neighbours, which go on."""
+        async with self._runtime.database.write() as session:
+            await lock(session, self._runtime.name, self._partition)
+            failed = list(broken)
+            for item in items:
+                try:
+                    async with session.begin_nested():
+                        await self._handle(session, [item])
+                except Exception as error:
+                    if is_infrastructure(error):
+                        raise
+                    failed.append(item.parked(error))
+            await parked.park(session, failed)
+
+    async def _handle(self, session: WriteSession, items: list[Item]) -> None:
+        rows = await session.execute(_INBOX, {"ids": [item.event_id for item in items]})
+        fresh = set(rows.scalars())
+        events = [item.event for item in items if item.event_id in fresh]
+        if events:
+            await react(self._runtime, session, self._reactions, events)
+            handled.add(len(events), {"partition": self._partition})
+
+
+def _hears(reaction: Reaction[Any], event: Any) -> bool:
+    return isinstance(event, reaction.contract) and (reaction.wanted is None or reaction.wanted(event))
+
+
+async def react(
+    runtime: Runtime, session: WriteSession, reactions: Sequence[Reaction[Any]], events: Sequence[Any]
+) -> None:
+    """Learn what the events say of the map, then call each reaction once with all that it wants."""
+    if runtime.service.keeps_map:
+        await _follow_map(runtime, session, events)
+    for reaction in reactions:
+        wanted = [event for event in events if _hears(reaction, event)]
+        if wanted:
+            await reaction.handle(session, wanted)
+
+
+async def _follow_map(runtime: Runtime, session: WriteSession, events: Sequence[Any]) -> None:
+    changes = await identity_map.learn(session, [event for event in events if isinstance(event, ResolvedEvent)])
+    assigned = [item for event in events if isinstance(event, IdentifiersAssigned) for item in event.assignments]
+    if assigned:
+        changes += await identity_map.apply(session, assigned)
+    if changes and runtime.service.map_changed is not None:
+        await runtime.service.map_changed(session, changes)
+
+
+async def ignore(_session: WriteSession, _events: list[IdentifiersAssigned]) -> None:
+    """The reaction to map changes: `react` itself has followed them."""

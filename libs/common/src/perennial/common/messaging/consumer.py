@@ -1,0 +1,113 @@
+"""The loop of one consumer: pull, process, acknowledge; pause on the world's failures, hold on to the messages."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+from opentelemetry import metrics
+
+from perennial.common.failures import is_infrastructure
+from perennial.common.messaging.pull import Puller
+from perennial.common.runtime import Runtime
+
+log = structlog.get_logger()
+meter = metrics.get_meter("perennial")
+pulled = meter.create_counter("perennial.messages.pulled", description="Messages pulled, repeats included.")
+batch_size = meter.create_histogram("perennial.batch.messages", description="Messages in one batch.")
+
+ACK_WAIT_SECONDS = 30.0
+SUSPICIOUS_DELIVERIES = 3
+
+Process = Callable[[list[Msg]], Awaitable[None]]
+
+
+class Consumer:
+    """Runs `process(messages)` until it succeeds, then acknowledges them.
+
+    `process` must itself put aside what can never succeed; any error that escapes it is retried with a growing pause
+    while `in_progress` keeps the messages ours.
+    """
+
+    def __init__(
+        self, runtime: Runtime, stream: str, durable: str, process: Process, *, gate: asyncio.Semaphore, most: int = 32
+    ) -> None:
+        self.name = f"{stream}/{durable}"
+        self._runtime = runtime
+        self._puller = Puller(runtime.nats, stream, durable, most=most)
+        self._process = process
+        self._gate = gate
+
+    async def run(self) -> None:
+        """Consume for as long as the process lives."""
+        pause = 0.25
+        while not self._runtime.stopping.is_set():
+            self._runtime.beats[self.name] = asyncio.get_running_loop().time()
+            try:
+                messages = await self._next()
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                log.warning("consumer.waiting", consumer=self.name, error=repr(error))
+                with contextlib.suppress(nats.errors.Error):
+                    await self._puller.close()
+                await self._runtime.pause(pause)
+                pause = min(pause * 2, 5)
+                continue
+            pause = 0.25
+            if messages:
+                await self._handle(messages)
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await self._puller.close()
+
+    async def _next(self) -> list[Msg]:
+        """The next messages, or none when the process stops meanwhile."""
+        pulling = asyncio.ensure_future(self._puller.batch())
+        stopping = asyncio.ensure_future(self._runtime.stopping.wait())
+        try:
+            await asyncio.wait({pulling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return await pulling if pulling.done() else []
+        finally:
+            stopping.cancel()
+            if not pulling.done():
+                pulling.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await pulling
+
+    async def _handle(self, messages: list[Msg]) -> None:
+        pulled.add(len(messages), {"consumer": self.name})
+        batch_size.record(len(messages), {"consumer": self.name})
+        heartbeat = asyncio.create_task(self._hold(messages))
+        try:
+            if await self._until_done(messages):
+                for message in messages:
+                    await message.ack()
+        except (nats.errors.Error, OSError) as error:  # the ack is lost: the repeat will find itself in the inbox
+            log.warning("consumer.ack_lost", consumer=self.name, error=repr(error))
+        finally:
+            heartbeat.cancel()
+
+    async def _until_done(self, messages: list[Msg]) -> bool:
+        pause = 0.25
+        while True:
+            try:
+                async with self._gate:
+                    await self._process(messages)
+            except Exception as error:
+                if is_infrastructure(error):
+                    log.warning("consumer.paused", consumer=self.name, seconds=pause, error=repr(error))
+                else:
+                    log.exception("consumer.failed", consumer=self.name)
+            else:
+                return True
+            if await self._runtime.pause(pause):
+                return False
+            pause = min(pause * 2, 10)
+
+    async def _hold(self, messages: list[Msg]) -> None:
+        """Tell the broker, while we work, that the messages are still ours."""
+        while True:
+            await asyncio.sleep(ACK_WAIT_SECONDS / 3)
+            for message in messages:
+                with contextlib.suppress(nats.errors.Error, OSError):
+                    await message.in_progress()

@@ -1,0 +1,85 @@
+"""A service's consumers, built from its table of reactions."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from perennial.common.contracts.identity import RESOLVED_STREAM, IdentifiersAssigned
+from perennial.common.ids import PARTITIONS
+from perennial.common.messaging.batch import BatchProcessor, ignore, react
+from perennial.common.messaging.consumer import Consumer
+from perennial.common.messaging.decode import Facts, resolved
+from perennial.common.messaging.parked import mark_replayed, take
+from perennial.common.messaging.reactions import Reaction, on
+from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+
+
+def reactions_of(service: Service) -> tuple[Reaction[Any], ...]:
+    """What a service hears; whoever keeps a map hears of its changes."""
+    if not service.keeps_map:
+        return tuple(service.reactions)
+    return (on(IdentifiersAssigned, ignore), *service.reactions)
+
+
+def hot_durable(service: str, partition: int) -> str:
+    """The durable consumer of one partition of EVENTS."""
+    return f"{service}-{partition}"
+
+
+def fact_subjects(service: Service) -> dict[str, list[str]]:
+    """The facts a service hears, by stream."""
+    heard: dict[str, list[str]] = {}
+    for reaction in reactions_of(service):
+        if not reaction.hot:
+            subjects = heard.setdefault(reaction.producer.upper(), [])
+            if reaction.subject not in subjects:
+                subjects.append(reaction.subject)
+    return heard
+
+
+def hears_events(service: Service) -> bool:
+    """Whether it consumes the hot stream."""
+    return any(reaction.hot for reaction in service.reactions)
+
+
+def consumers(runtime: Runtime) -> list[Consumer]:
+    """Every consumer of the service, sharing one gate: so many batches at once in one process."""
+    gate = asyncio.Semaphore(runtime.settings.concurrency)
+    found = _hot_consumers(runtime, gate) if hears_events(runtime.service) else []
+    reactions = reactions_of(runtime.service)
+    decode = _facts(reactions)
+    for stream in fact_subjects(runtime.service):
+        process = BatchProcessor(runtime, stream, reactions, decode)
+        found.append(Consumer(runtime, stream, runtime.name, process, gate=gate, most=256))
+    return found
+
+
+def _hot_consumers(runtime: Runtime, gate: asyncio.Semaphore) -> list[Consumer]:
+    hot = [reaction for reaction in runtime.service.reactions if reaction.hot]
+    return [
+        Consumer(
+            runtime,
+            RESOLVED_STREAM,
+            hot_durable(runtime.name, partition),
+            BatchProcessor(runtime, str(partition), hot, resolved),
+            gate=gate,
+        )
+        for partition in range(PARTITIONS)
+    ]
+
+
+def _facts(reactions: Sequence[Reaction[Any]]) -> Facts:
+    return Facts({reaction.subject: reaction.contract for reaction in reactions if not reaction.hot})
+
+
+async def replay(runtime: Runtime, parked_ids: Sequence[int]) -> int:
+    """Handle parked events after the fix, each in its own savepoint; those that fail again stay parked and raise."""
+    reactions = reactions_of(runtime.service)
+    facts = _facts(reactions)
+    async with runtime.database.write() as session:
+        taken = await take(session, parked_ids)
+        for parked_id, origin in taken:
+            await react(runtime, session, reactions, [event for _, event in facts.read(origin)])
+            await mark_replayed(session, parked_id)
+    return len(taken)

@@ -1,0 +1,118 @@
+"""Publishing: `emit` writes a row beside the change, one relay per service sends it."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+from opentelemetry import metrics
+from sqlalchemy import text
+
+from perennial.common import notify
+from perennial.common.contracts.base import Event
+from perennial.common.db import WriteSession
+from perennial.common.db.locks import lock_key
+from perennial.common.events import encode
+from perennial.common.failures import is_infrastructure
+from perennial.common.runtime import Runtime
+
+log = structlog.get_logger()
+meter = metrics.get_meter("perennial")
+published = meter.create_counter("perennial.outbox.published", description="Facts published.")
+depth = meter.create_gauge("perennial.outbox.depth", description="Facts waiting to be published.")
+lag = meter.create_gauge("perennial.outbox.lag", unit="s", description="Age of the oldest waiting fact.")
+
+BATCH = 500
+IDLE_SECONDS = 30.0
+KEEP = timedelta(days=1)
+
+_INSERT = text("""
+    INSERT INTO outbox (event_id, subject, headers, body)
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:subjects AS text[]), CAST(:headers AS jsonb[]),
+                         CAST(:bodies AS bytea[]))""")
+_TAKE = "SELECT id, subject, headers, body, created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1"
+_MARK = "UPDATE outbox SET published_at = now() WHERE id = ANY($1::bigint[])"
+_DEPTH = """SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)
+            FROM outbox WHERE published_at IS NULL"""
+
+
+async def emit(session: WriteSession, *events: Event) -> None:
+    """Say something to the other services: published after this transaction commits, never if it does not."""
+    if not events:
+        return
+    encoded = [encode(event) for event in events]
+    await session.execute(
+        _INSERT,
+        {
+            "ids": [event.id for event in events],
+            "subjects": [event.subject for event in events],
+            "headers": [json.dumps(headers) for headers, _ in encoded],
+            "bodies": [body for _, body in encoded],
+        },
+    )
+    await notify.notify(session, notify.OUTBOX)
+
+
+async def republish(session: WriteSession, since: datetime, until: datetime) -> int:
+    """Publish again what was published in a range, after a broker lost it; the inboxes make it harmless."""
+    result = await session.execute(
+        text("UPDATE outbox SET published_at = NULL WHERE published_at >= :since AND published_at < :until"),
+        {"since": since, "until": until},
+    )
+    await notify.notify(session, notify.OUTBOX)
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+async def relay(runtime: Runtime) -> None:
+    """Publish this service's outbox for as long as the process lives; an advisory lock elects one relay."""
+    while not runtime.stopping.is_set():
+        connection: asyncpg.Connection | None = None
+        try:
+            connection = await runtime.database.listen_connection()
+            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_key(runtime.name, "relay")):
+                await _relay_on(runtime, connection)
+            else:
+                await runtime.pause(5)
+        except Exception as error:
+            if not is_infrastructure(error):
+                log.exception("outbox.failed")
+            else:
+                log.warning("outbox.waiting", error=repr(error))
+            await runtime.pause(0.5)
+        finally:
+            if connection is not None:
+                with contextlib.suppress(Exception):
+                    await connection.close(timeout=2)
+
+
+async def _relay_on(runtime: Runtime, connection: asyncpg.Connection) -> None:
+    while not runtime.stopping.is_set():
+        runtime.beats["outbox"] = asyncio.get_running_loop().time()
+        rows = await connection.fetch(_TAKE, BATCH)
+        if rows:
+            await _publish(runtime, connection, rows)
+        if len(rows) < BATCH:
+            waiting, age = await connection.fetchrow(_DEPTH) if rows else (0, 0)
+            depth.set(waiting)
+            lag.set(float(age))
+            await notify.wait(runtime, notify.OUTBOX, IDLE_SECONDS)
+
+
+async def _publish(runtime: Runtime, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:
+    """Send a run of rows, many in flight, and mark those whose ack came; what is not marked is sent again."""
+    results = await asyncio.gather(*(_send(runtime, row) for row in rows), return_exceptions=True)
+    sent = [row["id"] for row, result in zip(rows, results, strict=True) if not isinstance(result, BaseException)]
+    await connection.execute(_MARK, sent)
+    published.add(len(sent))
+    failure = next((result for result in results if isinstance(result, BaseException)), None)
+    if failure is not None:
+        raise failure
+
+
+async def _send(runtime: Runtime, row: Any) -> None:
+    headers = json.loads(row["headers"])
+    await runtime.publish(row["subject"], row["body"], {**headers, "Nats-Msg-Id": headers["ce-id"]})

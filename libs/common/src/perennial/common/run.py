@@ -1,0 +1,136 @@
+"""One process of one service: `python -m perennial.common.run <service> [--api] [--worker] --port N`."""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from perennial.common import derive, jobs, notify, outbox, service, telemetry, timers
+from perennial.common.messaging.worker import consumers
+from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+from perennial.common.settings import CommonSettings
+from perennial.common.web.app import create_app
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 20.0
+
+
+class Server(uvicorn.Server):
+    """uvicorn that ticks once a second instead of ten times: eight idle processes should cost nothing."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note the signal and wake the loop."""
+        super().handle_exit(sig, frame)
+        if hasattr(self, "_woken"):
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def main_loop(self) -> None:
+        """Refresh the date header every second, leave at once on a signal."""
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), 1.0)
+
+
+def build(found: Service, *, api: bool, worker: bool, settings: CommonSettings | None = None) -> FastAPI:
+    """The application of a process, with the worker's loops in its lifespan."""
+    chosen = settings or found.settings()  # type: ignore[call-arg]
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runtime = await Runtime.open(found, chosen)
+        app.state.runtime = runtime
+        if found.startup is not None:
+            await found.startup(runtime)
+        tasks = start_worker(runtime) if worker else []
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        log.info("process.started", api=api, worker=worker)
+        yield
+        runtime.stopping.set()
+        await drain(tasks)
+        await runtime.close()
+
+    return create_app(found, chosen, lifespan, api=api)
+
+
+def start_worker(runtime: Runtime) -> list[asyncio.Task[None]]:
+    """The loops of a worker: consumers, relay, derivation, timers, jobs."""
+    found = runtime.service
+    loops = [consumer.run() for consumer in consumers(runtime)]
+    loops += [notify.listen(runtime), outbox.relay(runtime), derive.loop(runtime), timers.loop(runtime)]
+    loops += [jobs.loops(runtime), *(task(runtime) for task in found.tasks)]
+    return [asyncio.create_task(_guarded(loop)) for loop in loops]
+
+
+async def _guarded(loop: "asyncio._CoroutineLike[None]") -> None:
+    """A loop that ends by an error takes the process down: the supervisor starts it afresh."""
+    try:
+        await loop
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        log.exception("loop.died")
+        signal.raise_signal(signal.SIGTERM)
+
+
+async def drain(tasks: list["asyncio.Task[None]"]) -> None:
+    """Let the loops finish the batch in hand, commit and acknowledge; then cancel what is left."""
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run_job(found: Service, name: str) -> None:
+    runtime = await Runtime.open(found, found.settings())  # type: ignore[call-arg]
+    try:
+        job = next((job for job in jobs.jobs_of(runtime) if job.name == name), None)
+        if job is None:
+            msg = f"{found.name} has no job {name!r}: {', '.join(job.name for job in jobs.jobs_of(runtime))}"
+            raise SystemExit(msg)
+        await jobs.run_once(runtime, job)
+    finally:
+        await runtime.close()
+
+
+def main() -> None:
+    """Parse the command line and serve until a signal."""
+    parser = argparse.ArgumentParser(description="Run one process of one service.")
+    parser.add_argument("service", choices=service.names())
+    parser.add_argument("--api", action="store_true", help="serve the service's routes")
+    parser.add_argument("--worker", action="store_true", help="consume, relay, fire timers, run jobs")
+    parser.add_argument("--job", help="run this job once and exit")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    arguments = parser.parse_args()
+    found = service.load(arguments.service)
+    settings = found.settings()  # type: ignore[call-arg]
+    telemetry.setup(found.name, settings)
+    if arguments.job:
+        asyncio.run(_run_job(found, arguments.job))
+        return
+    both = not arguments.api and not arguments.worker
+    app = build(found, api=arguments.api or both, worker=arguments.worker or both, settings=settings)
+    config = uvicorn.Config(
+        app, arguments.host, arguments.port, loop="uvloop", http="httptools", lifespan="on", access_log=False,
+        log_config=None, timeout_graceful_shutdown=15, server_header=False, proxy_headers=False,
+    )  # fmt: skip
+    Server(config).run()
+
+
+if __name__ == "__main__":
+    main()

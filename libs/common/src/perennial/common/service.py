@@ -1,0 +1,87 @@
+"""What a service says about itself: one `SERVICE` object in its `main.py`, found by entry point."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from sqlalchemy import MetaData
+
+from perennial.common.contracts.base import Event
+from perennial.common.settings import CommonSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from perennial.common.derive import Derivation
+    from perennial.common.identity_map import MapChange
+    from perennial.common.messaging.reactions import Reaction
+    from perennial.common.runtime import Runtime
+    from perennial.common.timers import TimerHandler
+
+GROUP = "perennial.services"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Time-driven work. Runs every `every` in one worker at a time, and by `run <service> --job <name>`."""
+
+    name: str
+    every: timedelta
+    run: "Callable[[Runtime], Awaitable[None]]"
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts that common assembles into an API and a worker.
+
+    `map_changed` is called, in the transaction that learnt it, with each change of the identifier map.
+    `derive` recomputes what is shown per customer. `tasks` run as long as the worker does. `mount` adds what is not a
+    router (the gateway's tracking routes).
+    """
+
+    name: str
+    title: str
+    metadata: MetaData
+    settings: type[CommonSettings] = CommonSettings
+    routers: Sequence[APIRouter] = ()
+    reactions: "Sequence[Reaction[Any]]" = ()
+    emits: Sequence[type[Event]] = ()
+    keeps_map: bool = True
+    map_changed: "Callable[[Any, list[MapChange]], Awaitable[None]] | None" = None
+    derive: "Derivation | None" = None
+    timers: "Mapping[str, TimerHandler]" = field(default_factory=dict)
+    jobs: Sequence[Job] = ()
+    tasks: "Sequence[Callable[[Runtime], Awaitable[None]]]" = ()
+    mount: "Callable[[FastAPI], None] | None" = None
+    startup: "Callable[[Runtime], Awaitable[None]] | None" = None
+
+    @property
+    def migrations(self) -> str:
+        """The package of its Alembic migrations."""
+        return f"perennial.{self.name}.migrations"
+
+    @property
+    def stream(self) -> str:
+        """The stream of its facts."""
+        return self.name.upper()
+
+
+def names() -> list[str]:
+    """The services installed here, in the order in which they may start."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def load(name: str) -> Service:
+    """The service of that name. Raises LookupError when it is not installed."""
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            loaded = point.load()
+            if not isinstance(loaded, Service):
+                msg = f"{point.value} is not a Service"
+                raise TypeError(msg)
+            return loaded
+    msg = f"no service named {name!r} is installed; there are {', '.join(names())}"
+    raise LookupError(msg)

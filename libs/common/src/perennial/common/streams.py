@@ -1,0 +1,152 @@
+"""Streams and consumers, provisioned by one command from the contracts and the entry points.
+
+`python -m perennial.common.streams apply` creates or updates; `trim` frees what every consumer has handled.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+from dataclasses import dataclass
+
+import structlog
+from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.client import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from perennial.common import service as services
+from perennial.common.contracts import gateway as gateway_contract
+from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT
+from perennial.common.ids import PARTITIONS
+from perennial.common.messaging.consumer import ACK_WAIT_SECONDS
+from perennial.common.messaging.worker import fact_subjects, hears_events, hot_durable
+from perennial.common.runtime import connect_nats
+from perennial.common.service import Service
+
+log = structlog.get_logger()
+
+MIB = 1024 * 1024
+SIZES = {gateway_contract.STREAM: 256 * MIB, RESOLVED_STREAM: 1024 * MIB}
+FACT_BYTES = 256 * MIB
+HOT_ACK_PENDING, FACT_ACK_PENDING = 64, 2048
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What must exist on the broker."""
+
+    streams: dict[str, StreamConfig]
+    consumers: dict[str, list[ConsumerConfig]]
+
+
+def size_of(stream: str) -> int:
+    """Bytes a stream may hold; `PERENNIAL_STREAM_BYTES_<STREAM>` overrides."""
+    return int(os.environ.get(f"PERENNIAL_STREAM_BYTES_{stream}", SIZES.get(stream, FACT_BYTES)))
+
+
+def _stream(name: str, subjects: list[str], retention: RetentionPolicy, replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=name,
+        subjects=subjects,
+        retention=retention,
+        discard=DiscardPolicy.NEW,
+        max_bytes=size_of(name),
+        storage=StorageType.FILE,
+        num_replicas=replicas,
+        duplicate_window=120,
+        allow_direct=True,
+    )
+
+
+def _consumer(durable: str, subjects: list[str], ack_pending: int) -> ConsumerConfig:
+    return ConsumerConfig(
+        durable_name=durable,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=ACK_WAIT_SECONDS,
+        max_deliver=-1,
+        max_ack_pending=ack_pending,
+        filter_subject=subjects[0] if len(subjects) == 1 else None,
+        filter_subjects=subjects if len(subjects) > 1 else None,
+    )
+
+
+def plan(found: list[Service], replicas: int = 1) -> Plan:
+    """The streams and consumers that these services need."""
+    ingest = gateway_contract.STREAM
+    streams = {
+        ingest: _stream(ingest, [gateway_contract.SUBJECT], RetentionPolicy.WORK_QUEUE, replicas),
+        RESOLVED_STREAM: _stream(RESOLVED_STREAM, [f"{RESOLVED_SUBJECT}.*"], RetentionPolicy.LIMITS, replicas),
+    }
+    for service in found:
+        nouns = sorted({event.noun() for event in service.emits})
+        if nouns:
+            subjects = [f"{service.name}.{noun}.>" for noun in nouns]
+            streams[service.stream] = _stream(service.stream, subjects, RetentionPolicy.LIMITS, replicas)
+    consumers: dict[str, list[ConsumerConfig]] = {name: [] for name in streams}
+    consumers[ingest].append(_consumer("identity", [gateway_contract.SUBJECT], 256))
+    for service in found:
+        if hears_events(service):
+            consumers[RESOLVED_STREAM] += [
+                _consumer(hot_durable(service.name, p), [f"{RESOLVED_SUBJECT}.{p}"], HOT_ACK_PENDING)
+                for p in range(PARTITIONS)
+            ]
+        for stream, subjects in fact_subjects(service).items():
+            if stream in streams:
+                consumers[stream].append(_consumer(service.name, subjects, FACT_ACK_PENDING))
+    return Plan(streams, consumers)
+
+
+async def apply(js: JetStreamContext, wanted: Plan) -> None:
+    """Bring the broker to the plan: streams are created or updated, never deleted; consumers nobody needs go."""
+    for name, config in wanted.streams.items():
+        try:
+            await js.stream_info(name)
+        except NotFoundError:
+            await js.add_stream(config)
+            log.info("stream.created", stream=name)
+        else:
+            await js.update_stream(config)
+        existing = {info.name for info in await js.consumers_info(name)}
+        for consumer in wanted.consumers[name]:
+            await js.add_consumer(name, consumer)
+        for stale in existing - {consumer.durable_name for consumer in wanted.consumers[name]}:
+            await js.delete_consumer(name, stale)
+            log.warning("consumer.deleted", stream=name, consumer=stale)
+
+
+async def trim(js: JetStreamContext, stream: str, *, above: float = 0.5) -> None:
+    """Free what every consumer of each subject has acknowledged, once a stream is fuller than `above` of its limit.
+
+    Nothing is ever dropped by age: what a service that is down has not read stays.
+    """
+    info = await js.stream_info(stream)
+    if info.state.bytes < above * (info.config.max_bytes or 1):
+        return
+    floors: dict[str, int] = {}
+    for consumer in await js.consumers_info(stream):
+        config = consumer.config
+        for subject in config.filter_subjects or [config.filter_subject or ">"]:
+            floor = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+            if consumer.num_pending == 0 and consumer.num_ack_pending == 0:
+                floor = info.state.last_seq
+            floors[subject] = min(floors.get(subject, floor), floor)
+    for subject, floor in floors.items():
+        if floor:
+            with contextlib.suppress(NotFoundError):
+                await js.purge_stream(stream, subject=subject, seq=floor + 1)
+    log.info("stream.trimmed", stream=stream)
+
+
+async def _main(replicas: int) -> None:
+    client = await connect_nats(os.environ["PERENNIAL_NATS_URL"], "streams")
+    try:
+        await apply(client.jetstream(timeout=10), plan([services.load(name) for name in services.names()], replicas))
+    finally:
+        await client.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Provision streams and consumers.")
+    parser.add_argument("command", choices=["apply"])
+    parser.add_argument("--replicas", type=int, default=int(os.environ.get("PERENNIAL_STREAM_REPLICAS", "1")))
+    asyncio.run(_main(parser.parse_args().replicas))

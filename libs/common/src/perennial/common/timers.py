@@ -1,0 +1,161 @@
+"""Timers that wait for the pipeline: kept in Postgres, fired in batches, only behind the watermark."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from opentelemetry import metrics
+from sqlalchemy import text
+
+from perennial.common import notify, watermark
+from perennial.common.db import ReadSession, WriteSession
+from perennial.common.failures import is_infrastructure
+from perennial.common.ids import partition_of, uuid7
+from perennial.common.messaging.worker import hears_events
+from perennial.common.runtime import Runtime
+
+log = structlog.get_logger()
+lateness = metrics.get_meter("perennial").create_histogram("perennial.timer.lateness", unit="s")
+
+BATCH = 200
+LONGEST_SLEEP = 30.0
+RETRY_SECONDS = 0.25
+PUT_OFF = timedelta(minutes=1)
+
+_SCHEDULE = text("""
+    INSERT INTO timer (id, kind, key, due_at, partition, payload)
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:keys AS text[]),
+                         CAST(:dues AS timestamptz[]), CAST(:partitions AS smallint[]), CAST(:payloads AS jsonb[]))
+    ON CONFLICT (kind, key) DO UPDATE SET
+        due_at = excluded.due_at, partition = excluded.partition, payload = excluded.payload""")
+_DUE = text("""
+    SELECT id, kind, key, due_at, partition, payload FROM timer WHERE due_at <= :now
+    ORDER BY due_at LIMIT :n FOR UPDATE SKIP LOCKED""")
+
+
+@dataclass(frozen=True)
+class Timer:
+    """Something to do at an instant. `kind` and `key` name it: scheduling the same again moves it.
+
+    `via` says whose events must have been handled first: its partition is asked for the watermark.
+    """
+
+    kind: str
+    key: str
+    due_at: datetime
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    partition: int | None = None
+
+
+TimerHandler = Callable[[WriteSession, list[Timer]], Awaitable[None]]
+
+
+def timer_for(via: UUID, kind: str, key: str, due_at: datetime, payload: Mapping[str, Any] | None = None) -> Timer:
+    """A timer that waits for everything said about `via` before `due_at`."""
+    return Timer(kind, key, due_at, payload or {}, partition_of(via))
+
+
+async def schedule(session: WriteSession, timers: Sequence[Timer]) -> None:
+    """Set timers, in one statement."""
+    unique = {(timer.kind, timer.key): timer for timer in timers}
+    wanted = [unique[key] for key in sorted(unique)]
+    if not wanted:
+        return
+    await session.execute(
+        _SCHEDULE,
+        {
+            "ids": [uuid7() for _ in wanted],
+            "kinds": [timer.kind for timer in wanted],
+            "keys": [timer.key for timer in wanted],
+            "dues": [timer.due_at for timer in wanted],
+            "partitions": [timer.partition for timer in wanted],
+            "payloads": [json.dumps(dict(timer.payload)) for timer in wanted],
+        },
+    )
+    await notify.notify(session, notify.TIMERS)
+
+
+async def cancel(session: WriteSession, kind: str, keys: Sequence[str]) -> None:
+    """Forget timers; unknown keys are no error."""
+    await session.execute(
+        text("DELETE FROM timer WHERE kind = :kind AND key = ANY(:keys)"), {"kind": kind, "keys": list(keys)}
+    )
+
+
+async def next_due(session: ReadSession) -> datetime | None:
+    """The instant of the earliest timer."""
+    found: datetime | None = (await session.execute(text("SELECT min(due_at) FROM timer"))).scalar_one()
+    return found
+
+
+async def fire_due(runtime: Runtime, now: datetime) -> int:
+    """Fire, in one transaction, the due timers whose instant the pipeline has passed; returns how many."""
+    handlers = runtime.service.timers
+    async with runtime.database.write() as session:
+        rows = (await session.execute(_DUE, {"now": now, "n": BATCH})).all()
+        if not rows:
+            return 0
+        partitions = {row.partition for row in rows}
+        passed = {partition: await _passed(runtime, partition) for partition in partitions}
+        due = [row for row in rows if row.due_at <= passed[row.partition]]
+        await session.execute(text("DELETE FROM timer WHERE id = ANY(:ids)"), {"ids": [row.id for row in due]})
+        for kind, handler in handlers.items():
+            timers = [Timer(row.kind, row.key, row.due_at, row.payload, row.partition) for row in due if row.kind == kind]
+            if timers:
+                await _fire(session, handler, timers)
+    for row in due:
+        lateness.record((now - row.due_at).total_seconds(), {"kind": row.kind})
+    return len(due)
+
+
+async def _fire(session: WriteSession, handler: TimerHandler, timers: list[Timer]) -> None:
+    """All at once; when one is at fault, one by one, and the one that fails is put off for a minute."""
+    try:
+        async with session.begin_nested():
+            await handler(session, timers)
+    except Exception as error:
+        if is_infrastructure(error):
+            raise
+        if len(timers) > 1:
+            for timer in timers:
+                await _fire(session, handler, [timer])
+            return
+        log.exception("timer.put_off", kind=timers[0].kind, key=timers[0].key)
+        await schedule(session, [replace(timers[0], due_at=datetime.now(UTC) + PUT_OFF)])
+
+
+async def _passed(runtime: Runtime, partition: int | None) -> datetime:
+    if not hears_events(runtime.service):
+        return datetime.now(UTC)
+    return await watermark.behind(runtime.js, runtime.name, partition)
+
+
+async def loop(runtime: Runtime) -> None:
+    """Fire timers for as long as the process lives."""
+    if not runtime.service.timers:
+        return
+    while not runtime.stopping.is_set():
+        runtime.beats["timers"] = asyncio.get_running_loop().time()
+        try:
+            if await fire_due(runtime, datetime.now(UTC)) == 0:
+                await notify.wait(runtime, notify.TIMERS, await _sleep(runtime))
+        except Exception as error:
+            if is_infrastructure(error):
+                log.warning("timers.waiting", error=repr(error))
+            else:
+                log.exception("timers.failed")
+            await runtime.pause(1)
+
+
+async def _sleep(runtime: Runtime) -> float:
+    async with runtime.database.read() as session:
+        due = await next_due(session)
+    if due is None:
+        return LONGEST_SLEEP
+    away = (due - datetime.now(UTC)) / timedelta(seconds=1)
+    return min(LONGEST_SLEEP, max(RETRY_SECONDS, away))

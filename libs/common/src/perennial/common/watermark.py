@@ -1,0 +1,38 @@
+"""How far the pipeline has come: a timer may fire only when its instant lies behind."""
+
+from datetime import UTC, datetime
+
+from nats.js.client import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from perennial.common.contracts import gateway as gateway_contract
+from perennial.common.contracts.identity import RESOLVED_STREAM
+from perennial.common.messaging.worker import hot_durable
+
+
+async def _reached(js: JetStreamContext, stream: str, consumer: str) -> datetime:
+    """Everything stored in the stream before this instant has been acknowledged by the consumer."""
+    asked = datetime.now(UTC)
+    info = await js.consumer_info(stream, consumer)
+    if not info.num_pending and not info.num_ack_pending:
+        return asked
+    floor = info.ack_floor.stream_seq if info.ack_floor else 0
+    try:
+        waiting = await js.get_msg(stream, seq=floor + 1, next=True, subject=info.config.filter_subject)
+    except NotFoundError:
+        return asked
+    if waiting.time is None:
+        return datetime.fromtimestamp(0, UTC)
+    return min(asked, waiting.time)
+
+
+async def behind(js: JetStreamContext, service: str, partition: int | None) -> datetime:
+    """All that was received before this instant has been handled by `service`, for one partition.
+
+    INGEST is asked first: what leaves it is in EVENTS already, so nothing can slip between the two questions.
+    A partition of None asks for INGEST alone.
+    """
+    ingest = await _reached(js, gateway_contract.STREAM, "identity")
+    if partition is None:
+        return ingest
+    return min(ingest, await _reached(js, RESOLVED_STREAM, hot_durable(service, partition)))

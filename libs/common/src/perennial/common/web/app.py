@@ -1,0 +1,137 @@
+"""The application factory: routes, problems, health, metrics."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from opentelemetry import metrics
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+from perennial.common.settings import CommonSettings
+from perennial.common import problems
+from perennial.common.problems import ProblemBody
+
+duration = metrics.get_meter("perennial").create_histogram("perennial.http.duration", unit="s")
+
+STALLED_SECONDS = 120.0
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class Measured:
+    """Requests by route template, method and status; pure ASGI, because BaseHTTPMiddleware costs most of the speed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Time one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            labels = {"route": route, "method": scope["method"], "status": status}
+            duration.record(time.perf_counter() - started, labels)
+
+
+def create_app(service: Service, settings: CommonSettings | None, lifespan: Lifespan, *, api: bool = True) -> FastAPI:
+    """The HTTP side of a process; a worker-only process serves health and metrics alone."""
+    app = FastAPI(
+        title=service.title,
+        version="1",
+        openapi_url="/openapi.json" if api else None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: f"{service.name}_{route.name}",
+    )
+    app.state.settings = settings
+    problems.install(app)
+    _health(app)
+    if api:
+        for router in service.routers:
+            app.include_router(router, responses=problems.documented())
+        if service.mount is not None:
+            service.mount(app)
+        _document_problems(app)
+    app.add_middleware(Measured)
+    return app
+
+
+def _document_problems(app: FastAPI) -> None:
+    original = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = original()
+        schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(schema.pop("$defs", {}))
+        schemas["ProblemBody"] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _health(app: FastAPI) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz(request: Request) -> Response:
+        """Alive: the loop turns and no task of it has stalled."""
+        runtime: Runtime | None = getattr(request.app.state, "runtime", None)
+        now = asyncio.get_running_loop().time()
+        stalled = [name for name, at in (runtime.beats if runtime else {}).items() if now - at > STALLED_SECONDS]
+        return JSONResponse({"status": "stalled" if stalled else "ok", "stalled": stalled}, 503 if stalled else 200)
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz(request: Request) -> Response:
+        """Ready: Postgres and NATS answer and the schema is the one this code needs."""
+        runtime: Runtime | None = getattr(request.app.state, "runtime", None)
+        found = await readiness(runtime) if runtime else {"runtime": "starting"}
+        ready = all(value == "ok" for value in found.values())
+        return JSONResponse({"status": "ok" if ready else "unavailable", **found}, 200 if ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def prometheus() -> Response:
+        """Prometheus text format."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def readiness(runtime: Runtime) -> dict[str, str]:
+    """What each dependency says of itself: `ok` or why not."""
+    found = {"nats": "ok" if runtime.nats.is_connected else "not connected", "database": "ok"}
+    if runtime.stopping.is_set():
+        found["process"] = "stopping"
+    try:
+        async with asyncio.timeout(3), runtime.database.read() as session:
+            await session.execute(text("SELECT version_num FROM alembic_version"))
+    except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready, and say why)
+        found["database"] = repr(error)[:200]
+    return found
+
+
+@asynccontextmanager
+async def no_lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """For documents: an application that is never started."""
+    yield
+
+
+def document(service: Service) -> dict[str, object]:
+    """A service's OpenAPI 3.1 document, without starting it."""
+    return create_app(service, None, no_lifespan).openapi()

@@ -34,7 +34,6 @@ def message_of(*names: str) -> bytes:
     return msgspec.json.encode(EventsResolved([tracked(name) for name in names]))
 
 
-
 async def test_a_route_commits_before_it_answers(runtime: Runtime) -> None:
     app = FastAPI()
     app.state.runtime = runtime

@@ -87,7 +87,9 @@ def _products(properties: Mapping[str, Any]) -> Decimal | None:
     lines = [item for item in products if isinstance(item, Mapping) and decimal(item.get("price")) is not None]
     if not lines:
         return None
-    gross = sum(((decimal(x.get("price")) or Decimal(0)) * (decimal(x.get("quantity")) or 1) for x in lines), Decimal(0))
+    gross = sum(
+        ((decimal(x.get("price")) or Decimal(0)) * (decimal(x.get("quantity")) or 1) for x in lines), Decimal(0)
+    )
     return gross - (decimal(properties.get("discount")) or 0)
 
 

@@ -53,7 +53,9 @@ async def mark(session: WriteSession, customers: Iterable[UUID], *, live: bool) 
 
 async def mark_changes(session: WriteSession, changes: list[MapChange]) -> None:
     """Both sides of every change of the map; identifiers that are merely new are left out."""
-    moved = {change.before for change in changes if change.before} | {change.after for change in changes if change.before}
+    moved = {change.before for change in changes if change.before} | {
+        change.after for change in changes if change.before
+    }
     await mark(session, moved, live=False)
 
 

@@ -8,7 +8,8 @@ import nats.js.errors
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-# SQLSTATE classes: connection, authorisation (never an event's fault), transaction rollback, resources, prerequisite state, operator intervention, system.
+# SQLSTATE classes: connection, authorisation, transaction rollback, resources, prerequisite state, operator
+# intervention, system: none of them is an event's fault.
 INFRASTRUCTURE_CLASSES = frozenset({"08", "28", "40", "53", "55", "57", "58"})
 READ_ONLY = "25006"  # a primary that has just become a standby
 

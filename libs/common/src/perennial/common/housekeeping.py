@@ -12,10 +12,9 @@ from perennial.common.runtime import Runtime
 from perennial.common.service import Job
 
 _SWEEPS = (
-    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE published_at < now() - interval '1 day' LIMIT 10000)",
-    "DELETE FROM inbox WHERE event_id IN (SELECT event_id FROM inbox WHERE at < now() - interval '3 days' LIMIT 10000)",
-    "DELETE FROM idempotency WHERE id IN"
-    " (SELECT id FROM idempotency WHERE created_at < now() - interval '7 days' LIMIT 10000)",
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE published_at < now() - interval '1 day' LIMIT 9999)",
+    "DELETE FROM inbox WHERE event_id IN (SELECT event_id FROM inbox WHERE at < now() - interval '3 days' LIMIT 9999)",
+    "DELETE FROM idempotency WHERE created_at < now() - interval '7 days'",
 )
 
 

@@ -96,10 +96,15 @@ async def _relay_on(runtime: Runtime, connection: asyncpg.Connection) -> None:
         if rows:
             await _publish(runtime, connection, rows)
         if len(rows) < BATCH:
-            waiting, age = await connection.fetchrow(_DEPTH) if rows else (0, 0)
-            depth.set(waiting)
-            lag.set(float(age))
+            await _measure(connection)
             await notify.wait(runtime, notify.OUTBOX, IDLE_SECONDS)
+
+
+async def _measure(connection: asyncpg.Connection) -> None:
+    waiting = await connection.fetchrow(_DEPTH)
+    if waiting is not None:
+        depth.set(waiting[0])
+        lag.set(float(waiting[1]))
 
 
 async def _publish(runtime: Runtime, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:

@@ -5,9 +5,10 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
@@ -68,13 +69,13 @@ def build(found: Service, *, api: bool, worker: bool, settings: CommonSettings |
 def start_worker(runtime: Runtime) -> list[asyncio.Task[None]]:
     """The loops of a worker: consumers, relay, derivation, timers, jobs."""
     found = runtime.service
-    loops = [consumer.run() for consumer in consumers(runtime)]
+    loops: list[Coroutine[Any, Any, None]] = [consumer.run() for consumer in consumers(runtime)]
     loops += [notify.listen(runtime), outbox.relay(runtime), derive.loop(runtime), timers.loop(runtime)]
     loops += [jobs.loops(runtime), *(task(runtime) for task in found.tasks)]
     return [asyncio.create_task(_guarded(loop)) for loop in loops]
 
 
-async def _guarded(loop: "asyncio._CoroutineLike[None]") -> None:
+async def _guarded(loop: Coroutine[Any, Any, None]) -> None:
     """A loop that ends by an error takes the process down: the supervisor starts it afresh."""
     try:
         await loop

@@ -1,6 +1,6 @@
 """What a service says about itself: one `SERVICE` object in its `main.py`, found by entry point."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import entry_points
@@ -54,7 +54,7 @@ class Service:
     derive: "Derivation | None" = None
     timers: "Mapping[str, TimerHandler]" = field(default_factory=dict)
     jobs: Sequence[Job] = ()
-    tasks: "Sequence[Callable[[Runtime], Awaitable[None]]]" = ()
+    tasks: "Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]]" = ()
     mount: "Callable[[FastAPI], None] | None" = None
     startup: "Callable[[Runtime], Awaitable[None]] | None" = None
 

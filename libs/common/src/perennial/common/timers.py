@@ -105,7 +105,9 @@ async def fire_due(runtime: Runtime, now: datetime) -> int:
         due = [row for row in rows if row.due_at <= passed[row.partition]]
         await session.execute(text("DELETE FROM timer WHERE id = ANY(:ids)"), {"ids": [row.id for row in due]})
         for kind, handler in handlers.items():
-            timers = [Timer(row.kind, row.key, row.due_at, row.payload, row.partition) for row in due if row.kind == kind]
+            timers = [
+                Timer(row.kind, row.key, row.due_at, row.payload, row.partition) for row in due if row.kind == kind
+            ]
             if timers:
                 await _fire(session, handler, timers)
     for row in due:

@@ -8,7 +8,7 @@ from perennial.common.db import migrations
 
 
 def owner_url(name: str) -> str:
-    """The URL of a service's owner role: `PERENNIAL_OWNER_DATABASE_URL_<SERVICE>`, else `PERENNIAL_OWNER_DATABASE_URL`."""
+    """The URL of a service's owner: `PERENNIAL_OWNER_DATABASE_URL_<SERVICE>`, else `PERENNIAL_OWNER_DATABASE_URL`."""
     url = os.environ.get(f"PERENNIAL_OWNER_DATABASE_URL_{name.upper()}") or os.environ.get(
         "PERENNIAL_OWNER_DATABASE_URL"
     )

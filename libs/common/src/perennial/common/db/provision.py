@@ -52,13 +52,13 @@ async def _service(connection: asyncpg.Connection, name: str, password: str) -> 
 
 
 def _grants(name: str, owner: str) -> Sequence[str]:
+    defaults = f'ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA {name}'
     return (
         f'CREATE SCHEMA IF NOT EXISTS {name} AUTHORIZATION "{owner}"',
-        f'REVOKE ALL ON SCHEMA {name} FROM PUBLIC',
+        f"REVOKE ALL ON SCHEMA {name} FROM PUBLIC",
         f'GRANT USAGE ON SCHEMA {name} TO "{name}"',
-        f'ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA {name}'
-        f' GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{name}"',
-        f'ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA {name} GRANT USAGE ON SEQUENCES TO "{name}"',
+        f'{defaults} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{name}"',
+        f'{defaults} GRANT USAGE ON SEQUENCES TO "{name}"',
     )
 
 

@@ -40,7 +40,7 @@ class Item:
     message: Msg
 
     def parked(self, error: Exception) -> parked.Parked:
-        """This event alone, put aside with its error."""
+        """Its row in `parked`: the event alone, with the error."""
         cut = _ENCODER.encode({"events": [self.event]}) if isinstance(self.event, ResolvedEvent) else None
         return parked.Parked(parked.origin_of(self.message, cut), self.event_id, repr(error), traceback.format_exc())
 
@@ -51,9 +51,7 @@ Decode = Callable[[Msg], Iterable[Item]]
 class BatchProcessor:
     """Handles the messages of one partition (or one stream of facts) for one service."""
 
-    def __init__(
-        self, runtime: Runtime, partition: str, reactions: Sequence[Reaction[Any]], decode: Decode
-    ) -> None:
+    def __init__(self, runtime: Runtime, partition: str, reactions: Sequence[Reaction[Any]], decode: Decode) -> None:
         self._runtime = runtime
         self._partition = partition
         self._reactions = reactions

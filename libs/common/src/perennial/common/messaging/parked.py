@@ -91,7 +91,18 @@ async def listing(session: ReadSession, after: int = 0, limit: int = 50) -> list
                 WHERE replayed_at IS NULL AND id > :after ORDER BY id LIMIT :limit"""),
         {"after": after, "limit": limit},
     )
-    return [ParkedRow(*row[:6], base64.b64encode(row[6]).decode()) for row in rows]
+    return [
+        ParkedRow(
+            id=row.id,
+            subject=row.subject,
+            event_id=row.event_id,
+            error=row.error,
+            parked_at=row.parked_at,
+            replayed_at=row.replayed_at,
+            body=base64.b64encode(row.body).decode(),
+        )
+        for row in rows
+    ]
 
 
 async def take(session: WriteSession, ids: Sequence[int]) -> list[tuple[int, Origin]]:

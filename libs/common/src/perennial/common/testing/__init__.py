@@ -1,1 +1,1 @@
-"""Fixtures for service tests: a database of its own per xdist worker, real NATS, real tokens. Not imported at run time."""
+"""Fixtures for service tests: a database for each xdist worker, real NATS, real tokens."""

@@ -1,5 +1,6 @@
 """Customers' events for tests, as identity would publish them."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,11 +24,11 @@ def tracked(  # noqa: PLR0913 (a builder)
     version: int = 1,
 ) -> ResolvedEvent:
     """A `track` event."""
-    return _event("track", name, {"event": name, "properties": properties or {}}, via, customer, at, live, source,
-                  message_id, version)  # fmt: skip
+    body = {"event": name, "properties": properties or {}}
+    return _event("track", name, body, Options(via, customer, at, live, source, message_id, version))
 
 
-def identified(  # noqa: PLR0913 (a builder)
+def identified(
     traits: dict[str, Any],
     *,
     via: UUID | None = None,
@@ -39,26 +40,37 @@ def identified(  # noqa: PLR0913 (a builder)
     version: int = 1,
 ) -> ResolvedEvent:
     """An `identify` event."""
-    return _event("identify", None, {"traits": traits}, via, customer, at, live, source, message_id, version)
+    return _event("identify", None, {"traits": traits}, Options(via, customer, at, live, source, message_id, version))
 
 
-def _event(  # noqa: PLR0913 (the builders' common part)
-    kind: str,
-    name: str | None,
-    body: dict[str, Any],
-    via: UUID | None,
-    customer: UUID | None,
-    at: datetime | None,
-    live: bool,
-    source: str,
-    message_id: str | None,
-    version: int,
-) -> ResolvedEvent:
-    message_id = message_id or uuid4().hex
-    via = via or uuid7()
+@dataclass(frozen=True)
+class Options:
+    """What the builders have in common."""
+
+    via: UUID | None
+    customer: UUID | None
+    at: datetime | None
+    live: bool
+    source: str
+    message_id: str | None
+    version: int
+
+
+def _event(kind: str, name: str | None, body: dict[str, Any], options: Options) -> ResolvedEvent:
+    message_id = options.message_id or uuid4().hex
+    via = options.via or uuid7()
     now = datetime.now(UTC)
-    raw = msgspec.Raw(msgspec.json.encode({"type": kind, "messageId": message_id, **body}))
     return ResolvedEvent(
-        id=digest_uuid(source, message_id), via=via, customer=customer or via, version=version, source=source,
-        message_id=message_id, type=kind, name=name, timestamp=at or now, received_at=now, live=live, body=raw,
-    )  # fmt: skip
+        id=digest_uuid(options.source, message_id),
+        via=via,
+        customer=options.customer or via,
+        version=options.version,
+        source=options.source,
+        message_id=message_id,
+        type=kind,
+        name=name,
+        timestamp=options.at or now,
+        received_at=now,
+        live=options.live,
+        body=msgspec.Raw(msgspec.json.encode({"type": kind, "messageId": message_id, **body})),
+    )

@@ -24,7 +24,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from perennial.common import streams
-from perennial.common.auth import Principal, mint
+from perennial.common.auth import Kind, Principal, mint
 from perennial.common.db import Database, ReadSession, WriteSession, migrations, provision
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime, connect_nats
@@ -49,9 +49,7 @@ def key_pair() -> tuple[str, str]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private.decode(), public.decode()
 
 
@@ -136,9 +134,7 @@ class BoundDatabase(Database):
     async def write(self) -> AsyncIterator[WriteSession]:
         """A session whose commit releases a savepoint."""
         async with (
-            WriteSession(
-                self._connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
-            ) as session,
+            WriteSession(self._connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session,
             session.begin(),
         ):
             yield session
@@ -201,7 +197,7 @@ def token(key_pair: tuple[str, str]) -> Callable[..., str]:
     """`token("loyalty:write")` for an API key, `token(via=…)` for a customer."""
 
     def made(*scopes: str, via: UUID | None = None, who: str = "tester") -> str:
-        kind = "customer" if via else "api_key"
+        kind: Kind = "customer" if via else "api_key"
         return mint(key_pair[0], Principal(kind, who, frozenset(scopes or ("*",)), via))
 
     return made

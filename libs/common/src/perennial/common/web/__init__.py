@@ -1,8 +1,5 @@
 """HTTP: the application factory, problems, sessions, pages, idempotency."""
 
-from perennial.common.web.deps import Read, Write
-from perennial.common.web.idempotency import Idempotent
-from perennial.common.web.pages import Page, PageQuery, paged
 from perennial.common.problems import (
     BadRequest,
     Conflict,
@@ -15,6 +12,9 @@ from perennial.common.problems import (
     Unprocessable,
     documented,
 )
+from perennial.common.web.deps import Read, Write
+from perennial.common.web.idempotency import Idempotent
+from perennial.common.web.pages import Page, PageQuery, paged
 
 __all__ = [
     "BadRequest",

@@ -12,11 +12,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from perennial.common import problems
+from perennial.common.problems import ProblemBody
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
-from perennial.common import problems
-from perennial.common.problems import ProblemBody
 
 duration = metrics.get_meter("perennial").create_histogram("perennial.http.duration", unit="s")
 

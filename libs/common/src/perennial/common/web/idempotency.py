@@ -63,7 +63,7 @@ async def _once(
         raise BadRequest(
             "Idempotency-Key is longer than 255", code="idempotency_key_invalid", pointer="header/Idempotency-Key"
         )
-    scope = "\x00".join([principal.kind, principal.id, request.method, request.url.path, key])
+    scope = f"{principal.kind}\0{principal.id}\0{request.method}\0{request.url.path}\0{key}"
     return Once(hashlib.sha256(scope.encode()).digest(), hashlib.sha256(await request.body()).digest())
 
 

@@ -1,0 +1,91 @@
+"""The map's copies, and what is derived per customer."""
+
+import random
+from uuid import UUID
+
+from sqlalchemy import text
+
+from perennial.common import derive, identity_map
+from perennial.common.contracts.identity import Assignment
+from perennial.common.db import WriteSession
+from perennial.common.derive import Derivation, Stale
+from perennial.common.identity_map import MapChange
+from perennial.common.ids import uuid7
+from perennial.common.testing.events import tracked
+from perennial.common.testing.plugin import customer
+
+
+async def test_a_copy_is_right_whatever_the_order_in_which_changes_arrive(session: WriteSession) -> None:
+    a, b, c = uuid7(), uuid7(), uuid7()
+    history = [
+        Assignment(via=a, customer=a, version=1),
+        Assignment(via=b, customer=b, version=1),
+        Assignment(via=c, customer=c, version=1),
+        Assignment(via=b, customer=a, version=2),
+        Assignment(via=c, customer=a, version=2),
+        Assignment(via=c, customer=c, version=3),
+    ]
+    for seed in range(20):
+        await session.execute(text("DELETE FROM identity_map"))
+        shuffled = history * 2
+        random.Random(seed).shuffle(shuffled)
+        for item in shuffled:
+            await identity_map.apply(session, [item])
+        assert await identity_map.customers_of(session, [a, b, c]) == {a: a, b: a, c: c}
+
+
+async def test_old_customer_ids_answer_with_the_survivor(session: WriteSession) -> None:
+    a, b = await customer(session), await customer(session)
+    changes = await identity_map.apply(session, [Assignment(via=b, customer=a, version=2)])
+    assert changes == [MapChange(b, b, a)]
+    assert await identity_map.customer_of(session, b) == a
+    assert await identity_map.vias_of(session, [a, b]) == {a: sorted([a, b])}
+
+
+async def test_events_bring_the_map_with_them_and_never_an_older_one(session: WriteSession) -> None:
+    via, owner = uuid7(), uuid7()
+    assert await identity_map.learn(session, [tracked("X", via=via, customer=owner, version=5)]) == [
+        MapChange(via, None, owner)
+    ]
+    assert await identity_map.learn(session, [tracked("X", via=via, customer=via, version=4)]) == []
+    assert await identity_map.customer_of(session, via) == owner
+
+
+async def test_the_blind_index_is_learnt_even_after_the_event_was_faster(session: WriteSession) -> None:
+    via = uuid7()
+    await identity_map.learn(session, [tracked("X", via=via)])
+    await identity_map.apply(session, [Assignment(via=via, customer=via, version=1, kind="email", digest="ab" * 16)])
+    row = (await session.execute(text("SELECT kind, digest FROM identity_map"))).one()
+    assert (row.kind, row.digest) == ("email", bytes.fromhex("ab" * 16))
+
+
+async def test_a_customer_marked_often_is_computed_once_and_the_gone_are_named(session: WriteSession) -> None:
+    survivor, merged = await customer(session), await customer(session)
+    for _ in range(3):
+        await derive.mark(session, [survivor], live=False)
+    await derive.mark(session, [survivor, merged], live=True)
+    await identity_map.apply(session, [Assignment(via=merged, customer=survivor, version=2)])
+    seen: list[Stale] = []
+
+    async def handle(_: WriteSession, stale: Stale) -> None:
+        seen.append(stale)
+
+    assert await derive.derive_once(session, Derivation(handle)) == 5
+    assert await derive.derive_once(session, Derivation(handle)) == 0
+    assert seen == [Stale(live={survivor: True}, gone=[merged])]
+
+
+async def test_both_sides_of_a_map_change_are_computed_again(session: WriteSession) -> None:
+    before, after, new = uuid7(), uuid7(), uuid7()
+    await derive.mark_changes(session, [MapChange(uuid7(), before, after), MapChange(new, None, new)])
+    marked: set[UUID] = set((await session.execute(text("SELECT customer_id FROM stale"))).scalars())
+    assert marked == {before, after}
+
+
+async def test_the_customer_that_cannot_be_computed_goes_last(session: WriteSession) -> None:
+    first, second = uuid7(), uuid7()
+    await derive.mark(session, [first], live=True)
+    await derive.mark(session, [second], live=False)
+    await derive.rotate(session)
+    rows = (await session.execute(text("SELECT customer_id, live FROM stale ORDER BY id"))).all()
+    assert [tuple(row) for row in rows] == [(second, False), (first, True)]

@@ -1,0 +1,107 @@
+"""Timers: set, moved, fired once, and never ahead of the pipeline."""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from perennial.common import timers, watermark
+from perennial.common.contracts import gateway
+from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, EventsResolved
+from perennial.common.db import Database, WriteSession
+from perennial.common.ids import partition_of, uuid7
+from perennial.common.messaging.pull import Puller
+from perennial.common.messaging.worker import hot_durable
+from perennial.common.runtime import Runtime
+from perennial.common.testing.events import tracked
+from perennial.common.timers import Timer
+
+fired: list[Timer] = []
+
+
+async def handle(_: WriteSession, due: list[Timer]) -> None:
+    if any(timer.key == "bad" for timer in due):
+        raise ValueError("bad timer")
+    fired.extend(due)
+
+
+@pytest.fixture
+def ticking(live_runtime: Runtime) -> Runtime:
+    fired.clear()
+    return dataclasses.replace(
+        live_runtime, service=dataclasses.replace(live_runtime.service, timers={"reminder": handle})
+    )
+
+
+async def schedule(database: Database, *wanted: Timer) -> None:
+    async with database.write() as session:
+        await timers.schedule(session, wanted)
+
+
+async def test_a_timer_fires_once_at_its_last_instant(ticking: Runtime, committed: Database) -> None:
+    now = datetime.now(UTC)
+    await schedule(committed, Timer("reminder", "a", now + timedelta(hours=1)), Timer("reminder", "b", now))
+    await schedule(committed, Timer("reminder", "a", now - timedelta(seconds=1), {"moved": True}))
+    assert await timers.fire_due(ticking, datetime.now(UTC)) == 2
+    assert await timers.fire_due(ticking, datetime.now(UTC)) == 0
+    assert [(timer.key, timer.payload) for timer in fired] == [("a", {"moved": True}), ("b", {})]
+
+
+async def test_a_cancelled_timer_does_not_fire(ticking: Runtime, committed: Database) -> None:
+    await schedule(committed, Timer("reminder", "a", datetime.now(UTC)))
+    async with committed.write() as session:
+        await timers.cancel(session, "reminder", ["a", "unknown"])
+    assert await timers.fire_due(ticking, datetime.now(UTC)) == 0
+
+
+async def test_a_timer_waits_until_everything_received_before_it_has_been_handled(
+    ticking: Runtime, committed: Database
+) -> None:
+    event = tracked("Order Completed")
+    partition = partition_of(event.via)
+    await ticking.publish(f"{RESOLVED_SUBJECT}.{partition}", msgspec.json.encode(EventsResolved([event])), {})
+    due = datetime.now(UTC) + timedelta(milliseconds=50)
+    await schedule(committed, timers.timer_for(event.via, "reminder", "cart", due))
+    later = due + timedelta(seconds=1)
+    assert await timers.fire_due(ticking, later) == 0
+    puller = Puller(ticking.nats, RESOLVED_STREAM, hot_durable("probe", partition))
+    [message] = await puller.batch()
+    await message.ack_sync()
+    await puller.close()
+    while datetime.now(UTC) <= due:
+        pass
+    assert await timers.fire_due(ticking, later) == 1
+
+
+async def test_what_waits_in_ingest_holds_the_watermark(ticking: Runtime) -> None:
+    assert (datetime.now(UTC) - await watermark.behind(ticking.js, "probe", 0)) < timedelta(seconds=5)
+    stored = datetime.now(UTC)
+    await ticking.publish(gateway.SUBJECT, b"{}", {})
+    reached = await watermark.behind(ticking.js, "probe", 0)
+    assert abs(reached - stored) < timedelta(seconds=1)
+    assert await watermark.behind(ticking.js, "probe", 0) == reached
+
+
+async def test_a_timer_that_fails_is_put_off_and_its_neighbours_fire(ticking: Runtime, committed: Database) -> None:
+    now = datetime.now(UTC)
+    await schedule(committed, *(Timer("reminder", key, now) for key in ("a", "bad", "c")))
+    await timers.fire_due(ticking, datetime.now(UTC))
+    assert sorted(timer.key for timer in fired) == ["a", "c"]
+    async with committed.read() as session:
+        [(key, due_at)] = (await session.execute(text("SELECT key, due_at FROM timer"))).all()
+    assert (key, due_at > now) == ("bad", True)
+
+
+async def test_a_timer_of_another_partition_is_not_held_up(ticking: Runtime, committed: Database) -> None:
+    await ticking.publish(f"{RESOLVED_SUBJECT}.3", b"{}", {})
+    due = datetime.now(UTC) + timedelta(milliseconds=1)
+    await schedule(
+        committed,
+        Timer("reminder", "held", due, {}, partition=3),
+        Timer("reminder", str(uuid7()), due, {}, partition=4),
+    )
+    while datetime.now(UTC) <= due:
+        pass
+    assert await timers.fire_due(ticking, datetime.now(UTC) + timedelta(seconds=1)) == 1

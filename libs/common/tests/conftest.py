@@ -17,8 +17,8 @@ def service() -> Service:
     return PROBE
 
 
-@pytest.fixture(scope="session", name="build_schema")
-def from_models() -> Callable[[str], None]:
+@pytest.fixture(scope="session")  # type: ignore[no-redef]
+def build_schema() -> Callable[[str], None]:
     """The probe has no migrations: its tables are made from the models."""
 
     def build(url: str) -> None:

@@ -20,8 +20,9 @@ async def notify(session: WriteSession, name: str) -> None:
     await session.execute(text("SELECT pg_notify(current_schema() || '.' || :name, '')"), {"name": name})
 
 
-async def listen(runtime: Runtime, names: tuple[str, ...] = (OUTBOX, TIMERS, STALE)) -> None:
+async def listen(runtime: Runtime) -> None:
     """Set the runtime's wake events on every notification; reconnects for ever, and wakes all after each reconnect."""
+    names = (OUTBOX, TIMERS, STALE, *runtime.service.channels)
     while not runtime.stopping.is_set():
         try:
             connection = await runtime.database.listen_connection()

@@ -38,7 +38,8 @@ class Service:
     """The parts that common assembles into an API and a worker.
 
     `map_changed` is called, in the transaction that learnt it, with each change of the identifier map.
-    `derive` recomputes what is shown per customer. `tasks` run as long as the worker does. `mount` adds what is not a
+    `derive` recomputes what is shown per customer. `tasks` run as long as the worker does, and `channels` are what
+    they wait for with `notify.wait`. `mount` adds what is not a
     router (the gateway's tracking routes).
     """
 
@@ -54,6 +55,7 @@ class Service:
     derive: "Derivation | None" = None
     timers: "Mapping[str, TimerHandler]" = field(default_factory=dict)
     jobs: Sequence[Job] = ()
+    channels: Sequence[str] = ()
     tasks: "Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]]" = ()
     mount: "Callable[[FastAPI], None] | None" = None
     startup: "Callable[[Runtime], Awaitable[None]] | None" = None

@@ -31,6 +31,8 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     subject: ClassVar[str]
+    state: ClassVar[bool] = False
+    """Whether it says how things stand, for services that keep a copy, rather than that something happened."""
 
     id: UUID = Field(default_factory=uuid7, description="Unique for ever; a repeat bears the same id.")
     occurred_at: datetime = Field(default_factory=utc_now)

@@ -3,6 +3,8 @@
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import Field
+
 from perennial.common.contracts.base import CustomerId, Event, Via
 
 
@@ -27,7 +29,8 @@ class EnrolmentEnded(Event):
     journey_id: UUID
     via: Via
     customer: CustomerId
-    reason: str
+    reason: str = Field(description="`completed`, or why the customer left before the end.")
+    step: str | None = Field(default=None, description="The step on which the journey ended.")
 
 
 class MessageSent(Event):
@@ -37,6 +40,7 @@ class MessageSent(Event):
 
     message_id: UUID
     journey_id: UUID
+    step: str | None = None
     channel: str
     via: Via
     customer: CustomerId
@@ -49,6 +53,7 @@ class MessageSuppressed(Event):
 
     message_id: UUID
     journey_id: UUID
+    step: str | None = None
     channel: str
     via: Via
     customer: CustomerId

@@ -54,6 +54,7 @@ class IdentifiersAssigned(Event):
     """The map changed: the full state of some identifiers, the highest version wins."""
 
     subject: ClassVar[str] = "identity.identifiers.assigned.v1"
+    state: ClassVar[bool] = True
 
     assignments: list[Assignment]
 

@@ -20,6 +20,7 @@ class AccountsChanged(Event):
     """State for whoever shows balances; live or not."""
 
     subject: ClassVar[str] = "loyalty.accounts.changed.v1"
+    state: ClassVar[bool] = True
 
     accounts: list[Account]
 
@@ -37,6 +38,7 @@ class TiersChanged(Event):
     """State for whoever shows tiers; live or not."""
 
     subject: ClassVar[str] = "loyalty.tiers.changed.v1"
+    state: ClassVar[bool] = True
 
     tiers: list[Tier]
 

@@ -22,6 +22,7 @@ class MembershipsChanged(Event):
     """State for whoever keeps a copy of memberships; live or not."""
 
     subject: ClassVar[str] = "segments.memberships.changed.v1"
+    state: ClassVar[bool] = True
 
     memberships: list[Membership]
 

@@ -11,6 +11,8 @@ from sqlalchemy import MetaData, pool, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from perennial.common.db.tables import add_common_tables, new_metadata
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -39,10 +41,40 @@ async def _run(metadata: MetaData, url: str) -> None:
 
 
 def _migrate(connection: Connection, metadata: MetaData) -> None:
-    context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+    with connection.begin():
+        partitions = set(connection.execute(text("SELECT relname FROM pg_class WHERE relispartition")).scalars())
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        transaction_per_migration=True,
+        include_name=lambda name, kind, _: kind != "table" or name not in partitions,
+    )
     with context.begin_transaction():
         connection.execute(text(LOCK_TIMEOUT))
         context.run_migrations()
+
+
+def create_common_tables() -> None:
+    """In a service's first migration: the tables of `add_common_tables`, the audit trail append-only.
+
+    When those change, the change is a function here, called from a new revision of every service and harmless where
+    a new schema already has it (IF NOT EXISTS).
+    """
+    metadata = new_metadata()
+    add_common_tables(metadata)
+    bind = context.get_context().bind
+    assert bind is not None  # noqa: S101 (online)
+    metadata.create_all(bind, checkfirst=False)
+    append_only("audit")
+
+
+def drop_common_tables() -> None:
+    """The way back."""
+    metadata = new_metadata()
+    add_common_tables(metadata)
+    bind = context.get_context().bind
+    assert bind is not None  # noqa: S101 (online)
+    metadata.drop_all(bind, checkfirst=False)
 
 
 def append_only(*tables: str) -> None:

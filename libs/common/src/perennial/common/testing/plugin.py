@@ -95,7 +95,15 @@ def _in_thread(coroutine: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def settings(service: Service, database_urls: SimpleNamespace, key_pair: tuple[str, str]) -> CommonSettings:
+def extra_settings() -> dict[str, Any]:
+    """What a service's tests set besides; a conftest defines it again."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def settings(
+    service: Service, database_urls: SimpleNamespace, key_pair: tuple[str, str], extra_settings: dict[str, Any]
+) -> CommonSettings:
     """The service's settings for tests."""
     return service.settings.model_validate(
         {
@@ -105,6 +113,7 @@ def settings(service: Service, database_urls: SimpleNamespace, key_pair: tuple[s
             "internal_private_key": SecretStr(key_pair[0]),
             "identifier_key": SecretStr("11" * 32),
             "encryption_key": SecretStr("22" * 32),
+            **extra_settings,
         }
     )
 

@@ -20,7 +20,7 @@ export UV_CACHE_DIR := $(CACHE)/uv
 export UV_NO_CONFIG := 1
 export PIP_CACHE_DIR := $(CACHE)/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export TMPDIR := $(CACHE)/tmp
+export TMPDIR := $(shell mkdir -p $(CACHE)/tmp && echo $(CACHE)/tmp)
 export VIRTUAL_ENV := $(VENV)
 
 .PHONY: help setup lock up down demo test lint bench openapi clean
@@ -28,7 +28,6 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 $(UV): pyproject.toml
-	@mkdir -p $(TMPDIR)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(UV) --version 2>/dev/null | grep -q '^uv $(UV_VERSION)' || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	@touch $@
@@ -40,6 +39,7 @@ $(VENV)/.stamp: $(UV) requirements.lock $(PROJECTS)
 	@touch $@
 
 setup: $(VENV)/.stamp ## the virtual environment, from requirements.lock
+	@:
 
 lock: $(UV) ## requirements.lock anew, from every pyproject.toml
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-annotate \
@@ -61,18 +61,19 @@ test: setup ## service and contract tests, then the end-to-end stories
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
 	@$(BIN)/python -m pytest tests/e2e
 
-lint: setup ## ruff, mypy, import-linter, deptry
+lint: setup ## ruff, mypy, import-linter, OpenAPI snapshots, deptry
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --cache-dir $(CACHE)/import_linter
+	@$(BIN)/python -m perennial.gateway.openapi check
 	@for member in $(MEMBERS); do (cd $$member && $(BIN)/deptry .); done
 
 bench: setup ## events per second as a ratio to COPY, latency at 30 % load
 	@$(BIN)/python tests/load
 
 openapi: setup ## the snapshots that the merged OpenAPI document is built from
-	@$(BIN)/python -m perennial.common.web.openapi
+	@$(BIN)/python -m perennial.gateway.openapi dump
 
 clean: ## remove the virtual environment and the caches; .perennial keeps its data
 	@test ! -x $(BIN)/python || $(BIN)/python -m perennial.local down

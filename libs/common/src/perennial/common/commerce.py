@@ -77,7 +77,9 @@ def amount(properties: Mapping[str, Any]) -> Decimal | None:
             revenue = total - (shipping or 0) - (tax or 0)
         else:
             revenue = _products(properties)
-    return None if revenue is None else revenue.quantize(_CENT, ROUND_HALF_EVEN)
+    if revenue is None or abs(revenue) >= _LARGEST:
+        return None
+    return revenue.quantize(_CENT, ROUND_HALF_EVEN)
 
 
 def _products(properties: Mapping[str, Any]) -> Decimal | None:
@@ -87,10 +89,13 @@ def _products(properties: Mapping[str, Any]) -> Decimal | None:
     lines = [item for item in products if isinstance(item, Mapping) and decimal(item.get("price")) is not None]
     if not lines:
         return None
-    gross = sum(
-        ((decimal(x.get("price")) or Decimal(0)) * (decimal(x.get("quantity")) or 1) for x in lines), Decimal(0)
-    )
+    gross = sum((_line(item) for item in lines), Decimal(0))
     return gross - (decimal(properties.get("discount")) or 0)
+
+
+def _line(product: Mapping[str, Any]) -> Decimal:
+    quantity = decimal(product.get("quantity"))
+    return (decimal(product.get("price")) or Decimal(0)) * (Decimal(1) if quantity is None else quantity)
 
 
 def currency(properties: Mapping[str, Any], default: str) -> str:

@@ -13,6 +13,7 @@ from opentelemetry import metrics
 from sqlalchemy import text
 
 from perennial.common import identity_map, notify
+from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
 from perennial.common.failures import is_infrastructure
 from perennial.common.identity_map import MapChange
@@ -22,6 +23,7 @@ log = structlog.get_logger()
 derived = metrics.get_meter("perennial").create_counter("perennial.derived", description="Customers recomputed.")
 
 IDLE_SECONDS = 30.0
+SETTLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,29 @@ class Derivation:
     batch: int = 2000
 
 
-async def mark(session: WriteSession, customers: Iterable[UUID], *, live: bool) -> None:
-    """Have these customers recomputed soon after this transaction commits."""
+async def mark(session: WriteSession, customers: Iterable[UUID], *, live: bool, settle: bool = False) -> None:
+    """Have these customers recomputed after this transaction commits: at once, or when an import has `settle`d a bit.
+
+    An import touches a customer again and again; the pause lets many of its batches share one computation.
+    """
     ids = list(set(customers))
     if ids:
         await session.execute(
-            text("INSERT INTO stale (customer_id, live) SELECT unnest(CAST(:ids AS uuid[])), :live"),
-            {"ids": ids, "live": live},
+            text("""INSERT INTO stale (customer_id, live, at)
+                    SELECT unnest(CAST(:ids AS uuid[])), :live, now() + make_interval(secs => :settle)"""),
+            {"ids": ids, "live": live, "settle": SETTLE_SECONDS if settle else 0.0},
         )
         await notify.notify(session, notify.STALE)
+
+
+async def mark_events(session: WriteSession, events: Iterable[ResolvedEvent]) -> None:
+    """The customers of events, as the map has them now: live ones at once, imported ones when they have settled."""
+    live: dict[UUID, bool] = {}
+    for event in events:
+        live[event.via] = live.get(event.via, False) or event.live
+    owners = await identity_map.customers_of(session, live)
+    await mark(session, [owners[via] for via, flag in live.items() if flag], live=True)
+    await mark(session, [owners[via] for via, flag in live.items() if not flag], live=False, settle=True)
 
 
 async def mark_changes(session: WriteSession, changes: list[MapChange]) -> None:
@@ -63,7 +79,8 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
     """Recompute one batch of stale customers; returns how many marks were used up."""
     taken = (
         await session.execute(
-            text("""DELETE FROM stale WHERE id IN (SELECT id FROM stale ORDER BY id LIMIT :n FOR UPDATE SKIP LOCKED)
+            text("""DELETE FROM stale WHERE id IN (
+                        SELECT id FROM stale WHERE at <= clock_timestamp() ORDER BY at LIMIT :n FOR UPDATE SKIP LOCKED)
                     RETURNING customer_id, live"""),
             {"n": derivation.batch},
         )
@@ -85,7 +102,8 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
 async def rotate(session: WriteSession) -> None:
     """Put the oldest mark last: the customer that cannot be computed must not stop the others."""
     await session.execute(
-        text("""WITH first AS (DELETE FROM stale WHERE id = (SELECT min(id) FROM stale) RETURNING customer_id, live)
+        text("""WITH first AS (DELETE FROM stale WHERE id = (SELECT id FROM stale ORDER BY at LIMIT 1)
+                               RETURNING customer_id, live)
                 INSERT INTO stale (customer_id, live) SELECT * FROM first""")
     )
 
@@ -115,4 +133,11 @@ async def loop(runtime: Runtime) -> None:
             continue
         size = min(derivation.batch, size * 2)
         if used == 0:
-            await notify.wait(runtime, notify.STALE, IDLE_SECONDS)
+            await notify.wait(runtime, notify.STALE, await _sleep(runtime))
+
+
+async def _sleep(runtime: Runtime) -> float:
+    async with runtime.database.read() as session:
+        statement = "SELECT extract(epoch FROM min(at) - clock_timestamp()) FROM stale"
+        away = (await session.execute(text(statement))).scalar_one()
+    return IDLE_SECONDS if away is None else min(IDLE_SECONDS, max(0.05, float(away)))

@@ -39,7 +39,10 @@ KINDS = {
 
 
 def normalise(kind: str, value: str, region: str = "US") -> str | None:
-    """The form in which a value is compared, or None when it can identify nobody (blocked, malformed, too long)."""
+    """The form in which a value is compared, or None when it can identify nobody (blocked, malformed, too long).
+
+    An `external_id` is `<namespace>:<id>`.
+    """
     value = value.strip()
     if not value or len(value) > LONGEST or "\x00" in value or BLOCKED.match(value):
         return None
@@ -47,6 +50,8 @@ def normalise(kind: str, value: str, region: str = "US") -> str | None:
         return _email(value)
     if kind == "phone":
         return _phone(value, region)
+    if kind == "external_id":
+        return _external(value)
     return value
 
 
@@ -68,6 +73,11 @@ def _phone(value: str, region: str) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _external(value: str) -> str | None:
+    namespace, _, inner = (part.strip() for part in value.partition(":"))
+    return f"{namespace}:{inner}" if namespace and not BLOCKED.match(inner) else None
 
 
 def blind_index(key: bytes, kind: str, value: str) -> bytes:

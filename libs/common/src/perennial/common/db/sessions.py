@@ -26,11 +26,12 @@ class Database:
     `async with database.write() as session:` commits at the end and rolls back on an error.
     """
 
-    def __init__(self, engine: AsyncEngine, dsn: str) -> None:
+    def __init__(self, engine: AsyncEngine, settings: "CommonSettings") -> None:
         self.engine = engine
-        self.dsn = dsn
-        self._read = async_sessionmaker(engine, class_=ReadSession, expire_on_commit=False)
-        self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
+        self.dsn = settings.dsn(direct=True)
+        self.info = {"settings": settings}
+        self._read = async_sessionmaker(engine, class_=ReadSession, expire_on_commit=False, info=self.info)
+        self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False, info=self.info)
 
     @classmethod
     def connect(cls, settings: "CommonSettings", name: str) -> "Database":
@@ -46,7 +47,7 @@ class Database:
                 "server_settings": {"application_name": f"perennial-{name}", "jit": "off"},
             },
         )
-        return cls(engine, settings.dsn(direct=True))
+        return cls(engine, settings)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -67,6 +68,12 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+
+
+def settings_of(session: AsyncSession) -> "CommonSettings":
+    """The settings of the process, for verbs that need the deployment's zone or currency."""
+    settings: CommonSettings = session.info["settings"]
+    return settings
 
 
 async def raw(session: AsyncSession) -> asyncpg.Connection:

@@ -109,7 +109,7 @@ def _customer_tables(metadata: MetaData) -> None:
         Column("id", BigInteger, Identity(always=True), primary_key=True),
         Column("customer_id", Uuid, nullable=False),
         Column("live", Boolean, nullable=False),
-        _now("at"),
+        Column("at", DateTime(timezone=True), server_default=func.now(), nullable=False, index=True),
     )
 
 

@@ -78,7 +78,7 @@ class BatchProcessor:
                         items[item.event_id] = item
             except Exception as error:  # noqa: BLE001 (whatever a broken message raises, it is parked)
                 broken.append(parked.Parked(parked.origin_of(message), None, repr(error), traceback.format_exc()))
-        return [items[key] for key in sorted(items)], broken
+        return sorted(items.values(), key=lambda item: item.event_id.int), broken
 
     def _wanted(self, event: Any) -> bool:
         return any(_hears(reaction, event) for reaction in self._reactions)

@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 EXPIRES_SECONDS = 30.0
+GLANCE_SECONDS = 3.0
 
 
 class Puller:
@@ -24,6 +25,7 @@ class Puller:
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._credit = 0
+        self._asked_on = 0
 
     async def open(self) -> None:
         """Subscribe to an inbox of its own; the request that is open when a connection is lost simply runs out."""
@@ -46,18 +48,32 @@ class Puller:
             await self.open()
         subscription = self._subscription
         assert subscription is not None  # noqa: S101 (opened above)
-        if self._credit <= 0:
+        if self._credit <= 0 or self._swallowed():
             await self._request()
         messages: list[Msg] = []
         try:
-            self._take(await subscription.next_msg(EXPIRES_SECONDS + 5), messages)
+            self._take(await self._first(subscription), messages)
             while subscription.pending_msgs and len(messages) < self._most:
                 self._take(await subscription.next_msg(1), messages)
         except nats.errors.TimeoutError:
             self._credit = 0
         return messages
 
+    async def _first(self, subscription: Subscription) -> Msg:
+        """The next message; gives up early when a reconnection has swallowed the request that is open."""
+        for _ in range(round(EXPIRES_SECONDS / GLANCE_SECONDS) + 1):
+            try:
+                return await subscription.next_msg(GLANCE_SECONDS)
+            except nats.errors.TimeoutError:
+                if self._swallowed():
+                    raise
+        raise nats.errors.TimeoutError
+
+    def _swallowed(self) -> bool:
+        return self._client.stats["reconnects"] != self._asked_on
+
     async def _request(self) -> None:
+        self._asked_on = self._client.stats["reconnects"]
         request = {"batch": self._most, "expires": int(EXPIRES_SECONDS * 1e9)}
         await self._client.publish(self._subject, json.dumps(request).encode(), reply=self._inbox)
         self._credit = self._most

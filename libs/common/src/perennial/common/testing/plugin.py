@@ -129,31 +129,33 @@ async def bound(database_urls: SimpleNamespace) -> AsyncIterator[AsyncConnection
 class BoundDatabase(Database):
     """Sessions that all live in one outer transaction: what a test writes is gone afterwards."""
 
-    def __init__(self, connection: AsyncConnection, dsn: str) -> None:
-        super().__init__(connection.engine, dsn)
+    def __init__(self, connection: AsyncConnection, settings: CommonSettings) -> None:
+        super().__init__(connection.engine, settings)
         self._connection = connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A session in the outer transaction."""
-        async with ReadSession(self._connection, expire_on_commit=False) as session:
+        async with ReadSession(self._connection, expire_on_commit=False, info=self.info) as session:
             yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """A session whose commit releases a savepoint."""
         async with (
-            WriteSession(self._connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session,
+            WriteSession(
+                self._connection, expire_on_commit=False, info=self.info, join_transaction_mode="create_savepoint"
+            ) as session,
             session.begin(),
         ):
             yield session
 
 
 @pytest.fixture
-async def database(bound: AsyncConnection, database_urls: SimpleNamespace) -> AsyncIterator[BoundDatabase]:
+async def database(bound: AsyncConnection, settings: CommonSettings) -> AsyncIterator[BoundDatabase]:
     """The rolled-back database of one test."""
     outer = await bound.begin()
-    yield BoundDatabase(bound, database_urls.login)
+    yield BoundDatabase(bound, settings)
     await outer.rollback()
 
 

@@ -1,0 +1,1 @@
+"""Embedded Postgres and NATS, and a supervisor for every process."""

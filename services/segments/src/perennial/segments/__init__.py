@@ -1,0 +1,1 @@
+"""Rules, memberships and RFM."""

@@ -1,0 +1,1 @@
+"""Segments as they are defined: rules with names and versions."""

@@ -1,0 +1,48 @@
+"""The verb that keeps the facts that rules are asked over."""
+
+from perennial.common import commerce, orders
+from perennial.common.contracts.hot import effective_traits, read_body
+from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.db import WriteSession
+from perennial.common.derive import mark_changes, mark_events
+from perennial.common.identity_map import MapChange
+from perennial.common.rules.facts import EventFact, TraitFact, record_events, record_traits
+from perennial.segments.rfm.service import want_scores
+
+NAMELESS = {"page": "Page Viewed", "screen": "Screen Viewed"}
+
+
+async def record(session: WriteSession, events: list[ResolvedEvent]) -> None:
+    """Keep what was said, and have the customers computed again."""
+    traits: list[TraitFact] = []
+    facts: list[EventFact] = []
+    for event in events:
+        body = read_body(event.body)
+        if event.type == "identify":
+            said = effective_traits(body).items()
+            traits += [
+                TraitFact(event.via, key, value, event.timestamp, event.source, event.message_id) for key, value in said
+            ]
+        name = _name(event)
+        if name is not None:
+            facts.append(EventFact(event.id, event.via, name, event.timestamp, body.properties or {}))
+    await record_traits(session, traits)
+    await record_events(session, facts)
+    if any(fact.name in commerce.ORDER_EVENTS for fact in facts):
+        await orders.record(session, events)
+        await want_scores(session)
+    await mark_events(session, events)
+
+
+def _name(event: ResolvedEvent) -> str | None:
+    """The name under which rules find an event: a page view without a name is found as such."""
+    if event.type == "track" and event.name:
+        return commerce.canonical(event.name)
+    return NAMELESS.get(event.type)
+
+
+async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
+    """A merge or a split moves no fact: both sides are computed again."""
+    await mark_changes(session, changes)
+    if any(change.before for change in changes):
+        await want_scores(session)

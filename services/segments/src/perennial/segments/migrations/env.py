@@ -1,0 +1,6 @@
+"""Alembic's environment."""
+
+from perennial.common.db.migrations import run_env
+from perennial.segments.models import metadata
+
+run_env(metadata)

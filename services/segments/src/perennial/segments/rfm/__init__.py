@@ -1,0 +1,1 @@
+"""Recency, frequency, monetary value: five bands each, and the groups that marketers act on."""

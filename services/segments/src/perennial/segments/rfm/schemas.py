@@ -1,0 +1,39 @@
+"""HTTP bodies of RFM."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+
+class RfmOut(BaseModel):
+    """A customer's standing. Orders cancelled or refunded whole do not count; refunds lower the monetary value."""
+
+    customer_id: UUID
+    last_order_at: datetime
+    recency_days: int = Field(description="Calendar days since the last order, in the deployment's zone.")
+    frequency: int = Field(description="Orders.")
+    monetary: str = Field(description="A decimal string, in `currency`.")
+    currency: str
+    r: int = Field(ge=1, le=5, description="Quintile; 5 bought last.")
+    f: int = Field(ge=1, le=5, description="Quintile; 5 bought most often.")
+    m: int = Field(ge=1, le=5, description="Quintile; 5 spent most.")
+    group: str
+
+
+class GroupOut(BaseModel):
+    """The customers of one group."""
+
+    group: str
+    customers: int
+    monetary: str
+
+
+class RfmSummary(BaseModel):
+    """Every group, the most valuable first."""
+
+    customers: int
+    orders: int
+    currency: str
+    groups: list[GroupOut]
+    as_of: datetime | None

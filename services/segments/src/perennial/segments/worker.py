@@ -1,0 +1,7 @@
+"""What segments hears."""
+
+from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.messaging import on
+from perennial.segments import facts
+
+REACTIONS = (on(ResolvedEvent, facts.record),)

@@ -1,4 +1,4 @@
-"""One Postgres and one NATS for the whole test run, started by whoever controls it.
+"""One Postgres and a NATS for each worker of the test run, started by whoever controls it.
 
 The tests read their addresses from PERENNIAL_TEST_DATABASE_URL (with administrator's rights) and
 PERENNIAL_TEST_NATS_URL; a run that finds both set starts nothing.
@@ -12,17 +12,24 @@ import pytest
 from perennial.local.testing import Servers
 
 SERVERS = pytest.StashKey[Servers]()
-VARIABLES = ("PERENNIAL_TEST_DATABASE_URL", "PERENNIAL_TEST_NATS_URL")
+DATABASE, BROKER, BROKERS = "PERENNIAL_TEST_DATABASE_URL", "PERENNIAL_TEST_NATS_URL", "PERENNIAL_TEST_NATS_URLS"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the servers in the controller; xdist's workers inherit the environment."""
-    is_worker = hasattr(config, "workerinput")
-    if is_worker or config.option.collectonly or all(name in os.environ for name in VARIABLES):
+    """Start the servers in the controller; xdist's workers inherit the environment and take a broker each."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        brokers = os.environ.get(BROKERS, "").split()
+        if brokers:
+            os.environ[BROKER] = brokers[int(worker["workerid"].removeprefix("gw")) % len(brokers)]
         return
-    servers = Servers.start(Path(config.rootpath) / ".cache" / "test")
+    if config.option.collectonly or {DATABASE, BROKER} <= os.environ.keys():
+        return
+    workers = config.getoption("numprocesses", None) or 1
+    servers = Servers.start(Path(config.rootpath) / ".cache" / "test", brokers=int(workers))
     config.stash[SERVERS] = servers
-    os.environ.update(zip(VARIABLES, (servers.database_url, servers.nats_url), strict=True))
+    os.environ[DATABASE], os.environ[BROKER] = servers.database_url, servers.nats_urls[0]
+    os.environ[BROKERS] = " ".join(servers.nats_urls)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -30,5 +37,5 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     servers = config.stash.get(SERVERS, None)
     if servers is not None:
         servers.stop()
-        for name in VARIABLES:
+        for name in (DATABASE, BROKER, BROKERS):
             os.environ.pop(name, None)

@@ -27,12 +27,15 @@ class Servers:
 
     folder: Path
     database_url: str
-    nats_url: str
+    nats_urls: tuple[str, ...]
     processes: tuple[tuple[Program, subprocess.Popen[bytes]], ...]
 
     @classmethod
-    def start(cls, parent: Path) -> "Servers":
-        """Start both below a new folder of `parent`, after clearing what killed runs left there."""
+    def start(cls, parent: Path, brokers: int = 1) -> "Servers":
+        """Start Postgres and some NATS below a new folder of `parent`, after clearing what killed runs left there.
+
+        Names of streams are fixed, so tests that run side by side need a broker each.
+        """
         parent = parent.resolve()
         parent.mkdir(parents=True, exist_ok=True)
         for left in parent.glob("run-*"):
@@ -43,10 +46,11 @@ class Servers:
         folder.mkdir()
         _write_marks(folder, [owner])
         postgres = Postgres(folder / "postgres", free_port(taken), "test", SETTINGS)
-        nats = Nats(folder / "nats", free_port(taken), free_port(taken), "test")
-        processes = tuple((p, _spawn(p, folder)) for p in (postgres.program(), nats.program()))
+        nats = [Nats(folder / f"nats{n}", free_port(taken), free_port(taken), "test") for n in range(brokers)]
+        programs = [postgres.program(), *(server.program() for server in nats)]
+        processes = tuple((p, _spawn(p, folder)) for p in programs)
         _write_marks(folder, [owner, *(Mark.of(p.name, child.pid) for p, child in processes)])
-        servers = cls(folder, postgres.url(), nats.url, processes)
+        servers = cls(folder, postgres.url(), tuple(server.url for server in nats), processes)
         try:
             asyncio.run(_all_ready(servers))
         except BaseException:
@@ -55,7 +59,7 @@ class Servers:
         return servers
 
     def stop(self) -> None:
-        """Stop both and remove their data."""
+        """Stop all and remove their data."""
         for program, process in self.processes:
             process.send_signal(program.stop_signal)
         for _, process in self.processes:

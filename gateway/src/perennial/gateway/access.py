@@ -1,0 +1,95 @@
+"""Who may come in, held in memory: no request waits for the database to know its key."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from perennial.common import notify
+from perennial.common.auth import Principal
+from perennial.common.db import WriteSession
+from perennial.common.failures import is_infrastructure
+from perennial.common.runtime import Runtime
+from perennial.gateway.principals import queries as principals
+from perennial.gateway.sources import queries as sources
+from perennial.gateway.sources.models import Source
+
+log = structlog.get_logger()
+
+CHANNEL = "access"
+SYSTEM = Principal("service", "gateway", frozenset())
+REFRESH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """A source as a request needs it."""
+
+    id: str
+    name: str
+    kind: str
+    enabled: bool
+    may_import: bool
+    origins: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """An API key as a request needs it."""
+
+    id: str
+    scopes: frozenset[str]
+    expires_at: datetime | None
+
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+
+
+def digest(key: str) -> bytes:
+    """What is kept of an API key."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+async def announce(session: WriteSession) -> None:
+    """Tell every gateway process to read the keys again, when the transaction commits."""
+    await notify.notify(session, CHANNEL)
+
+
+class Access:
+    """Every live key of the deployment; kept through an outage of the database."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._refreshing = asyncio.Lock()
+        self.sources: dict[str, KnownSource] = {}
+        self.keys: dict[bytes, KnownKey] = {}
+
+    async def refresh(self) -> None:
+        """Read all keys again. What is committed before the call is seen after it."""
+        async with self._refreshing, self._runtime.database.read() as session:
+            found = await sources.live_keys(session)
+            self.sources = {key: _known_source(source) for key, source in found.items()}
+            live = await principals.live(session)
+            self.keys = {key.digest: KnownKey(key.id, frozenset(key.scopes), key.expires_at) for key in live}
+
+    async def keep_fresh(self) -> None:
+        """Refresh on every notification and every half minute, for as long as the process lives."""
+        while not self._runtime.stopping.is_set():
+            await notify.wait(self._runtime, CHANNEL, REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except Exception as error:
+                if is_infrastructure(error):
+                    log.warning("access.stale", error=repr(error))
+                else:
+                    log.exception("access.stale")
+                await self._runtime.pause(1)
+
+
+def _known_source(source: Source) -> KnownSource:
+    return KnownSource(
+        source.id, source.name, source.kind, source.enabled, source.may_import, frozenset(source.origins)
+    )

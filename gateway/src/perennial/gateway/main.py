@@ -1,0 +1,75 @@
+"""The gateway's parts, as common assembles them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from perennial.common.service import Service
+from perennial.gateway import edge, guard
+from perennial.gateway.access import CHANNEL
+from perennial.gateway.models import Base
+from perennial.gateway.openapi import api as openapi
+from perennial.gateway.principals import api as principals
+from perennial.gateway.settings import GatewaySettings
+from perennial.gateway.sources import api as sources
+from perennial.gateway.tracking import api as tracking
+from perennial.gateway.tracking.jobs import SWEEP_VIOLATIONS
+
+ROUTERS = (sources.router, principals.router)
+
+
+def mount(app: FastAPI) -> None:
+    """Add what is not a router: tracking, documents, and the proxy for every path that nobody else answers."""
+    tracking.mount(app)
+    openapi.mount(app)
+    _refuse_other_methods(app)
+    app.router.default = _proxied(app)
+    app.add_middleware(guard.Guard)
+    started = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(starting: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
+        async with started(starting) as state, edge.running(starting.state.runtime) as opened:
+            starting.state.edge = opened
+            yield state
+
+    app.router.lifespan_context = lifespan  # type: ignore[assignment]
+
+
+def _refuse_other_methods(app: FastAPI) -> None:
+    methods: dict[str, set[str]] = {}
+    for router in ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                methods.setdefault(route.path, set()).update(route.methods or ())
+    app.router.routes.extend(Route(path, guard.NotAllowed(allowed)) for path, allowed in methods.items())
+
+
+def _proxied(app: FastAPI) -> Any:
+    not_found = app.router.default
+
+    async def proxied(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await app.state.edge.proxy(scope, receive, send)
+        else:
+            await not_found(scope, receive, send)
+
+    return proxied
+
+
+SERVICE = Service(
+    name="gateway",
+    title="Perennial gateway",
+    metadata=Base.metadata,
+    settings=GatewaySettings,
+    routers=ROUTERS,
+    keeps_map=False,
+    jobs=(SWEEP_VIOLATIONS,),
+    channels=(CHANNEL,),
+    mount=mount,
+)

@@ -1,0 +1,1 @@
+"""One OpenAPI and one AsyncAPI document for the whole platform."""

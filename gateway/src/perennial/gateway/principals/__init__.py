@@ -1,0 +1,1 @@
+"""API keys, customer tokens, and the internal token that services trust."""

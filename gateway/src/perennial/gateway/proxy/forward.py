@@ -1,0 +1,156 @@
+"""Every route that is not the gateway's own: find the service, name the principal, pass both ways."""
+
+from collections.abc import AsyncIterator, Mapping
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import aiohttp
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+from yarl import URL
+
+from perennial.common.auth import Principal
+from perennial.common.problems import respond
+from perennial.common.web import Forbidden, NotFound, Problem
+from perennial.gateway import cors, tracing
+from perennial.gateway.principals.authenticate import Authenticator
+from perennial.gateway.principals.tokens import Tokens
+from perennial.gateway.problems import problem
+from perennial.gateway.proxy import headers as crossing
+from perennial.gateway.proxy.body import forwarded
+from perennial.gateway.proxy.routes import Route, RouteTable, is_customers_own
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = "5"
+CONNECT_SECONDS = 2.0
+KEEPALIVE_SECONDS = 4.0  # a service closes after 5: the gateway must let go first
+_UNNEEDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+class Limits(NamedTuple):
+    """What a service and a client may ask of the proxy."""
+
+    seconds: float
+    body_bytes: int
+
+
+class Proxy:
+    """An ASGI application in front of the services."""
+
+    def __init__(
+        self, table: RouteTable, services: Mapping[str, str], authenticator: Authenticator, tokens: Tokens,
+        limits: Limits,
+    ) -> None:  # fmt: skip
+        self._table = table
+        self._services = {name: url.rstrip("/") for name, url in services.items()}
+        self._authenticator = authenticator
+        self._tokens = tokens
+        self._limits = limits
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=limits.seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the services."""
+        await self._session.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; errors of the edge itself are problems, with the CORS headers of their route."""
+        own = is_customers_own(scope["path"])
+        if own and scope["method"] == "OPTIONS":
+            await send({"type": "http.response.start", "status": 204, "headers": cors.CUSTOMER_PREFLIGHT})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        extra = cors.CUSTOMER_ANSWER if own else []
+        try:
+            await self._forward(scope, receive, send, extra)
+        except Problem as error:
+            response = respond(error)
+            response.raw_headers.extend([*extra, (b"cache-control", b"no-store")])
+            await response(scope, receive, send)
+        except ClientDisconnect:
+            return
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send, extra: cors.Headers) -> None:
+        route, service = self._route(scope)
+        headers = dict(scope["headers"])
+        principal = None if scope["method"] in route.public else self._principal(route, headers)
+        base = self._services.get(service)
+        if base is None:
+            raise problem(503, "service_unavailable", f"{service} is not configured", {"Retry-After": RETRY_SECONDS})
+        attributes = {"http.route": route.template, "http.request.method": scope["method"], "perennial.to": service}
+        with tracing.span(f"{scope['method']} {route.template}", headers, attributes):
+            sent = crossing.inwards(
+                scope["headers"],
+                scope["state"]["request_id"],
+                f"Bearer {self._tokens.internal(principal)}" if principal else None,
+            )
+            data = await forwarded(receive, headers, self._limits.body_bytes)
+            await self._exchange(scope, _Call(service, base, sent, data), send, extra)
+
+    def _route(self, scope: Scope) -> tuple[Route, str]:
+        route = self._table.match(scope["raw_path"])
+        if route is None:
+            raise NotFound("there is no such route", code="unknown_route")
+        scope["route"] = SimpleNamespace(path=route.template)
+        service = route.services.get(scope["method"])
+        if service is None:
+            raise problem(405, "method_not_allowed", f"method must be one of {route.allow}", {"Allow": route.allow})
+        return route, service
+
+    def _principal(self, route: Route, headers: dict[bytes, bytes]) -> Principal:
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        principal = self._authenticator.principal(authorization)
+        if is_customers_own(route.template) != (principal.kind == "customer"):
+            if principal.kind == "customer":
+                raise Forbidden("a customer token is good for /v1/me only", code="insufficient_scope")
+            raise Forbidden("a customer token is required", code="customer_token_required")
+        return principal
+
+    async def _exchange(self, scope: Scope, call: "_Call", send: Send, extra: cors.Headers) -> None:
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+        url = URL(f"{call.base}{scope['raw_path'].decode('latin-1')}{query}", encoded=True)
+        started = False
+        try:
+            async with self._session.request(
+                scope["method"], url, headers=call.headers, data=call.data, allow_redirects=False,
+                skip_auto_headers=_UNNEEDED,
+            ) as answer:  # fmt: skip
+                kept = [*crossing.outwards(answer.raw_headers, call.base), *extra]
+                started = True
+                await send({"type": "http.response.start", "status": answer.status, "headers": kept})
+                async for chunk in answer.content.iter_any():
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("proxy.failed", service=call.service, path=scope["path"], error=repr(error))
+            if started:
+                raise  # the connection breaks: a cut answer must not look whole
+            raise _problem_of(call.service, error) from error
+
+
+class _Call(NamedTuple):
+    """One request to a service."""
+
+    service: str
+    base: str
+    headers: list[tuple[str, str]]
+    data: bytes | AsyncIterator[bytes] | None
+
+
+def _problem_of(service: str, error: Exception) -> Problem:
+    retry = {"Retry-After": RETRY_SECONDS}
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, Problem | ClientDisconnect):
+        raise cause
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return problem(503, "service_unavailable", f"{service} is not reachable right now", retry)
+    if isinstance(error, TimeoutError):
+        return problem(504, "service_timeout", f"{service} did not answer in time", retry)
+    return problem(502, "bad_gateway", f"{service} broke off its answer", retry)

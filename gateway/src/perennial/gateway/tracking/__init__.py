@@ -1,0 +1,1 @@
+"""The tracking API: events in, by the protocol that SDKs already speak."""

@@ -1,0 +1,127 @@
+"""The tracking endpoints as bare ASGI: any content type, any trailing slash, never a redirect."""
+
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+
+import msgspec
+import structlog
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from perennial.common.failures import is_infrastructure
+from perennial.common.problems import respond
+from perennial.gateway import cors
+from perennial.gateway.problems import problem
+from perennial.gateway.tracking import body, documents
+from perennial.gateway.tracking.refusal import Refusal
+from perennial.gateway.tracking.service import Outcome, Upload
+
+log = structlog.get_logger()
+
+BATCH_BYTES = 512_000
+SINGLE_BYTES = 34 * 1024
+BATCH_PATHS = ("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch")
+DISCARDED_PATHS = ("/v1/m", "/rsaMetrics")
+TYPES = ("identify", "track", "page", "screen", "group", "alias")
+SINGLE_PATHS = {f"/v1/{path}": kind for kind in TYPES for path in (kind, kind[0])}
+
+Answer = tuple[int, cors.Headers, bytes]
+Handler = Callable[[Scope, Receive], Awaitable[Answer]]
+_SUCCESS = b'{"success":true,"accepted":1,"rejected":[]}'
+
+
+class Endpoint:
+    """One path: preflight, method, errors as problems, and CORS on all of them."""
+
+    def __init__(self, path: str, handler: Handler, methods: tuple[str, ...] = ("POST",)) -> None:
+        self.path = path
+        self._route = SimpleNamespace(path=path)
+        self._handler = handler
+        self._methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever happens, the browser may read the answer."""
+        scope["route"] = self._route  # the label of the metrics
+        if scope["method"] == "OPTIONS":
+            await _send(send, (204, cors.TRACKING_PREFLIGHT, b""))
+            return
+        try:
+            if scope["method"] not in self._methods:
+                raise Refusal(405, "method_not_allowed", f"method must be {' or '.join(self._methods)}")
+            answer = await self._handler(scope, receive)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 (the error page of the framework bears no CORS headers)
+            answer = self._problem(error, scope["path"])
+        status, headers, content = answer
+        await _send(send, (status, [*headers, *cors.ANSWER], b"" if scope["method"] == "HEAD" else content))
+
+    def _problem(self, error: Exception, path: str) -> Answer:
+        refusal = error if isinstance(error, Refusal) else _unexpected(error, path)
+        headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
+        if refusal.status == 405:
+            headers["Allow"] = ", ".join([*self._methods, "OPTIONS"])
+        response = respond(problem(refusal.status, refusal.code, refusal.message, headers))
+        return refusal.status, response.raw_headers, bytes(response.body)
+
+
+def _unexpected(error: Exception, path: str) -> Refusal:
+    if is_infrastructure(error):
+        log.warning("request.unavailable", path=path, error=repr(error))
+        return Refusal(503, "unavailable", "a part of the platform is not available, send the events again")
+    log.error("request.failed", path=path, exc_info=error)
+    return Refusal(500, "internal_error", "an unexpected error; it has been logged")
+
+
+def _uploads(kind: str | None) -> Handler:
+    limit = BATCH_BYTES if kind is None else SINGLE_BYTES
+
+    async def take(scope: Scope, receive: Receive) -> Answer:
+        edge = scope["app"].state.edge
+        headers = dict(scope["headers"])
+        content = await body.read(receive, headers, limit, edge.settings.body_seconds)
+        peer = scope.get("client")
+        upload = Upload(content, headers, scope["query_string"], kind, peer[0] if peer else None)
+        return _answer(await edge.intake.accept(upload), single=kind is not None)
+
+    return take
+
+
+def _answer(outcome: Outcome, *, single: bool) -> Answer:
+    if single and outcome.rejected:
+        (only,) = outcome.rejected
+        raise Refusal(413 if only.code == "event_too_large" else 400, only.code, only.message)
+    if single:
+        return documents.json_answer(_SUCCESS)
+    rejected = [
+        {"index": item.at, "messageId": item.message_id, "code": item.code, "message": item.message}
+        for item in outcome.rejected
+    ]
+    said = {"success": True, "accepted": outcome.accepted, "rejected": rejected}
+    return documents.json_answer(msgspec.json.encode(said))
+
+
+async def _discard(scope: Scope, receive: Receive) -> Answer:
+    await body.read(receive, {}, BATCH_BYTES, scope["app"].state.edge.settings.body_seconds)
+    return documents.json_answer(b'{"success":true}')
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    status, headers, content = answer
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def mount(app: FastAPI) -> None:
+    """Add every tracking path, with and without a trailing slash, ahead of all other routes."""
+    handlers = {path: _uploads(None) for path in BATCH_PATHS}
+    handlers |= {path: _uploads(kind) for path, kind in SINGLE_PATHS.items()}
+    handlers |= dict.fromkeys(DISCARDED_PATHS, _discard)
+    endpoints = [Endpoint(path, handler) for path, handler in handlers.items()]
+    endpoints.append(Endpoint("/v1/projects/{key}/settings", documents.settings, ("GET", "HEAD")))
+    endpoints.append(Endpoint("/sourceConfig", documents.source_config, ("GET", "HEAD")))
+    app.router.routes[:0] = [
+        Route(spelling, endpoint) for endpoint in endpoints for spelling in (endpoint.path, f"{endpoint.path}/")
+    ]

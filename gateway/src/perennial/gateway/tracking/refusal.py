@@ -1,0 +1,30 @@
+"""Why a request or an event is not accepted."""
+
+from typing import NamedTuple
+
+RETRY_SECONDS = 5
+
+
+class Refusal(Exception):  # noqa: N818 - it reads as what it is: `raise Refusal(...)`
+    """The whole request is refused; `code` is stable, `message` is for people and names the field."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds until another attempt makes sense; None when it never will."""
+        return RETRY_SECONDS if self.status in (429, 503) else None
+
+
+class Rejection(NamedTuple):
+    """One event of a request is refused; its neighbours are not."""
+
+    at: int
+    message_id: str | None
+    code: str
+    message: str
+    raw: bytes

@@ -1,0 +1,130 @@
+"""One document for the whole platform, served to everybody."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from perennial.common.contracts import catalogue
+from perennial.gateway.openapi.merge import merge
+from perennial.gateway.proxy.routes import METHODS
+from perennial.gateway.tracking.api import BATCH_PATHS, SINGLE_PATHS
+
+
+def loyalty(**operation: Any) -> dict[str, Any]:
+    schemas = {
+        "Item": {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Item"}}},
+        "ProblemBody": {"title": "the common one"},
+    }
+    return {
+        "paths": {
+            "/v1/loyalty": {"get": {"operationId": "loyalty_summary", **operation}},
+            "/v1/me/loyalty": {"parameters": [], "get": {"operationId": "mine"}},
+            "/healthz": {"get": {}},
+        },
+        "components": {"schemas": schemas, "securitySchemes": {"bearer": {}}},
+    }
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def unresolved(document: dict[str, Any]) -> list[str]:
+    missing = []
+    for reference in set(references(document)):
+        at: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            at = at.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(at, dict) else None
+        if at is None:
+            missing.append(reference)
+    return missing
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+
+
+def test_names_are_prefixed_and_problems_shared() -> None:
+    document = merge({"loyalty": loyalty(), "tickets": {**loyalty(), "paths": {}}}, "1")
+    schemas = document["components"]["schemas"]
+    assert {"loyalty_Item", "tickets_Item", "ProblemBody"} <= set(schemas)
+    assert schemas["loyalty_Item"]["properties"]["next"] == {"$ref": "#/components/schemas/loyalty_Item"}
+    assert "code" in schemas["ProblemBody"]["properties"]
+    assert set(document["components"]["securitySchemes"]) == {"apiKey", "bearer", "writeKey"}
+    assert unresolved(document) == []
+
+
+def test_operations() -> None:
+    document = merge({"loyalty": loyalty()}, "1")
+    assert set(document["paths"]) == {"/v1/loyalty", "/v1/me/loyalty"}
+    summary, mine = document["paths"]["/v1/loyalty"]["get"], document["paths"]["/v1/me/loyalty"]["get"]
+    assert (summary["operationId"], mine["operationId"]) == ("loyalty_summary", "loyalty_mine")
+    assert (summary["security"], mine["security"]) == ([{"apiKey": []}], [{"bearer": []}])
+    assert {"401", "403", "502", "503", "504"} <= set(summary["responses"])
+
+
+def test_public_operations_stay_public() -> None:
+    operation = merge({"loyalty": loyalty(security=[])}, "1")["paths"]["/v1/loyalty"]["get"]
+    assert operation["security"] == []
+    assert "401" not in operation["responses"]
+
+
+async def test_openapi(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/openapi.json")
+    document = answer.json()
+    assert document["openapi"].startswith("3.1")
+    assert unresolved(document) == []
+    found = operations(document)
+    names = [operation["operationId"] for _, _, operation in found]
+    assert len(names) == len(set(names))
+    assert all("security" in operation and operation["responses"] for _, _, operation in found)
+    assert {*BATCH_PATHS, *SINGLE_PATHS, "/v1/sources", "/v1/api-keys", "/v1/customer-tokens"} <= set(document["paths"])
+    again = await http.get("/openapi.json", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_every_documented_route_knows_its_principals(http: httpx.AsyncClient) -> None:
+    """No documented operation but the public ones answers a stranger."""
+    document = (await http.get("/openapi.json")).json()
+    for path, method, operation in operations(document):
+        if operation["security"] == [] or {} in operation["security"]:
+            continue
+        answer = await http.request(method, path.replace("{", "").replace("}", ""))
+        assert answer.status_code == 401, (method, path)
+
+
+async def test_asyncapi(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/asyncapi.json")).json()
+    assert document["asyncapi"] == "3.0.0"
+    assert unresolved(document) == []
+    assert set(catalogue()) | {"gateway.events.accepted.v1"} <= set(document["channels"])
+    partitioned = document["channels"]["identity.events.resolved.v1"]
+    assert partitioned["address"] == "identity.events.resolved.v1.{partition}"
+    assert {operation["action"] for operation in document["operations"].values()} <= {"send", "receive"}
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [("/docs", "text/html"), ("/docs/docs.js", "text/javascript"), ("/docs/docs.css", "text/css")],
+)
+async def test_the_docs_page_needs_no_other_host(http: httpx.AsyncClient, path: str, media_type: str) -> None:
+    answer = await http.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(media_type)
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]

@@ -1,0 +1,134 @@
+"""API keys over HTTP: issued once, kept as digests, revoked at once."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from perennial.common.runtime import Runtime
+from perennial.gateway.edge import Edge, _flush
+from perennial.gateway.testing import API_KEY
+
+
+async def issue(admin: httpx.AsyncClient, *scopes: str, **changes: Any) -> dict[str, Any]:
+    answer = await admin.post("/v1/api-keys", json={"name": "Partner", "scopes": scopes, **changes})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def test_the_text_is_shown_once_and_never_stored(admin: httpx.AsyncClient, live_runtime: Runtime) -> None:
+    made = await issue(admin, "sources:read")
+    assert made["key"].startswith(f"psk_{made['id']}_")
+    shown = (await admin.get(f"/v1/api-keys/{made['id']}")).json()
+    assert shown == {name: value for name, value in made.items() if name != "key"}
+    secret = made["key"].rsplit("_", 1)[1]
+    async with live_runtime.database.read() as session:
+        for table in ("api_key", "audit", "idempotency", "outbox"):
+            rows = (await session.execute(text(f"SELECT t::text FROM {table} t"))).scalars().all()
+            assert not any(secret in row for row in rows)
+
+
+async def test_scopes_are_kept_to(admin: httpx.AsyncClient, http: httpx.AsyncClient) -> None:
+    made = await issue(admin, "sources:read")
+    assert (await http.get("/v1/sources", headers=bearer(made["key"]))).status_code == 200
+    answer = await http.post("/v1/sources", headers=bearer(made["key"]), json={"name": "x"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    assert "sources:write" in answer.json()["message"]
+
+
+async def test_nobody_hands_out_more_than_he_holds(admin: httpx.AsyncClient, http: httpx.AsyncClient) -> None:
+    made = await issue(admin, "keys:write", "tickets:*")
+    for scopes, status in (
+        (["keys:write"], 201),
+        (["tickets:read"], 201),
+        (["tickets:*"], 201),
+        (["*"], 403),
+        (["keys:*"], 403),
+        (["loyalty:read"], 403),
+    ):
+        answer = await http.post("/v1/api-keys", headers=bearer(made["key"]), json={"name": "x", "scopes": scopes})
+        assert answer.status_code == status, scopes
+
+
+async def test_revoking_works_at_once(admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime) -> None:
+    made = await issue(admin, "sources:read")
+    assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
+    answer = await http.get("/v1/sources", headers=bearer(made["key"]))
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_key")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
+    async with live_runtime.database.read() as session:
+        rows = await session.execute(
+            text("SELECT principal, action FROM audit WHERE subject = :subject ORDER BY id"),
+            {"subject": f"api_key/{made['id']}"},
+        )
+        assert [tuple(row) for row in rows] == [
+            ("api_key:development", "api_key.issued"),
+            ("api_key:development", "api_key.revoked"),
+        ]
+
+
+async def test_expiry(admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: Runtime) -> None:
+    made = await issue(admin, "*", expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    assert (await http.get("/v1/sources", headers=bearer(made["key"]))).status_code == 200
+    async with live_runtime.database.write() as session:
+        await session.execute(text("UPDATE api_key SET expires_at = now() WHERE name = 'Partner'"))
+    await edge.access.refresh()
+    answer = await http.get("/v1/sources", headers=bearer(made["key"]))
+    assert (answer.status_code, answer.json()["code"]) == (401, "key_expired")
+
+
+async def test_last_use_is_noted_to_the_minute(admin: httpx.AsyncClient, edge: Edge, live_runtime: Runtime) -> None:
+    await admin.get("/v1/sources")
+    await _flush(live_runtime, edge.authenticator)
+    found = (await admin.get("/v1/api-keys/development")).json()
+    at = datetime.fromisoformat(found["last_used_at"])
+    assert (at.second, at.microsecond) == (0, 0)
+    assert datetime.now(UTC) - at < timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "Bearer", "Bearer ", "Basic eDo=", "Bearer psk_x_y", f"Bearer {API_KEY}x", "Bearer a.b.c"]
+)
+async def test_strangers(http: httpx.AsyncClient, authorization: str | None) -> None:
+    headers = {"Authorization": authorization} if authorization is not None else {}
+    for path in ("/v1/sources", "/v1/api-keys"):
+        answer = await http.get(path, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_the_log_of_audits_can_only_grow(live_runtime: Runtime, edge: Edge) -> None:
+    for statement in ("UPDATE audit SET action = 'x'", "DELETE FROM audit"):
+        with pytest.raises(Exception, match="permission denied"):
+            async with live_runtime.database.write() as session:
+                await session.execute(text(statement))
+
+
+BAD = [
+    ({}, "name"),
+    ({"name": "x"}, "scopes"),
+    ({"name": "x", "scopes": []}, "scopes"),
+    ({"name": "x", "scopes": ["read"]}, "scopes"),
+    ({"name": "x", "scopes": ["a:b:c"]}, "scopes"),
+    ({"name": "x", "scopes": ["Tickets:read"]}, "scopes"),
+    ({"name": "x", "scopes": "*"}, "scopes"),
+    ({"name": "", "scopes": ["*"]}, "name"),
+    ({"name": "x", "scopes": ["*"], "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+    ({"name": "x", "scopes": ["*"], "expires_at": "2090-01-01T00:00:00"}, "expires_at"),
+    ({"name": "x", "scopes": ["*"], "id": "mine"}, "id"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), BAD)
+async def test_bad_input_names_the_field(admin: httpx.AsyncClient, body: Any, field: str) -> None:
+    answer = await admin.post("/v1/api-keys", json=body)
+    assert answer.status_code == 422
+    assert field in answer.json()["message"]

@@ -1,0 +1,30 @@
+"""The real platform: embedded Postgres and NATS, every service a process, the gateway in front."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from perennial.local.platform import Platform
+from tests.e2e.shop import Shop
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every story may take its time."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    home = tmp_path_factory.mktemp("platform")
+    with Platform(home, port=0, env={"PERENNIAL_WEBHOOK_ALLOW_CIDRS": '["127.0.0.0/8"]'}) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(platform: Platform) -> Shop:
+    return Shop(platform.gateway_url, platform.write_key, platform.api_key)

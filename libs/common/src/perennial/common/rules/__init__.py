@@ -1,0 +1,43 @@
+"""The platform's one rule language: JSON in, answers in memory or by SQL, with reasons.
+
+    rule = parse({"all": [{"trait": "plan", "is": "pro"}, {"event": "Order Completed", "within": "P90D"}]})
+    holds = compile(rule)
+    holds(view, now)
+
+The grammar, and how values are read, is told in this package's README.md.
+"""
+
+from perennial.common.rules.describe import describe
+from perennial.common.rules.evaluate import Predicate
+from perennial.common.rules.evaluate import compile_rule as compile  # noqa: A004 (like re.compile)
+from perennial.common.rules.explain import Explanation, explain
+from perennial.common.rules.flip import Flip, flips, next_flip
+from perennial.common.rules.footprint import Footprint, footprint
+from perennial.common.rules.nodes import Rule
+from perennial.common.rules.parsing import RuleError, dump, json_schema, parse
+from perennial.common.rules.paths import trait_key
+from perennial.common.rules.sql import Sql, to_sql
+from perennial.common.rules.view import Occurrence, View
+
+__all__ = [
+    "Explanation",
+    "Flip",
+    "Footprint",
+    "Occurrence",
+    "Predicate",
+    "Rule",
+    "RuleError",
+    "Sql",
+    "View",
+    "compile",
+    "describe",
+    "dump",
+    "explain",
+    "flips",
+    "footprint",
+    "json_schema",
+    "next_flip",
+    "parse",
+    "to_sql",
+    "trait_key",
+]

@@ -1,0 +1,83 @@
+"""A rule as closures: built once, asked millions of times."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import assert_never
+from uuid import UUID
+
+from perennial.common.rules.conditions import bounds
+from perennial.common.rules.events import matching, measure, occurred
+from perennial.common.rules.nodes import (
+    AllOf,
+    AnyOf,
+    Everyone,
+    InBucket,
+    InSegment,
+    Not,
+    OnEvent,
+    OnTrait,
+    Rule,
+)
+from perennial.common.rules.paths import Step, trait_path
+from perennial.common.rules.view import View
+
+Predicate = Callable[[View, datetime], bool]
+
+
+def compile_rule(rule: Rule) -> Predicate:  # noqa: PLR0911 (one return per kind of node)
+    """A function of a view and a moment with a zone, which says whether the rule holds."""
+    match rule:
+        case AllOf():
+            return _all([compile_rule(inner) for inner in rule.rules])
+        case AnyOf():
+            return _any([compile_rule(inner) for inner in rule.rules])
+        case Not():
+            inner = compile_rule(rule.rule)
+            return lambda view, now: not inner(view, now)
+        case OnTrait():
+            return _trait(rule)
+        case OnEvent():
+            find, measures = occurred(rule), measure(rule)
+            return lambda view, now: measures(find(view, now), now)
+        case InSegment():
+            segment = rule.segment
+            return lambda view, _now: segment in view.segments
+        case InBucket():
+            salt, hold = rule.bucket.salt, bounds(rule.bucket)
+            return lambda view, _now: hold(Decimal(bucket(view.customer_id, salt)), 1)
+        case Everyone():
+            return lambda _view, _now: True
+    assert_never(rule)
+
+
+def bucket(customer_id: UUID, salt: str) -> int:
+    """A number from 0 to 99, the same for ever for a customer and a salt; salts are independent."""
+    return int(sha256(f"{salt}:{customer_id}".encode()).hexdigest()[:8], 16) % 100
+
+
+def _all(checks: list[Predicate]) -> Predicate:
+    def holds(view: View, now: datetime) -> bool:
+        for check in checks:  # noqa: SIM110 (a generator costs as much again)
+            if not check(view, now):
+                return False
+        return True
+
+    return holds
+
+
+def _any(checks: list[Predicate]) -> Predicate:
+    def holds(view: View, now: datetime) -> bool:
+        for check in checks:  # noqa: SIM110 (see above)
+            if check(view, now):
+                return True
+        return False
+
+    return holds
+
+
+def _trait(rule: OnTrait) -> Predicate:
+    key, (head, *rest) = trait_path(rule.trait)
+    match = matching(rule, (Step(key, head.each), *rest))
+    return lambda view, now: match(view.traits, now)

@@ -1,0 +1,101 @@
+"""Conditions on one value as SQL: the twin of `conditions`, operator by operator."""
+
+# ruff: noqa: S608 (what is not ours is bound, never written into the text)
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import cast
+
+from perennial.common.rules.conditions import affirmative
+from perennial.common.rules.criteria import Bounds, Condition
+from perennial.common.rules.literals import Moment, Scalar
+from perennial.common.rules.paths import Step
+from perennial.common.rules.sql_values import Binds, as_list, instant, number, text, walk
+from perennial.common.rules.values import text as spell
+
+COMPARE = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_LIKE = str.maketrans({"*": "%", "?": "_", "%": r"\%", "_": r"\_", "\\": r"\\"})
+
+
+def condition_sql(condition: Condition, value: str, steps: Sequence[Step], binds: Binds, now: datetime) -> str:
+    """Whether any value at the path from `value` satisfies the condition: true or false, never null."""
+    operator, operand, negated = affirmative(condition)
+    found, items = walk(value, steps, binds)
+    test = _test(operator, operand, found, binds, now)
+    held = f"EXISTS (SELECT 1 FROM {', '.join(items)} WHERE {test})" if items else f"({test}) IS TRUE"
+    return f"NOT ({held})" if negated else f"({held})"
+
+
+def time_sql(operator: str, operand: Moment, at: str, binds: Binds, now: datetime) -> str:
+    """Whether a timestamptz satisfies a time operator."""
+    edge = binds(_edge(operator, operand, now), "timestamptz")
+    match operator:
+        case "before":
+            return f"{at} {'<=' if isinstance(operand, timedelta) else '<'} {edge}"
+        case "after":
+            return f"{at} {'>' if isinstance(operand, timedelta) else '>='} {edge}"
+        case "within_last":
+            return f"({at} > {edge} AND {at} <= {binds(now, 'timestamptz')})"
+        case _:
+            return f"({at} <= {edge} AND {at} > {binds(now, 'timestamptz')})"
+
+
+def bounds_sql(limits: Bounds, total: str, binds: Binds, share: str = "1") -> str:
+    """Whether a numeric compares as wanted with `limit * share`."""
+    given = ((sign, getattr(limits, name)) for name, sign in COMPARE.items())
+    return " AND ".join(
+        f"{total} {sign} {binds(limit, 'numeric')} * {share}" for sign, limit in given if limit is not None
+    )
+
+
+def _edge(operator: str, operand: Moment, now: datetime) -> datetime:
+    if isinstance(operand, timedelta):
+        return now + operand if operator == "within_next" else now - operand
+    return operand
+
+
+def _test(operator: str, operand: object, value: str, binds: Binds, now: datetime) -> str:
+    if operator in COMPARE:
+        return f"{number(value)} {COMPARE[operator]} {binds(operand, 'numeric')}"
+    if operator in _BUILDERS:
+        return _BUILDERS[operator](value, operand, binds)
+    return time_sql(operator, cast("Moment", operand), f"({instant(value)})", binds, now)
+
+
+def _is(value: str, wanted: Scalar, binds: Binds) -> str:
+    if isinstance(wanted, Decimal):
+        return f"{number(value)} = {binds(wanted, 'numeric')}"
+    return f"{text(value)} = {binds(spell(wanted), 'text')}"
+
+
+def _in(value: str, wanted: Sequence[Scalar], binds: Binds) -> str:
+    numbers = [item for item in wanted if isinstance(item, Decimal)]
+    texts = [spell(item) for item in wanted if not isinstance(item, Decimal)]
+    tests = [f"{text(value)} = ANY({binds(texts, 'text[]')})"] if texts else []
+    if numbers:
+        tests.append(f"{number(value)} = ANY({binds(numbers, 'numeric[]')})")
+    return " OR ".join(tests)
+
+
+def _contains(value: str, wanted: Scalar, binds: Binds) -> str:
+    parts = f"jsonb_array_elements({as_list(value)}) AS part(value)"
+    among = f"EXISTS (SELECT 1 FROM {parts} WHERE {_is('part.value', wanted, binds)})"
+    if not isinstance(wanted, str):
+        return among
+    return f"{among} OR strpos({text(value)}, {binds(wanted, 'text')}) > 0"
+
+
+def _ends_with(value: str, wanted: str, binds: Binds) -> str:
+    return f"right({text(value)}, {len(wanted)}) = {binds(wanted, 'text')}"
+
+
+_BUILDERS: dict[str, Callable[..., str]] = {
+    "is": _is,
+    "in": _in,
+    "contains": _contains,
+    "starts_with": lambda value, wanted, binds: f"starts_with({text(value)}, {binds(wanted, 'text')})",
+    "ends_with": _ends_with,
+    "matches": lambda value, wanted, binds: f"{text(value)} LIKE {binds(wanted.translate(_LIKE), 'text')}",
+    "exists": lambda value, _wanted, _binds: f"jsonb_typeof({value}) <> 'null'",
+}

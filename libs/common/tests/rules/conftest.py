@@ -1,0 +1,237 @@
+"""A schema of its own with the fact tables, and a naive reading of rules to judge the others by."""
+
+import hashlib
+import json
+import operator as op
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from uuid import UUID, uuid4
+
+import pydantic
+import pytest
+from sqlalchemy import BigInteger, Column, MetaData, Table, Uuid, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from perennial.common.rules import View
+from perennial.common.rules.facts import fact_tables
+
+
+@pytest.fixture(scope="session")
+async def facts_engine() -> AsyncIterator[AsyncEngine]:
+    url = os.environ["PERENNIAL_TEST_DATABASE_URL"].replace("postgresql:", "postgresql+asyncpg:")
+    schema = f"rules_{uuid4().hex[:12]}"
+    settings = {"search_path": schema, "timezone": "Asia/Shanghai"}  # a zone that is not UTC shows what depends on it
+    engine = create_async_engine(url, connect_args={"server_settings": settings})
+    metadata = MetaData()
+    fact_tables(metadata)
+    Table(
+        "identity_map",
+        metadata,
+        Column("via", Uuid, primary_key=True),
+        Column("customer_id", Uuid, nullable=False, index=True),
+        Column("version", BigInteger, nullable=False),
+    )
+    Table(
+        "membership",
+        metadata,
+        Column("segment_id", Uuid, primary_key=True),
+        Column("customer_id", Uuid, primary_key=True),
+    )
+    async with engine.begin() as connection:
+        await connection.execute(text(f"CREATE SCHEMA {schema}"))
+        await connection.run_sync(metadata.create_all)
+    yield engine
+    async with engine.begin() as connection:
+        await connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def facts_connection(facts_engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async with facts_engine.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+async def facts(facts_connection: AsyncConnection) -> AsyncIterator[AsyncSession]:
+    """A session on the empty fact tables; what it writes is gone afterwards."""
+    outer = await facts_connection.begin()
+    async with AsyncSession(facts_connection, join_transaction_mode="create_savepoint") as session:
+        yield session
+    await outer.rollback()
+
+
+@pytest.fixture(scope="session")
+def naive() -> Callable[[dict[str, Any], View, datetime], bool]:
+    """The words of the language's README one by one, sharing no code with the evaluators."""
+    return _holds
+
+
+def _holds(rule: dict[str, Any], view: View, now: datetime) -> bool:  # noqa: PLR0911 (one return per kind)
+    if "all" in rule:
+        return all(_holds(part, view, now) for part in rule["all"])
+    if "any" in rule:
+        return any(_holds(part, view, now) for part in rule["any"])
+    if "not" in rule:
+        return not _holds(rule["not"], view, now)
+    if "trait" in rule:
+        return _satisfies(rule, _at_path(view.traits, _snake(rule["trait"])), now)
+    if "event" in rule:
+        return _measures_up(rule, view, now)
+    if "segment" in rule:
+        return UUID(rule["segment"]) in view.segments
+    if "random" in rule:
+        digest = hashlib.sha256(f"{rule['random']['salt']}:{view.customer_id}".encode()).digest()
+        return _bounded(rule["random"], Fraction(int.from_bytes(digest[:4]) % 100))
+    return True
+
+
+def _snake(path: str) -> str:
+    return {"createdAt": "created_at"}.get(path, path)
+
+
+def _at_path(root: Any, path: str) -> list[Any]:
+    head, _, rest = path.replace("\\.", "\0").partition(".")
+    name = head.removesuffix("[]").replace("\0", ".")
+    if not isinstance(root, dict) or root.get(name) is None:
+        return []
+    found = root[name]
+    items = [found] if not head.endswith("[]") else found if isinstance(found, list) else []
+    if rest:
+        return [value for item in items for value in _at_path(item, rest.replace("\0", "\\."))]
+    return [item for item in items if item is not None]
+
+
+def _number(value: Any) -> Fraction | None:
+    if isinstance(value, str):
+        body = value.strip(" ").removeprefix("+") if not value.strip(" ").startswith("+-") else "x"
+        whole, _, part = body.removeprefix("-").partition(".")
+        digits = set("0123456789")
+        if not set(whole + part) <= digits or not whole + part or len(whole) > 30 or len(part) > 15:
+            return None
+        return Fraction(f"{'-' if body.startswith('-') else ''}{whole or 0}.{part or 0}")
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    found = Fraction(str(value))
+    return found if abs(found) < 10**30 else None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str | bool):
+        return value if isinstance(value, str) else json.dumps(value)
+    found = _number(value)
+    if found is None:
+        return None
+    digits = str(abs(found.numerator) * 10**400 // found.denominator).rjust(401, "0")
+    return ("-" if found < 0 else "") + f"{digits[:-400]}.{digits[-400:]}".rstrip("0").rstrip(".")
+
+
+def _time(value: Any) -> datetime | None:
+    shape = r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:?\d\d)?)?"
+    found = re.fullmatch(shape, value, re.ASCII) if isinstance(value, str) else None
+    if not found or not 1800 <= int(found[1]) <= 2999:
+        return None
+    zone = (found[8] or "Z").replace(":", "").replace("Z", "+0000")
+    hours, minutes = int(zone[1:3]), int(zone[3:])
+    if hours > 14 or minutes > 59:
+        return None
+    try:
+        clock = (int(found[4] or 0), int(found[5] or 0), int(found[6] or 0), int((found[7] or "0").ljust(6, "0")[:6]))
+        at = datetime(int(found[1]), int(found[2]), int(found[3]), *clock, tzinfo=UTC)
+    except ValueError:
+        return None
+    return at - timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
+
+
+def _satisfies(rule: dict[str, Any], values: list[Any], now: datetime) -> bool:
+    ((operator, operand),) = [(name, rule[name]) for name in rule if name not in {"trait", "property"}]
+    if operator == "exists":
+        return bool(values) is operand
+    positive = {"is_not": "is", "not_in": "in", "not_contains": "contains"}.get(operator, operator)
+    return any(_test(positive, operand, value, now) for value in values) is (positive == operator)
+
+
+def _test(operator: str, operand: Any, value: Any, now: datetime) -> bool:  # noqa: PLR0911 (one per kind)
+    if operator in {"before", "after", "within_last", "within_next"}:
+        at = _time(value)
+        return at is not None and _timely(operator, operand, at, now)
+    if operator in {"gt", "gte", "lt", "lte"}:
+        number = _number(value)
+        return number is not None and _bounded({operator: operand}, number)
+    if operator == "is":
+        return _same(operand, value)
+    if operator == "in":
+        return any(_same(item, value) for item in operand)
+    if operator == "contains" and isinstance(value, list):
+        return any(_same(operand, item) for item in value)
+    text = _text(value)
+    if text is None or not isinstance(operand, str):
+        return False
+    if operator == "contains":
+        return operand in text
+    if operator == "matches":
+        return re.fullmatch(re.escape(operand).replace(r"\*", ".*").replace(r"\?", "."), text, re.DOTALL) is not None
+    return text.startswith(operand) if operator == "starts_with" else text.endswith(operand)
+
+
+def _same(operand: Any, value: Any) -> bool:
+    if isinstance(operand, str | bool):
+        return _text(value) == _text(operand)
+    number = _number(value)
+    return number is not None and number == _number(operand)
+
+
+def _timely(operator: str, operand: str, at: datetime, now: datetime) -> bool:
+    if not operand.startswith("P"):
+        edge = _time(operand)
+        assert edge is not None
+        return at < edge if operator == "before" else at >= edge
+    span = pydantic.TypeAdapter(timedelta).validate_python(operand)
+    return {
+        "before": at <= now - span,
+        "after": at > now - span,
+        "within_last": now - span < at <= now,
+        "within_next": now < at <= now + span,
+    }[operator]
+
+
+def _bounded(limits: dict[str, Any], value: Fraction) -> bool:
+    signs = {"eq": op.eq, "gt": op.gt, "gte": op.ge, "lt": op.lt, "lte": op.le}
+    return all(signs[name](value, Fraction(str(limits[name]))) for name in signs if name in limits)
+
+
+def _measures_up(rule: dict[str, Any], view: View, now: datetime) -> bool:
+    found = [
+        item for item in view.events.get(rule["event"], ())
+        if item.at <= now and ("within" not in rule or _timely("within_last", rule["within"], item.at, now))
+        and all(_satisfies(test, _at_path(item.properties, test["property"]), now) for test in rule.get("where", []))
+    ]  # fmt: skip
+    for name, extreme in (("first", min), ("last", max)):
+        if name in rule:
+            ((how, operand),) = rule[name].items()
+            return bool(found) and _timely(how, operand, extreme(item.at for item in found), now)
+    for name in ("sum", "average", "min", "max"):
+        if name in rule:
+            values = [_number(value) for item in found for value in _at_path(item.properties, rule[name]["property"])]
+            return _amount(name, rule[name], [value for value in values if value is not None])
+    return _bounded(rule.get("count", {"gte": 1}), Fraction(len(found)))
+
+
+def _amount(name: str, limits: dict[str, Any], numbers: list[Fraction]) -> bool:
+    if name == "sum":
+        return _bounded(limits, sum(numbers, Fraction()))
+    if not numbers:
+        return False
+    value = (
+        sum(numbers, Fraction()) / len(numbers)
+        if name == "average"
+        else min(numbers)
+        if name == "min"
+        else max(numbers)
+    )
+    return _bounded(limits, value)

@@ -1,0 +1,264 @@
+"""The closures, the SQL and a naive oracle give one answer, and no answer changes before `next_flip`."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import product
+from typing import Any, cast
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from perennial.common import rules
+from perennial.common.rules import Occurrence, View
+from perennial.common.rules.facts import EventFact, TraitFact, load_views, record_events, record_traits
+
+Naive = Callable[[dict[str, Any], View, datetime], bool]
+
+EXAMPLES = int(os.environ.get("PERENNIAL_EXAMPLES", "200"))
+NOW = datetime(2026, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+DAY = timedelta(days=1)
+SPANS = {"PT1S": timedelta(seconds=1), "P1D": DAY, "P30D": 30 * DAY}
+OFFSETS = [sign * span + tick for span in (timedelta(), *SPANS.values()) for sign in (-1, 1)
+           for tick in (timedelta(), timedelta(microseconds=1), timedelta(microseconds=-1))]  # fmt: skip
+INSTANTS = [NOW + offset for offset in OFFSETS]
+SEGMENTS = [UUID(int=n) for n in (1, 2)]
+CUSTOMERS = [UUID(int=n) for n in (100, 101)]
+VIAS = [*CUSTOMERS, UUID(int=102), UUID(int=103)]
+
+
+def spellings(at: datetime) -> list[str]:
+    east = at.astimezone(datetime.fromisoformat("2026-01-01T00:00:00+08:00").tzinfo)
+    return [
+        at.isoformat().replace("+00:00", "Z"),
+        at.isoformat(" ").removesuffix("+00:00"),
+        east.isoformat(timespec="microseconds"),
+        east.isoformat(timespec="microseconds").replace("+08:00", "999+0800"),
+        at.date().isoformat(),
+    ]
+
+
+WORDS = ["", "a", "pro", "PRO", "a%b_c\\d", "a*b?c", "中文标签", "trüe", "true", "null", " pro", "pro\n", "5",
+         "2026-13-01", "2026-02-30", "2026-05-31", "1800-01-01T00:00", "2999-12-31T23:59:59.999999999+14:59",
+         "2026-06-01T24:00:00Z"]  # fmt: skip
+NUMERALS = [
+    "5",
+    "5.0",
+    " 5 ",
+    "+5.",
+    ".5",
+    "-0",
+    "1e3",
+    "5\n",
+    "٥",
+    "9" * 30,
+    "9" * 31,
+    "1_0",
+    "0x1",
+    "NaN",
+    "Infinity",
+]
+NUMBERS = [0, 1, 5, -5, 100, Decimal("0.1"), Decimal("0.2"), Decimal("0.3"), Decimal("5.00"), Decimal("1e-20"),
+           Decimal("-0.0"), 10**29, 10**30, 10**40, Decimal("1E+5"), 2.5]  # fmt: skip
+dates = st.sampled_from(INSTANTS).map(spellings).flatmap(st.sampled_from)
+scalars = st.one_of(
+    st.sampled_from(WORDS),
+    st.sampled_from(NUMERALS),
+    st.sampled_from(NUMBERS),
+    st.booleans(),
+    dates,
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
+)
+parts = st.dictionaries(st.sampled_from(["price", "category", "a.b"]), scalars | st.none(), max_size=3)
+values = st.one_of(
+    scalars, st.none(), dates, st.lists(scalars | st.none() | parts, max_size=3),
+    st.dictionaries(st.sampled_from(["city", "tags", "at"]), scalars | st.lists(scalars, max_size=2), max_size=3),
+)  # fmt: skip
+properties = st.fixed_dictionaries(
+    {},
+    optional={
+        "total": st.sampled_from(NUMBERS) | scalars | st.none(),
+        "due": dates,
+        "products": st.lists(parts | scalars, max_size=3) | scalars,
+    },
+)
+
+literal_numbers = st.sampled_from([0, 1, 5, -5, 0.1, 0.5, 0.3, 2.5, 100, 10**29, 99999])
+literal_scalars = st.one_of(st.sampled_from([*WORDS, "5", "99"]), literal_numbers, st.booleans())
+words = st.sampled_from([word for word in WORDS if word] + ["o", "%", "_", "\\"])
+patterns = st.lists(st.sampled_from(["*", "?", "p", "ro", "%", "_", "\\", "a", "5", ".", "签"]), min_size=1, max_size=6)
+moments = st.sampled_from([*SPANS, "PT0S", "2026-06-01", *(spellings(at)[0] for at in INSTANTS)])
+windows = st.sampled_from(list(SPANS))
+conditions = st.one_of(
+    st.tuples(st.sampled_from(["is", "is_not", "contains", "not_contains"]), literal_scalars),
+    st.tuples(st.sampled_from(["in", "not_in"]), st.lists(literal_scalars, min_size=1, max_size=3)),
+    st.tuples(st.sampled_from(["starts_with", "ends_with"]), words),
+    st.tuples(st.just("matches"), patterns.map("".join)),
+    st.tuples(st.just("exists"), st.booleans()),
+    st.tuples(st.sampled_from(["gt", "gte", "lt", "lte"]), literal_numbers),
+    st.tuples(st.sampled_from(["before", "after"]), moments),
+    st.tuples(st.sampled_from(["within_last", "within_next"]), windows),
+).map(lambda pair: dict([pair]))
+traits = st.sampled_from(["plan", "createdAt", "address.city", "address.tags[]", "address.at", "items[]",
+                          "items[].price", "items[].a\\.b"])  # fmt: skip
+paths = st.sampled_from(["total", "due", "products[].price", "products[].category", "products[]", "products"])
+on_trait = st.builds(lambda name, condition: {"trait": name, **condition}, traits, conditions)
+where = st.builds(lambda path, condition: {"property": path, **condition}, paths, conditions)
+
+
+def bounds(of: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from(["eq", "gt", "gte", "lt", "lte"]), of, min_size=1, max_size=2)
+
+
+amounts = st.builds(lambda path, limits: {"property": path, **limits}, paths, bounds(literal_numbers))
+measures = st.one_of(
+    st.just({"count": {"eq": 1}}),
+    st.builds(lambda limits: {"count": limits}, bounds(st.integers(0, 3))),
+    st.builds(lambda name, of: {name: of}, st.sampled_from(["sum", "average", "min", "max"]), amounts),
+    st.builds(
+        lambda name, when: {name: dict([when])},
+        st.sampled_from(["first", "last"]),
+        st.tuples(st.sampled_from(["before", "after"]), moments) | st.tuples(st.just("within_last"), windows),
+    ),
+)
+on_event = st.builds(
+    lambda name, wanted, within, measure: {"event": name, **wanted, **within, **measure},
+    st.sampled_from(["Order Completed", "Page"]),
+    st.just({}) | st.lists(where, min_size=1, max_size=2).map(lambda items: {"where": items}),
+    st.just({}) | windows.map(lambda span: {"within": span}),
+    measures,
+)
+leaves = st.one_of(
+    on_trait,
+    on_event,  # twice: there is more to say about events
+    on_event,
+    st.sampled_from(SEGMENTS).map(lambda segment: {"segment": str(segment)}),
+    bounds(st.integers(0, 99)).map(lambda limits: {"random": {"salt": "x", **limits}}),
+    st.just({"everyone": True}),
+)
+documents = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(lambda items: {"all": items}),
+        st.lists(inner, min_size=1, max_size=3).map(lambda items: {"any": items}),
+        inner.map(lambda item: {"not": item}),
+    ),
+    max_leaves=4,
+)
+trait_facts = st.lists(
+    st.builds(
+        TraitFact, st.sampled_from(VIAS), st.sampled_from(["plan", "createdAt", "created_at", "address", "items"]),
+        values, st.sampled_from([NOW, NOW - DAY]), st.sampled_from(["a", "B", "é"]), st.sampled_from(["1", "Z", "a"]),
+    ),
+    min_size=4, max_size=12,
+)  # fmt: skip
+event_facts = st.lists(
+    st.builds(
+        lambda via, name, at, said: (via, name, at, said),
+        st.sampled_from(VIAS),
+        st.sampled_from(["Order Completed", "Page"]),
+        st.sampled_from([at for at in INSTANTS if at <= NOW]) | st.sampled_from(INSTANTS),
+        properties,
+    ),
+    min_size=4,
+    max_size=12,
+).map(lambda rows: [EventFact(UUID(int=n), *row) for n, row in enumerate(rows, 1)])
+owners = st.lists(st.sampled_from(CUSTOMERS), min_size=2, max_size=2).map(
+    lambda chosen: dict(zip(VIAS, [*CUSTOMERS, *chosen], strict=True))
+)
+questions = st.lists(documents, min_size=8, max_size=12)
+members = st.sets(st.tuples(st.sampled_from(SEGMENTS), st.sampled_from(CUSTOMERS)))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> "History":
+    return History(draw(owners), draw(trait_facts), draw(event_facts), draw(members))
+
+
+@dataclass(frozen=True)
+class History:
+    """Facts as they were recorded, in that order."""
+
+    owners: dict[UUID, UUID]
+    traits: list[TraitFact]
+    events: list[EventFact]
+    members: set[tuple[UUID, UUID]]
+
+    def view(self, customer: UUID) -> View:
+        latest: dict[str, tuple[Any, ...]] = {}
+        for n, fact in enumerate(self.traits):
+            key = fact.key.replace("createdAt", "created_at")
+            stamp = (fact.at, fact.source, fact.message_id, fact.via, n)
+            if self.owners[fact.via] == customer and latest.get(key, (stamp,))[0] <= stamp:
+                latest[key] = (stamp, fact.value)
+        events: dict[str, list[Occurrence]] = {}
+        for event in sorted(self.events, key=lambda event: event.at):
+            if self.owners[event.via] == customer:
+                events.setdefault(event.name, []).append(Occurrence(event.at, cast("dict[str, Any]", event.properties)))
+        segments = {segment for segment, member in self.members if member == customer}
+        return View(customer, {key: value for key, (_, value) in latest.items()}, events, segments)
+
+    async def write(self, session: AsyncSession) -> None:
+        await session.execute(
+            text(
+                "INSERT INTO identity_map SELECT v, c, 1 FROM unnest(CAST(:v AS uuid[]), CAST(:c AS uuid[])) AS r(v, c)"
+            ),
+            {"v": list(self.owners), "c": list(self.owners.values())},
+        )
+        await record_traits(session, self.traits)
+        await record_events(session, self.events)
+        await session.execute(
+            text("INSERT INTO membership SELECT * FROM unnest(CAST(:s AS uuid[]), CAST(:c AS uuid[]))"),
+            {"s": [segment for segment, _ in self.members], "c": [customer for _, customer in self.members]},
+        )
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=histories(), chosen=questions)
+async def test_three_evaluators_agree(
+    facts_connection: AsyncConnection, naive: Naive, history: History, chosen: list[dict[str, Any]]
+) -> None:
+    outer = await facts_connection.begin()
+    try:
+        async with AsyncSession(facts_connection, join_transaction_mode="create_savepoint") as session:
+            await history.write(session)
+            for document in chosen:
+                rule = rules.parse(document)
+                query = rules.to_sql(rule, NOW)
+                by_sql = list((await session.execute(text(query.text), query.params)).scalars())
+                views = await load_views(session, CUSTOMERS, rules.footprint(rule), NOW)
+                holds = rules.compile(rule)
+                in_memory = {customer for customer, view in views.items() if holds(view, NOW)}
+                expected = {customer for customer in CUSTOMERS if naive(document, history.view(customer), NOW)}
+                assert in_memory == expected
+                assert sorted(by_sql) == sorted(expected)
+    finally:
+        await outer.rollback()
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=histories(), chosen=questions)
+def test_an_unsaved_view_answers_alike(naive: Naive, history: History, chosen: list[dict[str, Any]]) -> None:
+    """The values as an event brings them, floats and all, before they went through Postgres."""
+    for document, customer in product(chosen, CUSTOMERS):
+        view = history.view(customer)
+        assert rules.compile(rules.parse(document))(view, NOW) == naive(document, view, NOW)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=histories(), chosen=questions)
+def test_no_answer_changes_before_the_flip(history: History, chosen: list[dict[str, Any]]) -> None:
+    midnights = [at.replace(hour=0, minute=0, second=0, microsecond=0) for at in INSTANTS]
+    spans = [sign * span for span in (timedelta(), *SPANS.values()) for sign in (-1, 1)]
+    moments = sorted({at + span for at in INSTANTS + midnights for span in spans if at + span > NOW})
+    for document, customer in product(chosen, CUSTOMERS):
+        view, rule = history.view(customer), rules.parse(document)
+        holds = rules.compile(rule)
+        now, flip = holds(view, NOW), rules.next_flip(rule, view, NOW)
+        assert flip is None or (flip > NOW and holds(view, flip) != now)
+        assert all(holds(view, at) == now for at in moments if flip is None or at < flip)

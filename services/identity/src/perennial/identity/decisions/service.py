@@ -1,0 +1,262 @@
+"""Decides, once and for all, whose events these are: one transaction for a pull."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+import structlog
+from opentelemetry import metrics
+
+from perennial.common.contracts.gateway import STREAM, SUBJECT, AcceptedEvent, EventsAccepted
+from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.db import WriteSession, lock
+from perennial.common.ids import digest_uuid, uuid7
+from perennial.common.messaging import parked
+from perennial.identity import changes, queries
+from perennial.identity.decisions import queries as sql
+from perennial.identity.decisions.graph import Graph, Meeting, Member
+from perennial.identity.decisions.traces import Reader, Trace
+from perennial.identity.vault import Vault
+
+log = structlog.get_logger()
+counted = metrics.get_meter("perennial").create_counter(
+    "perennial.identity.events", description="Events by what became of them: decided, repeated, republished, parked."
+)
+
+HORIZON = timedelta(days=35)
+WEEK = timedelta(weeks=1)
+TURN_SECONDS = 600  # around the turn of the week one process decides at a time
+LONGEST_SECONDS = 300  # so that no transaction reaches across that span
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class RootsMoved(Exception):  # noqa: N818 (not an error: somebody else was first, begin again)
+    """Another transaction decided the same event or moved the same customers: roll back and decide again."""
+
+
+class Arrival(NamedTuple):
+    """An accepted event and the sequence of its message in INGEST; a replay bears the negative id of its parked row."""
+
+    id: UUID
+    seq: int
+    source: str
+    event: AcceptedEvent
+
+    @classmethod
+    def of(cls, accepted: EventsAccepted, seq: int) -> "list[Arrival]":
+        """The events of one message."""
+        source = accepted.source
+        return [cls(digest_uuid(source, event.message_id), seq, source, event) for event in accepted.events]
+
+    def origin(self) -> parked.Origin:
+        """The event alone, as a message that can be decided again."""
+        return parked.Origin(STREAM, SUBJECT, {}, _ENCODER.encode(EventsAccepted(self.source, [self.event])))
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What finds and what seals identifiers."""
+
+    reader: Reader
+    vault: Vault
+
+
+@dataclass
+class Joined:
+    """What became of the map: its new and its moved rows, and the graph that knows why."""
+
+    new: list[Member] = field(default_factory=list)
+    moved: list[Member] = field(default_factory=list)
+    graph: Graph = field(default_factory=lambda: Graph([]))
+
+
+def week_of(moment: datetime) -> int:
+    """The week of a decision, counted from 1970."""
+    return int(moment.timestamp() // WEEK.total_seconds())
+
+
+def _turning(now: datetime) -> bool:
+    return week_of(now - timedelta(seconds=TURN_SECONDS)) != week_of(now + timedelta(seconds=TURN_SECONDS))
+
+
+async def decide(session: WriteSession, arrivals: Sequence[Arrival], keys: Keys, now: datetime) -> list[ResolvedEvent]:
+    """The events to publish, in the order of their arrival. Raises RootsMoved when the transaction must begin again.
+
+    A repeat of what the same message brought is published again: it may not have been, a crash came between. Any
+    other repeat is dropped.
+    """
+    started = time.monotonic()
+    if _turning(now):  # a unique index does not reach across partitions
+        await lock(session, "identity", "week")
+    known = await sql.decided(session, [arrival.id for arrival in arrivals])
+    fresh, again = _sort_out(arrivals, known)
+    meetings = await _read(session, fresh, keys.reader)
+    found = await _look_up(session, [trace for _, traces in meetings for trace in traces], keys.vault)
+    joined = await _join(session, [_meeting(arrival, traces, found) for arrival, traces in meetings])
+    await _write(session, joined)
+    resolved = _resolved(meetings, found, joined)
+    if resolved:
+        if time.monotonic() - started > LONGEST_SECONDS:
+            raise RootsMoved
+        rows = [(event.id, event.via, arrival.seq) for event, (arrival, _) in zip(resolved, meetings, strict=True)]
+        if await sql.decide(session, week_of(now), rows) != len(rows):
+            raise RootsMoved
+    _count(len(arrivals), len(fresh), len(resolved), len(again))
+    return await _repeated(session, again, known) + resolved
+
+
+def _sort_out(arrivals: Sequence[Arrival], known: dict[UUID, tuple[UUID, int]]) -> tuple[list[Arrival], list[Arrival]]:
+    fresh: dict[UUID, Arrival] = {}
+    again: dict[UUID, Arrival] = {}
+    for arrival in arrivals:
+        decided = known.get(arrival.id)
+        if decided is None:
+            fresh.setdefault(arrival.id, arrival)
+        elif decided[1] == arrival.seq:
+            again.setdefault(arrival.id, arrival)
+    return list(fresh.values()), list(again.values())
+
+
+async def _read(session: WriteSession, fresh: Sequence[Arrival], reader: Reader) -> list[tuple[Arrival, list[Trace]]]:
+    """The events with their identifiers; those that belong to nobody, or come too late, are parked with the reason."""
+    read: list[tuple[Arrival, list[Trace]]] = []
+    refused: list[tuple[Arrival, str]] = []
+    for arrival in fresh:
+        event = arrival.event
+        traces = reader.traces(event)
+        if not traces:
+            refused.append((arrival, "no_identifier: every identifier of the event is blocked or malformed"))
+        elif not event.imported and event.received_at - event.timestamp > HORIZON:
+            refused.append((arrival, f"too_old: timestamp is more than {HORIZON.days} days before received_at"))
+        else:
+            read.append((arrival, traces))
+    if refused:
+        await park(session, [parked.Parked(item.origin(), item.id, reason, "") for item, reason in refused])
+    return read
+
+
+async def park(session: WriteSession, failed: Sequence[parked.Parked]) -> None:
+    """Put events aside, each once however often its message is delivered."""
+    waiting = await sql.parked_already(session, [item.event_id for item in failed if item.event_id])
+    new = [item for item in failed if item.event_id not in waiting]
+    await parked.park(session, new)
+    counted.add(len(new), {"outcome": "parked"})
+
+
+async def _look_up(session: WriteSession, traces: Iterable[Trace], vault: Vault) -> dict[bytes, Member]:
+    """The map's rows of identifiers by blind index; the missing ones are claimed, in the order of first appearance."""
+    wanted = {trace.digest: trace for trace in traces}
+    if not wanted:
+        return {}
+    found = {member.digest: member for member in await queries.found(session, wanted)}
+    if len(found) == len(wanted):
+        return found
+    claims = [
+        sql.Claim(uuid7(), trace.kind, trace.digest, vault.seal(trace.value, trace.digest))
+        for trace in wanted.values()
+        if trace.digest not in found
+    ]
+    mine = await sql.claim(session, claims)
+    for item in claims:
+        if item.id in mine:
+            found[item.digest] = Member(item.id, item.id, 0, item.kind, item.digest)
+    lost = [item.digest for item in claims if item.id not in mine]
+    if lost:  # somebody else was first, and has committed: the insert waited for it
+        found.update((member.digest, member) for member in await queries.found(session, lost))
+    return found
+
+
+def _meeting(arrival: Arrival, traces: Sequence[Trace], found: dict[bytes, Member]) -> Meeting:
+    members = [found[trace.digest] for trace in traces]
+    return Meeting(arrival.id, arrival.source, arrival.event.message_id, arrival.event.live, members)
+
+
+async def _join(session: WriteSession, meetings: Sequence[Meeting]) -> Joined:
+    """Join customers where an event brings new identifiers or more than one customer; mostly there is none."""
+    opened = [meeting for meeting in meetings if _opens(meeting.members)]
+    if not opened:
+        return Joined()
+    together = [member for meeting in opened if len(meeting.members) > 1 for member in meeting.members]
+    customers = {member.customer for member in together if member.version}
+    locked = await _locked(session, customers, {member.via for member in together if member.version})
+    separations = await sql.separations(session, [member.via for member in locked]) if len(customers) > 1 else []
+    joined = Joined(graph=Graph(locked, separations))
+    for meeting in opened:
+        joined.graph.meet(meeting)
+    sides = joined.graph.sides
+    new = {member.via: member for meeting in opened for member in meeting.members if not member.version}
+    joined.new = [member._replace(customer=sides[via].id, version=1) for via, member in new.items()]
+    joined.moved = [
+        member._replace(customer=sides[member.via].id, version=member.version + 1)
+        for member in locked
+        if sides[member.via].id != member.customer
+    ]
+    return joined
+
+
+def _opens(members: Sequence[Member]) -> bool:
+    first = members[0].customer
+    return any(not member.version or member.customer != first for member in members)
+
+
+async def _locked(session: WriteSession, customers: set[UUID], vias: set[UUID]) -> list[Member]:
+    """All identifiers of these customers, locked; raises RootsMoved when they are not where the look-up saw them."""
+    if not customers:
+        return []
+    if await queries.lock_customers(session, customers) != customers:
+        raise RootsMoved
+    members = await queries.members(session, customers)
+    if not vias <= {member.via for member in members}:
+        raise RootsMoved
+    return members
+
+
+async def _write(session: WriteSession, joined: Joined) -> None:
+    graph = joined.graph
+    if joined.new or joined.moved:
+        await changes.record(session, joined.new, joined.moved, graph.attachments, graph.unions)
+    if graph.conflicts:
+        await sql.count_conflicts(session, [graph.conflicts[key] for key in sorted(graph.conflicts)])
+        log.info("conflicts.queued", count=len(graph.conflicts))
+
+
+def _resolved(
+    meetings: Sequence[tuple[Arrival, list[Trace]]], found: dict[bytes, Member], joined: Joined
+) -> list[ResolvedEvent]:
+    changed = {member.via: member for member in (*joined.new, *joined.moved)}
+    resolved = []
+    for arrival, traces in meetings:
+        member = found[traces[0].digest]
+        if changed:
+            member = changed.get(member.via, member)
+        resolved.append(_event(arrival, member.via, member.customer, member.version))
+    return resolved
+
+
+async def _repeated(
+    session: WriteSession, again: Sequence[Arrival], known: dict[UUID, tuple[UUID, int]]
+) -> list[ResolvedEvent]:
+    if not again:
+        return []
+    vias = {arrival.id: known[arrival.id][0] for arrival in again}
+    today = await sql.customers(session, set(vias.values()))
+    return [_event(arrival, vias[arrival.id], *today[vias[arrival.id]]) for arrival in again]
+
+
+def _event(arrival: Arrival, via: UUID, customer: UUID, version: int) -> ResolvedEvent:
+    event = arrival.event
+    return ResolvedEvent(
+        arrival.id, via, customer, version, arrival.source, event.message_id, event.type, event.name, event.timestamp,
+        event.received_at, event.live, event.body,
+    )  # fmt: skip
+
+
+def _count(arrived: int, fresh: int, decided: int, again: int) -> None:
+    for outcome, number in (("decided", decided), ("republished", again), ("repeated", arrived - fresh - again)):
+        if number:
+            counted.add(number, {"outcome": outcome})

@@ -1,0 +1,48 @@
+"""The identity service."""
+
+from typing import cast
+
+from fastapi import FastAPI
+
+from perennial.common.contracts.identity import CustomersMerged, CustomersSeparated, IdentifiersAssigned
+from perennial.common.run import build
+from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+from perennial.identity.conflicts.api import router as conflicts
+from perennial.identity.decider import keys_of
+from perennial.identity.identifiers.api import router as identifiers
+from perennial.identity.jobs import WEEKS
+from perennial.identity.merges.api import router as merges
+from perennial.identity.models import metadata
+from perennial.identity.parked.api import router as parked
+from perennial.identity.settings import IdentitySettings
+from perennial.identity.worker import consume
+
+
+async def check_keys(runtime: Runtime) -> None:
+    """Refuse to start with a key that is none."""
+    keys_of(cast("IdentitySettings", runtime.settings))
+
+
+SERVICE = Service(
+    name="identity",
+    title="Identity",
+    metadata=metadata,
+    settings=IdentitySettings,
+    routers=(identifiers, merges, conflicts, parked),
+    emits=(IdentifiersAssigned, CustomersMerged, CustomersSeparated),
+    keeps_map=False,
+    jobs=(WEEKS,),
+    tasks=(consume,),
+    startup=check_keys,
+)
+
+
+def api() -> FastAPI:
+    """A process that serves requests."""
+    return build(SERVICE, api=True, worker=False)
+
+
+def worker() -> FastAPI:
+    """A process that decides."""
+    return build(SERVICE, api=False, worker=True)

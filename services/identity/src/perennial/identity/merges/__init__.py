@@ -1,0 +1,1 @@
+"""Customers that are one, and that are not after all."""

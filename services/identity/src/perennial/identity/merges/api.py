@@ -1,0 +1,61 @@
+"""`/v1/merges`: what was joined, joining by hand, undoing."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from perennial.common.auth import Principal, requires
+from perennial.common.db import ReadSession
+from perennial.common.problems import NotFound, documented
+from perennial.common.web import Page, PageQuery, Read, Write, paged
+from perennial.identity import queries
+from perennial.identity.merges import queries as sql
+from perennial.identity.merges import service
+from perennial.identity.merges.schemas import MergeCreate, MergeShown, MergeUndo
+from perennial.identity.pages import last_id
+
+router = APIRouter(prefix="/v1/merges", tags=["identity"])
+
+Reader = Annotated[Principal, Depends(requires("identities:read"))]
+Writer = Annotated[Principal, Depends(requires("identities:write"))]
+
+
+async def _shown(session: ReadSession, merge_id: UUID) -> MergeShown:
+    found = await sql.one(session, merge_id)
+    if found is None:
+        raise NotFound(f"there is no merge {merge_id}", pointer="path/merge_id")
+    return MergeShown.model_validate(dict(found))
+
+
+@router.post("", status_code=201, responses=documented(400, 404, 409))
+async def create_merge(body: MergeCreate, session: Write, principal: Writer) -> MergeShown:
+    """Make one customer of two. Refused when each has a user_id."""
+    merge_id = await service.merge(session, body.customer_ids, body.reason, principal)
+    return await _shown(session, merge_id)
+
+
+@router.get("", responses=documented(400))
+async def list_merges(
+    page: PageQuery, session: Read, _: Reader, customer_id: Annotated[UUID | None, Query()] = None
+) -> Page[MergeShown]:
+    """Merges, newest first; of one customer, by today's id or an old one."""
+    customers = None
+    if customer_id is not None:
+        today = (await queries.resolve(session, [customer_id])).get(customer_id, customer_id)
+        customers = [customer_id, today]
+    rows = await sql.listing(session, last_id(page), page.limit + 1, customers)
+    return paged([MergeShown.model_validate(dict(row)) for row in rows], page, lambda item: [item.id])
+
+
+@router.get("/{merge_id}", responses=documented(404))
+async def get_merge(merge_id: UUID, session: Read, _: Reader) -> MergeShown:
+    """A merge with its evidence."""
+    return await _shown(session, merge_id)
+
+
+@router.post("/{merge_id}/undo", responses=documented(400, 404, 409))
+async def undo_merge(merge_id: UUID, body: MergeUndo, session: Write, principal: Writer) -> MergeShown:
+    """Two customers again; facts follow their identifiers."""
+    await service.undo(session, merge_id, body.reason, principal)
+    return await _shown(session, merge_id)

@@ -1,0 +1,97 @@
+"""Merges and separations in SQL."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+
+from perennial.common.db import ReadSession, WriteSession
+from perennial.identity.decisions.graph import RULE, Union
+
+_ADD = text("""
+    INSERT INTO merge (id, kind, survivor, merged, survivor_vias, merged_vias, evidence, rule)
+    VALUES (:id, :kind, :survivor, :merged, :survivor_vias, :merged_vias, CAST(:evidence AS jsonb), :rule)""")
+_SHOWN = "id, kind, survivor, merged, survivor_vias, merged_vias, evidence, created_at, undone_at, undone_reason"
+_LIST = text(f"""
+    SELECT {_SHOWN} FROM merge
+    WHERE (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
+      AND (CAST(:customers AS uuid[]) IS NULL OR survivor = ANY(:customers) OR merged = ANY(:customers))
+    ORDER BY id DESC LIMIT :limit""")  # noqa: S608 (our own column names)
+_UNDO = text("""
+    UPDATE merge SET undone_at = now(), undone_by = :who, undone_reason = :reason, undone_vias = :vias
+    WHERE id = :id""")
+_UNDONE_SINCE = text("""
+    SELECT undone_vias FROM merge
+    WHERE undone_at >= :since AND id <> :id AND undone_vias && CAST(:vias AS uuid[])""")
+_SEPARATE = text("""
+    INSERT INTO separation (low, high, merge_id)
+    VALUES (least(CAST(:a AS uuid), CAST(:b AS uuid)), greatest(CAST(:a AS uuid), CAST(:b AS uuid)), :merge)
+    ON CONFLICT (low, high) DO UPDATE SET merge_id = excluded.merge_id""")
+
+
+async def add(session: WriteSession, unions: Sequence[Union]) -> None:
+    """Write merges."""
+    await session.execute(
+        _ADD,
+        [
+            {
+                "id": union.id,
+                "kind": union.kind,
+                "survivor": union.survivor,
+                "merged": union.merged,
+                "survivor_vias": union.survivor_vias,
+                "merged_vias": union.merged_vias,
+                "evidence": json.dumps(union.evidence),
+                "rule": RULE,
+            }
+            for union in unions
+        ],
+    )
+
+
+async def listing(
+    session: ReadSession, before: UUID | None, limit: int, customers: Sequence[UUID] | None = None
+) -> Sequence[RowMapping]:
+    """Merges, newest first; of these customers only, if any are named."""
+    found = await session.execute(_LIST, {"before": before, "limit": limit, "customers": customers})
+    return found.mappings().all()
+
+
+async def one(session: ReadSession, merge_id: UUID) -> RowMapping | None:
+    """A merge."""
+    found = await session.execute(text(f"SELECT {_SHOWN} FROM merge WHERE id = :id"), {"id": merge_id})  # noqa: S608
+    return found.mappings().one_or_none()
+
+
+async def lock(session: WriteSession, merge_id: UUID) -> None:
+    """Wait for whoever is undoing the same merge."""
+    await session.execute(text("SELECT 1 FROM merge WHERE id = :id FOR UPDATE"), {"id": merge_id})
+
+
+async def undo(session: WriteSession, merge_id: UUID, who: str, reason: str, vias: Sequence[UUID]) -> None:
+    """Note that a merge was undone, and what went back."""
+    await session.execute(_UNDO, {"id": merge_id, "who": who, "reason": reason, "vias": list(vias)})
+
+
+async def undone_since(session: ReadSession, merge_id: UUID, since: datetime, vias: Sequence[UUID]) -> list[set[UUID]]:
+    """What the undoing of other merges has moved since, where it concerns these identifiers."""
+    found = await session.execute(_UNDONE_SINCE, {"id": merge_id, "since": since, "vias": list(vias)})
+    return [set(vias) for vias in found.scalars()]
+
+
+async def separate(session: WriteSession, one: UUID, other: UUID, merge_id: UUID) -> None:
+    """Customers that hold these two are not joined by evidence any more."""
+    await session.execute(_SEPARATE, {"a": one, "b": other, "merge": merge_id})
+
+
+async def forget_separations(session: WriteSession, ones: Sequence[UUID], others: Sequence[UUID]) -> None:
+    """A person has decided that they belong together."""
+    parameters: dict[str, Any] = {"ones": list(ones), "others": list(others)}
+    await session.execute(
+        text("""DELETE FROM separation WHERE (low = ANY(CAST(:ones AS uuid[])) AND high = ANY(CAST(:others AS uuid[])))
+                OR (low = ANY(CAST(:others AS uuid[])) AND high = ANY(CAST(:ones AS uuid[])))"""),
+        parameters,
+    )

@@ -1,0 +1,41 @@
+"""Bodies of the routes on merges."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class MergeCreate(BaseModel):
+    """Two customers to make one of; old ids will do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer_ids: list[UUID] = Field(min_length=2, max_length=2)
+    reason: Reason
+
+
+class MergeUndo(BaseModel):
+    """Why they are two after all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+
+
+class MergeShown(BaseModel):
+    """A merge, with both sides as they were before."""
+
+    id: UUID
+    survivor: UUID
+    merged: UUID
+    kind: str = Field(description="auto or manual")
+    evidence: dict[str, Any]
+    survivor_vias: list[UUID]
+    merged_vias: list[UUID]
+    created_at: datetime
+    undone_at: datetime | None
+    undone_reason: str | None

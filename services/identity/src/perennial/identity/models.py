@@ -1,0 +1,113 @@
+"""The tables of identity: identifiers, decisions, and the history of the map.
+
+The map itself is common's `identity_map`, here the master copy. A customer is the row of it where `via = customer_id`;
+that row is also the customer's lock.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from perennial.common.db import add_common_tables, new_metadata
+
+metadata: MetaData = new_metadata()
+add_common_tables(metadata)
+
+Index("ix_parked_event_id", metadata.tables["parked"].c.event_id)
+
+
+def _now(name: str) -> "Column[object]":
+    return Column(name, DateTime(timezone=True), server_default=func.now(), nullable=False)
+
+
+identifier = Table(
+    "identifier",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True, comment="Keyed blind index of kind and value."),
+    Column("sealed", LargeBinary, nullable=False, comment="The normalised value, encrypted."),
+    _now("created_at"),
+)
+
+# Partitioned by week, all live partitions probed together, dropped whole; see the functions in the first migration.
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="Digest of source and message id."),
+    Column("week", Integer, primary_key=True, comment="Weeks since 1970, when it was decided."),
+    Column("via", Uuid, nullable=False),
+    Column("seq", BigInteger, nullable=False, comment="Sequence in INGEST of the message that was decided."),
+    postgresql_partition_by="RANGE (week)",
+)
+
+map_change = Table(
+    "map_change",
+    metadata,
+    Column("via", Uuid, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("customer_id", Uuid, nullable=False),
+    Column("previous_id", Uuid, comment="Null when the identifier was new."),
+    Column("cause", Text, nullable=False, comment="attached, merged or separated"),
+    Column("event_id", Uuid),
+    Column("through", Uuid, comment="The identifier of the event to which this one was joined."),
+    Column("merge_id", Uuid),
+    Column("rule", SmallInteger, nullable=False, comment="Version of the rules that decided."),
+    _now("at"),
+)
+
+merge = Table(
+    "merge",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False, comment="auto or manual"),
+    Column("survivor", Uuid, nullable=False, index=True),
+    Column("merged", Uuid, nullable=False, index=True),
+    Column("survivor_vias", ARRAY(Uuid), nullable=False, comment="Both sides as they were before."),
+    Column("merged_vias", ARRAY(Uuid), nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    Column("rule", SmallInteger, nullable=False),
+    _now("created_at"),
+    Column("undone_at", DateTime(timezone=True)),
+    Column("undone_by", Text),
+    Column("undone_reason", Text),
+    Column("undone_vias", ARRAY(Uuid), comment="The identifiers that were moved back."),
+)
+
+separation = Table(
+    "separation",
+    metadata,
+    Column("low", Uuid, primary_key=True, comment="Customers that hold `low` and `high` are not joined by evidence."),
+    Column("high", Uuid, primary_key=True, index=True),
+    Column("merge_id", Uuid, nullable=False),
+    _now("created_at"),
+)
+
+conflict = Table(
+    "conflict",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("reason", Text, nullable=False, comment="two_user_ids, limit or separated"),
+    Column("kind", Text, nullable=False, comment="The kind of identifier of which there would be too many."),
+    Column("via", Uuid, nullable=False, comment="The identifier that was left out."),
+    Column("against", Uuid, nullable=False, comment="The strongest identifier of the event."),
+    Column("count", BigInteger, nullable=False),
+    Column("evidence", JSONB, nullable=False, comment="The first event."),
+    Column("last_event_id", Uuid, nullable=False),
+    _now("first_at"),
+    _now("last_at"),
+    UniqueConstraint("via", "against", "reason"),
+)

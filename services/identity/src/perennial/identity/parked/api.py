@@ -1,0 +1,39 @@
+"""`/v1/identity/parked`: events that could not be decided, and deciding them after the fix."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from perennial.common.auth import Principal, requires
+from perennial.common.problems import BadRequest, documented
+from perennial.common.web import Page, PageQuery, Read, paged
+from perennial.common.web.deps import runtime_of
+from perennial.identity.parked import service
+from perennial.identity.parked.schemas import ParkedShown, Refusal, ReplayDone, ReplayWanted
+
+router = APIRouter(prefix="/v1/identity/parked", tags=["identity"])
+
+Reader = Annotated[Principal, Depends(requires("identities:read"))]
+Writer = Annotated[Principal, Depends(requires("identities:write"))]
+
+
+@router.get("", responses=documented(400))
+async def list_parked(page: PageQuery, session: Read, _: Reader) -> Page[ParkedShown]:
+    """Events that wait for a fix, oldest first."""
+    after = page.after[0] if page.after else 0
+    if not isinstance(after, int):
+        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
+    rows = await service.waiting(session, after, page.limit + 1)
+    items = [
+        ParkedShown(id=row.id, subject=row.subject, event_id=row.event_id, error=row.error, parked_at=row.parked_at,
+                    body=row.body)
+        for row in rows
+    ]  # fmt: skip
+    return paged(items, page, lambda item: [item.id])
+
+
+@router.post("/replay", responses=documented(400))
+async def replay_parked(body: ReplayWanted, request: Request, principal: Writer) -> ReplayDone:
+    """Decide and publish them now; what fails again stays, with the reason."""
+    done, failed = await service.replay(runtime_of(request), body.ids, principal)
+    return ReplayDone(replayed=done, failed=[Refusal(id=one, error=error) for one, error in failed.items()])

@@ -1,0 +1,44 @@
+"""Parameters that several routes share."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+
+from perennial.common.auth import Principal, requires
+from perennial.common.problems import BadRequest, NotFound
+
+EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
+MayRead = Annotated[Principal, Depends(requires("customers:read"))]
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str) and "\x00" in value:
+        raise ValueError("must not contain NUL")
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    if not EARLIEST <= value <= LATEST:
+        raise ValueError("must lie between the years 1 and 9999")
+    return value.astimezone(UTC)
+
+
+Word = Annotated[str, BeforeValidator(_storable)]
+"""Text that Postgres can hold."""
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]
+"""A time with its zone, within what Postgres and Python can count."""
+
+
+def nobody(any_id: UUID) -> NotFound:
+    """What to raise for an id that no customer has or had."""
+    return NotFound(f"id: there is no customer {any_id}", pointer="path/id")
+
+
+def bad_cursor() -> BadRequest:
+    """What to raise for a cursor that belongs to another list."""
+    return BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")

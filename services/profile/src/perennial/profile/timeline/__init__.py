@@ -1,0 +1,1 @@
+"""What happened: the append-only timeline, and what is counted of it."""

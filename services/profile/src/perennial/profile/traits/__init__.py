@@ -1,0 +1,1 @@
+"""What is known: one value per trait, by event time."""

@@ -26,5 +26,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 @pytest.fixture
-def shop(platform: Platform) -> Shop:
-    return Shop(platform.gateway_url, platform.write_key, platform.api_key)
+def shop(platform: Platform) -> Iterator[Shop]:
+    made = Shop(platform.gateway_url, platform.write_key, platform.api_key)
+    yield made
+    made.http.close()

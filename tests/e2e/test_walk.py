@@ -24,8 +24,10 @@ def test_a_customer_pays_and_the_points_appear_on_the_phone(shop: Shop) -> None:
     shop.deliver([who, order])
     customer = shop.known(anna)
     token = shop.post("/v1/customer-tokens", {"customer_id": customer})["token"]
-    phone = httpx.Client(base_url=shop.http.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
-    until(lambda: phone.get("/v1/me/loyalty").json().get("balance") == 120, what="points on the phone")
+    phone = {"Authorization": f"Bearer {token}"}
+    until(
+        lambda: shop.http.get("/v1/me/loyalty", headers=phone).json().get("balance") == 120, what="points on the phone"
+    )
 
     read = shop.get(f"/v1/events/{order['messageId']}")
     assert (read["name"], read["live"], read["body"]["properties"]["revenue"]) == ("Order Completed", True, "120.50")

@@ -122,7 +122,7 @@ async def test_two_workers_on_one_partition_count_an_event_once(live_runtime: Ru
     await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", message_of("A", "B"), {})
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0))
     messages: list[Msg] = await puller.batch()
-    workers = [BatchProcessor(live_runtime, "0", PROBE.reactions, resolved) for _ in range(4)]
+    workers = [BatchProcessor(live_runtime, PROBE.reactions, resolved) for _ in range(4)]
     await asyncio.gather(*(worker(messages) for worker in workers))
     async with committed.read() as session:
         assert (await session.execute(text("SELECT count(*), sum(times) FROM seen"))).one() == (2, 2)
@@ -160,8 +160,7 @@ async def test_a_consumer_waits_for_a_stream_that_is_not_there_yet(live_runtime:
     async def process(messages: list[Msg]) -> None:
         heard.extend(message.data for message in messages)
 
-    gate = asyncio.Semaphore(1)
-    consumer = Consumer(live_runtime, RESOLVED_STREAM, hot_durable("probe", 0), process, gate=gate)
+    consumer = Consumer(live_runtime, RESOLVED_STREAM, hot_durable("probe", 0), process=process)
     running = asyncio.create_task(consumer.run())
     await asyncio.sleep(0.3)
     await streams.apply(live_runtime.js, streams.plan([PROBE]))

@@ -61,7 +61,7 @@ def hear(runtime: Runtime, wrap: Callable[[list[ResolvedEvent]], Msg]) -> Hear:
             await react(runtime, session, reactions_of(SERVICE), facts)
         said = [event for event in events if isinstance(event, ResolvedEvent)]
         if said:
-            await BatchProcessor(runtime, "0", hot, resolved)([wrap(said)])
+            await BatchProcessor(runtime, hot, resolved)([wrap(said)])
         async with runtime.database.read() as session:
             assert (await session.execute(text("SELECT error FROM parked"))).scalars().all() == []
 

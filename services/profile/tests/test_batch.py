@@ -50,7 +50,7 @@ async def test_a_batch_of_2000_events(
 ) -> None:
     runtime = Runtime(service, settings, committed, nats=cast("Any", None))
     hot = [reaction for reaction in service.reactions if reaction.hot]
-    process = BatchProcessor(runtime, "0", hot, resolved)
+    process = BatchProcessor(runtime, hot, resolved)
     vias = [uuid7() for _ in range(800)]
     spent = []
     for number in range(ROUNDS):

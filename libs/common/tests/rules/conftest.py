@@ -45,6 +45,8 @@ async def facts_engine() -> AsyncIterator[AsyncEngine]:
     async with engine.begin() as connection:
         await connection.execute(text(f"CREATE SCHEMA {schema}"))
         await connection.run_sync(metadata.create_all)
+        for table in metadata.tables:  # what is rolled back again and again would be taken for an empty table
+            await connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = false)"))
     yield engine
     async with engine.begin() as connection:
         await connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))

@@ -23,7 +23,8 @@ READS = rules.footprint(rules.parse({"all": [{"trait": "plan", "exists": True}, 
 async def own(session: AsyncSession, via: UUID, customer: UUID) -> None:
     await session.execute(
         text(
-            "INSERT INTO identity_map VALUES (:via, :customer, 1) ON CONFLICT (via) DO UPDATE SET customer_id = :customer"
+            """INSERT INTO identity_map VALUES (:via, :customer, 1)
+                ON CONFLICT (via) DO UPDATE SET customer_id = :customer"""
         ),
         {"via": via, "customer": customer},
     )

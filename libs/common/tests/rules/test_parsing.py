@@ -123,7 +123,8 @@ def test_the_schema_is_valid_and_refuses_what_it_can() -> None:
     schema = rules.json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     leaf: dict[str, Any] = {"trait": "a"}
-    for document in (leaf, leaf | {"is": 1, "gt": 1}, leaf | {"is": None}, {"everyone": 2}, {"all": []}):
+    refused: list[dict[str, Any]] = [leaf, leaf | {"is": 1, "gt": 1}, leaf | {"is": None}, {"everyone": 2}, {"all": []}]
+    for document in refused:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(document, schema)
 

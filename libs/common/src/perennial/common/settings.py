@@ -25,7 +25,7 @@ class CommonSettings(BaseSettings):
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP collector; none: no export.")
     log_level: str = "INFO"
     pool_size: int = Field(default=8, ge=2)
-    concurrency: int = Field(default=3, ge=1, description="Batches that one process handles at once.")
+    concurrency: int = Field(default=2, ge=1, description="Batches that one process handles at once.")
 
     @property
     def zone(self) -> tzinfo:

@@ -71,6 +71,6 @@ def _sequence(message: Msg) -> int:
 
 async def consume(runtime: Runtime) -> None:
     """Work through INGEST for as long as the process lives, two pulls at a time."""
-    ingest, gate = Ingest(runtime), asyncio.Semaphore(AT_ONCE)
-    consumers = [Consumer(runtime, STREAM, runtime.name, ingest, gate=gate, most=MOST_MESSAGES) for _ in range(AT_ONCE)]
+    ingest = Ingest(runtime)
+    consumers = [Consumer(runtime, STREAM, runtime.name, process=ingest, most=MOST_MESSAGES) for _ in range(AT_ONCE)]
     await asyncio.gather(*(consumer.run() for consumer in consumers))

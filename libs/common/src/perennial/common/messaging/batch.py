@@ -1,4 +1,4 @@
-"""One transaction for a batch: lock the partition, fill the inbox, call the reactions with what is new."""
+"""One transaction for a batch: lock its partitions, fill the inbox, call the reactions with what is new."""
 
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +13,9 @@ from opentelemetry import metrics, propagate, trace
 from sqlalchemy import text
 
 from perennial.common import identity_map
-from perennial.common.contracts.identity import IdentifiersAssigned, ResolvedEvent
-from perennial.common.db import WriteSession, lock
+from perennial.common.contracts.identity import RESOLVED_SUBJECT, IdentifiersAssigned, ResolvedEvent
+from perennial.common.db import WriteSession
+from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.failures import is_infrastructure
 from perennial.common.messaging import parked
 from perennial.common.messaging.consumer import SUSPICIOUS_DELIVERIES
@@ -49,11 +50,10 @@ Decode = Callable[[Msg], Iterable[Item]]
 
 
 class BatchProcessor:
-    """Handles the messages of one partition (or one stream of facts) for one service."""
+    """Handles the messages of some partitions (or of one stream of facts) for one service."""
 
-    def __init__(self, runtime: Runtime, partition: str, reactions: Sequence[Reaction[Any]], decode: Decode) -> None:
+    def __init__(self, runtime: Runtime, reactions: Sequence[Reaction[Any]], decode: Decode) -> None:
         self._runtime = runtime
-        self._partition = partition
         self._reactions = reactions
         self._decode = decode
 
@@ -61,11 +61,16 @@ class BatchProcessor:
         """Commit every event of the messages: handled, seen before, or parked."""
         items, broken = self._read(messages)
         context = propagate.extract(messages[0].headers or {})
-        with tracer.start_as_current_span(f"{self._runtime.name} consume {self._partition}", context):
+        with tracer.start_as_current_span(f"{self._runtime.name} consume", context):
             suspicious = any(message.metadata.num_delivered > SUSPICIOUS_DELIVERIES for message in messages)
             if not suspicious and not broken and await self._together(items):
                 return
             await self._one_by_one(items, broken)
+
+    async def _lock(self, session: WriteSession, messages: Iterable[Msg]) -> None:
+        """Fence off other workers on the same partitions; a late ack may have given them the same messages."""
+        fences = {partition_name(message) for message in messages}
+        await lock_all(session, [lock_key(self._runtime.name, fence) for fence in fences])
 
     def _read(self, messages: list[Msg]) -> tuple[list[Item], list[parked.Parked]]:
         """Decode message by message; repeats inside the batch and events nobody wants are dropped."""
@@ -89,19 +94,19 @@ class BatchProcessor:
             return True
         try:
             async with self._runtime.database.write() as session:
-                await lock(session, self._runtime.name, self._partition)
+                await self._lock(session, (item.message for item in items))
                 await self._handle(session, items)
         except Exception as error:
             if is_infrastructure(error):
                 raise
-            log.warning("batch.isolating", partition=self._partition, events=len(items), error=repr(error))
+            log.warning("batch.isolating", events=len(items), error=repr(error))
             return False
         return True
 
     async def _one_by_one(self, items: list[Item], broken: list[parked.Parked]) -> None:
         """Each event in a savepoint of its own; what fails is parked beside its neighbours, which go on."""
         async with self._runtime.database.write() as session:
-            await lock(session, self._runtime.name, self._partition)
+            await self._lock(session, (item.message for item in items))
             failed = list(broken)
             for item in items:
                 try:
@@ -119,7 +124,12 @@ class BatchProcessor:
         events = [item.event for item in items if item.event_id in fresh]
         if events:
             await react(self._runtime, session, self._reactions, events)
-            handled.add(len(events), {"partition": self._partition})
+            handled.add(len(events))
+
+
+def partition_name(message: Msg) -> str:
+    """What must not be handled twice at once: a hot partition by its subject, a stream of facts as a whole."""
+    return message.subject if message.subject.startswith(RESOLVED_SUBJECT) else message.metadata.stream
 
 
 def _hears(reaction: Reaction[Any], event: Any) -> bool:

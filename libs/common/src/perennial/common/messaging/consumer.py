@@ -1,4 +1,4 @@
-"""The loop of one consumer: pull, process, acknowledge; pause on the world's failures, hold on to the messages."""
+"""The loop of a consumer: pull, process, acknowledge; pause on the world's failures, hold on to the messages."""
 
 import asyncio
 import contextlib
@@ -31,14 +31,11 @@ class Consumer:
     while `in_progress` keeps the messages ours.
     """
 
-    def __init__(
-        self, runtime: Runtime, stream: str, durable: str, process: Process, *, gate: asyncio.Semaphore, most: int = 32
-    ) -> None:
-        self.name = f"{stream}/{durable}"
+    def __init__(self, runtime: Runtime, stream: str, *durables: str, process: Process, most: int = 64) -> None:
+        self.name = f"{stream}/{durables[0]}"
         self._runtime = runtime
-        self._puller = Puller(runtime.nats, stream, durable, most=most)
+        self._puller = Puller(runtime.nats, stream, *durables, most=most)
         self._process = process
-        self._gate = gate
 
     async def run(self) -> None:
         """Consume for as long as the process lives."""
@@ -91,8 +88,7 @@ class Consumer:
         pause = 0.25
         while True:
             try:
-                async with self._gate:
-                    await self._process(messages)
+                await self._process(messages)
             except Exception as error:
                 if is_infrastructure(error):
                     log.warning("consumer.paused", consumer=self.name, seconds=pause, error=repr(error))

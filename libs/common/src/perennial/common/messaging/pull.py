@@ -1,6 +1,7 @@
 """A pull consumer that hands over what has arrived, without waiting for a batch to fill.
 
-nats-py's `fetch(n)` waits out its time when fewer arrive; this keeps one long request open instead.
+nats-py's `fetch(n)` waits out its time when fewer arrive; this keeps one long request open for each durable consumer
+instead, all of them answered into one queue, so that a process drains many partitions in one batch.
 """
 
 import json
@@ -13,25 +14,30 @@ from nats.aio.subscription import Subscription
 
 EXPIRES_SECONDS = 30.0
 GLANCE_SECONDS = 3.0
+CREDIT = 32
+MOST_BYTES = 4 * 1024 * 1024
 
 
 class Puller:
-    """Messages of one durable consumer, as they come."""
+    """Messages of some durable consumers of one stream, as they come."""
 
-    def __init__(self, client: Client, stream: str, durable: str, *, most: int = 32) -> None:
+    def __init__(self, client: Client, stream: str, *durables: str, most: int = 64) -> None:
         self._client = client
-        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._stream = stream
+        self._durables = durables
         self._most = most
         self._inbox = ""
         self._subscription: Subscription | None = None
-        self._credit = 0
+        self._credits = dict.fromkeys(durables, 0)
         self._asked_on = 0
 
-    async def open(self) -> None:
-        """Subscribe to an inbox of its own; the request that is open when a connection is lost simply runs out."""
+    async def open(self) -> Subscription:
+        """Subscribe to an inbox of its own; requests that are open when a connection is lost simply run out."""
         self._inbox = f"_INBOX.{secrets.token_hex(12)}"
-        self._subscription = await self._client.subscribe(self._inbox, pending_bytes_limit=0, pending_msgs_limit=0)
-        self._credit = 0
+        self._credits = dict.fromkeys(self._durables, 0)
+        subject = f"{self._inbox}.*"
+        self._subscription = await self._client.subscribe(subject, pending_bytes_limit=0, pending_msgs_limit=0)
+        return self._subscription
 
     async def close(self) -> None:
         """Stop receiving; what was delivered and not acknowledged comes again."""
@@ -40,27 +46,23 @@ class Puller:
         self._subscription = None
 
     async def batch(self) -> list[Msg]:
-        """Wait for messages and return at least one, or none when the request ran out.
+        """Wait for messages and return at least one, or none when a request ran out.
 
-        Raises nats.errors.Error when the connection is gone or the consumer does not exist.
+        Raises nats.errors.Error when the connection is gone or a consumer does not exist.
         """
-        if self._subscription is None:
-            await self.open()
-        subscription = self._subscription
-        assert subscription is not None  # noqa: S101 (opened above)
-        if self._credit <= 0 or self._swallowed():
-            await self._request()
+        subscription = self._subscription or await self.open()
+        await self._ask()
         messages: list[Msg] = []
         try:
-            self._take(await self._first(subscription), messages)
-            while subscription.pending_msgs and len(messages) < self._most:
-                self._take(await subscription.next_msg(1), messages)
+            size = self._take(await self._first(subscription), messages)
+            while subscription.pending_msgs and len(messages) < self._most and size < MOST_BYTES:
+                size += self._take(await subscription.next_msg(1), messages)
         except nats.errors.TimeoutError:
-            self._credit = 0
+            self._credits = dict.fromkeys(self._durables, 0)
         return messages
 
     async def _first(self, subscription: Subscription) -> Msg:
-        """The next message; gives up early when a reconnection has swallowed the request that is open."""
+        """The next message; gives up early when a reconnection has swallowed the requests that are open."""
         for _ in range(round(EXPIRES_SECONDS / GLANCE_SECONDS) + 1):
             try:
                 return await subscription.next_msg(GLANCE_SECONDS)
@@ -72,18 +74,29 @@ class Puller:
     def _swallowed(self) -> bool:
         return self._client.stats["reconnects"] != self._asked_on
 
-    async def _request(self) -> None:
-        self._asked_on = self._client.stats["reconnects"]
-        request = {"batch": self._most, "expires": int(EXPIRES_SECONDS * 1e9)}
-        await self._client.publish(self._subject, json.dumps(request).encode(), reply=self._inbox)
-        self._credit = self._most
+    async def _ask(self) -> None:
+        """Renew the requests that are used up."""
+        if self._swallowed():
+            self._credits = dict.fromkeys(self._durables, 0)
+            self._asked_on = self._client.stats["reconnects"]
+        credit = min(CREDIT, self._most)
+        request = json.dumps({"batch": credit, "expires": int(EXPIRES_SECONDS * 1e9)}).encode()
+        for index, durable in enumerate(self._durables):
+            if self._credits[durable] <= 0:
+                subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{durable}"
+                await self._client.publish(subject, request, reply=f"{self._inbox}.{index}")
+                self._credits[durable] = credit
 
-    def _take(self, message: Msg, messages: list[Msg]) -> None:
-        status = (message.headers or {}).get("Status")
+    def _take(self, message: Msg, messages: list[Msg]) -> int:
+        """Keep a message, or note that a request has ended; the bytes kept."""
+        headers = message.headers or {}
+        status = headers.get("Status")
         if status is None:
-            self._credit -= 1
+            self._credits[message.metadata.consumer] -= 1
             messages.append(message)
-        elif status != "100":  # the request has ended: ran out (408), or 409 with the reason
-            self._credit = 0
-            if status in {"404", "503"} or "Deleted" in str((message.headers or {}).get("Description", "")):
-                raise nats.errors.Error(f"consumer unavailable: {status} {message.headers}")
+            return len(message.data)
+        if status != "100":  # the request has ended: ran out (408), or 409 with the reason
+            self._credits[self._durables[int(message.subject.rsplit(".", 1)[1])]] = 0
+            if status in {"404", "503"} or "Deleted" in str(headers.get("Description", "")):
+                raise nats.errors.Error(f"consumer unavailable: {status} {headers}")
+        return 0

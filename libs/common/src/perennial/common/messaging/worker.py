@@ -1,6 +1,5 @@
 """A service's consumers, built from its table of reactions."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,28 +43,28 @@ def hears_events(service: Service) -> bool:
 
 
 def consumers(runtime: Runtime) -> list[Consumer]:
-    """Every consumer of the service, sharing one gate: so many batches at once in one process."""
-    gate = asyncio.Semaphore(runtime.settings.concurrency)
-    found = _hot_consumers(runtime, gate) if hears_events(runtime.service) else []
+    """Every consumer of the service: the partitions in a few lanes, each stream of facts by itself."""
+    found = _lanes(runtime) if hears_events(runtime.service) else []
     reactions = reactions_of(runtime.service)
     decode = _facts(reactions)
     for stream in fact_subjects(runtime.service):
-        process = BatchProcessor(runtime, stream, reactions, decode)
-        found.append(Consumer(runtime, stream, runtime.name, process, gate=gate, most=256))
+        process = BatchProcessor(runtime, reactions, decode)
+        found.append(Consumer(runtime, stream, runtime.name, process=process, most=256))
     return found
 
 
-def _hot_consumers(runtime: Runtime, gate: asyncio.Semaphore) -> list[Consumer]:
-    hot = [reaction for reaction in runtime.service.reactions if reaction.hot]
+def _lanes(runtime: Runtime) -> list[Consumer]:
+    """The partitions dealt out to as many consumers as batches may be handled at once."""
+    process = BatchProcessor(runtime, [item for item in runtime.service.reactions if item.hot], resolved)
+    lanes = min(runtime.settings.concurrency, PARTITIONS)
     return [
         Consumer(
             runtime,
             RESOLVED_STREAM,
-            hot_durable(runtime.name, partition),
-            BatchProcessor(runtime, str(partition), hot, resolved),
-            gate=gate,
+            *(hot_durable(runtime.name, partition) for partition in range(lane, PARTITIONS, lanes)),
+            process=process,
         )
-        for partition in range(PARTITIONS)
+        for lane in range(lanes)
     ]
 
 

@@ -28,7 +28,7 @@ from perennial.common.rules.values import text
 def describe(rule: Rule, language: Language = "en", *, segments: Mapping[UUID, str] | None = None) -> str:
     """One sentence; `segments` gives segments' names, else their ids are shown."""
     words = WORDS[language]
-    return words.sentence.format(x=phrase(rule, language, segments=segments)).replace("  ", " ")
+    return words.sentence.format(x=phrase(rule, language, segments=segments))
 
 
 def phrase(rule: Rule, language: Language = "en", *, segments: Mapping[UUID, str] | None = None) -> str:

@@ -1,6 +1,7 @@
 """From JSON to a rule and back; every refusal says where, as a JSON pointer."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -71,7 +72,7 @@ def _in_document(data: object, location: Sequence[int | str], *, missing: bool) 
     found: list[int | str] = []
     for step in location:
         if (isinstance(data, Mapping) and step in data) or (isinstance(data, Sequence) and isinstance(step, int)):
-            data = data[step]  # type: ignore[index, call-overload]  (one of the two kinds)
+            data = cast("Any", data)[step]
             found.append(step)
     return [*found, location[-1]] if missing else found
 

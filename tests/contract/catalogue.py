@@ -41,10 +41,11 @@ here. The gateway serves the same contracts as AsyncAPI 3 at `/asyncapi.json`; t
 
 - **hot**: a stream of customers' events, one message holds many.
 - **state**: how things stand; the highest version wins, in whatever order they arrive.
-- **occurrence**: something that happened, one event each; said only when its cause was live.
+- **occurrence**: something that happened, one event each; an import brings none.
 
 Every fact bears `id` (unique for ever, a repeat bears the same) and `occurred_at`; the tables leave them out. Webhooks
-deliver every fact; a prefix such as `loyalty.*` matches occurrences only, a state is asked for by its name.
+deliver the facts of every other service; a prefix such as `loyalty.*` matches occurrences only, a state is asked for by
+its name.
 """
 
 

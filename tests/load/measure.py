@@ -13,7 +13,7 @@ import psutil
 from perennial.local.platform import Platform
 from tests.load.events import Batch, batch, event
 
-CONNECTIONS = 4
+CONNECTIONS = 16
 GLANCE = 0.005
 GIVE_UP_SECONDS = 120
 

@@ -12,7 +12,7 @@ from perennial.common.contracts.identity import Assignment
 from perennial.common.testing.events import tracked
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.common.timers import Timer
-from perennial.segments import facts
+from perennial.segments.facts import service as facts
 from perennial.segments.rfm import service
 
 NOW = datetime.now(UTC)

@@ -13,7 +13,7 @@ from perennial.common.contracts.identity import Assignment
 from perennial.common.db import WriteSession
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.plugin import BoundDatabase
-from perennial.segments import facts
+from perennial.segments.facts import service as facts
 from perennial.segments.main import SERVICE
 from perennial.segments.memberships import service as memberships
 

@@ -50,6 +50,14 @@ async def test_the_latest_fact_wins_in_any_order(facts: AsyncSession) -> None:
         assert await plan_of(facts, ONE) == "fourth"
 
 
+async def test_of_one_message_the_later_spelling_counts(facts: AsyncSession) -> None:
+    await own(facts, ONE, ONE)
+    spelled = [TraitFact(ONE, key, value, NOW, "a", "1") for key, value in (("Plan", "free"), ("plan", "pro"))]
+    for _ in range(2):
+        await record_traits(facts, spelled)
+        assert await plan_of(facts, ONE) == "pro"
+
+
 async def test_null_clears_and_an_older_value_does_not_return(facts: AsyncSession) -> None:
     await own(facts, ONE, ONE)
     await record_traits(facts, [TraitFact(ONE, "plan", None, NOW, "a", "2")])

@@ -6,7 +6,8 @@ from perennial.common.contracts.segments import MembershipEntered, MembershipExi
 from perennial.common.derive import Derivation
 from perennial.common.run import build as build_process
 from perennial.common.service import Service
-from perennial.segments import facts, jobs
+from perennial.segments import jobs
+from perennial.segments.facts import service as facts
 from perennial.segments.definitions.api import router as definitions
 from perennial.segments.definitions.service import BUILDS
 from perennial.segments.memberships import service as memberships

@@ -2,6 +2,6 @@
 
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.messaging import on
-from perennial.segments import facts
+from perennial.segments.facts import service as facts
 
 REACTIONS = (on(ResolvedEvent, facts.record),)

@@ -54,6 +54,8 @@ up: setup ## the whole platform, until Ctrl-C
 down: setup ## stop what `up` or `demo` left running
 	@$(BIN)/python -m perennial.local down
 
+# The shops of the demo are in New York: their days and months are counted there.
+demo: export PERENNIAL_TIMEZONE ?= America/New_York
 demo: setup ## a year of real shopping, checked; EXIT=1 stops afterwards, ORDERS=n limits it
 	@exec $(BIN)/python -m perennial.local run -- $(BIN)/python -m perennial.demo
 

@@ -17,7 +17,9 @@ from perennial.common.rules.facts import EventFact, TraitFact, load_views, recor
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
-READS = rules.footprint(rules.parse({"all": [{"trait": "plan", "exists": True}, {"event": "Order", "within": "P30D"}]}))
+READS = rules.footprint(
+    rules.parse({"all": [{"trait": "plan", "exists": True}, {"event": "Order", "within": "P30D"}]})
+).in_detail()
 
 
 async def own(session: AsyncSession, via: UUID, customer: UUID) -> None:
@@ -134,3 +136,12 @@ async def test_nothing_to_write_and_nothing_to_read(facts: AsyncSession) -> None
 async def test_a_trait_needs_its_stamp(facts: AsyncSession) -> None:
     with pytest.raises(DBAPIError, match="message_id"):
         await record_traits(facts, [TraitFact(ONE, "plan", 1, NOW, "a", None)])  # type: ignore[arg-type]
+
+
+def test_properties_are_read_only_where_a_rule_asks_for_them() -> None:
+    counted = {"event": "Order", "count": {"gte": 2}}
+    summed = {"event": "Order", "sum": {"property": "total", "gte": 2}}
+    filtered = {"event": "Order", "where": [{"property": "total", "gte": 2}]}
+    assert rules.footprint(rules.parse(counted)).detailed == frozenset()
+    for rule in (summed, filtered, {"any": [counted, summed]}):
+        assert rules.footprint(rules.parse(rule)).detailed == {"Order"}

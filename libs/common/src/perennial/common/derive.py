@@ -80,7 +80,8 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
     taken = (
         await session.execute(
             text("""DELETE FROM stale WHERE id IN (
-                        SELECT id FROM stale WHERE at <= clock_timestamp() ORDER BY at LIMIT :n FOR UPDATE SKIP LOCKED)
+                        SELECT id FROM stale WHERE at <= clock_timestamp() ORDER BY live DESC, at LIMIT :n
+                        FOR UPDATE SKIP LOCKED)
                     RETURNING customer_id, live"""),
             {"n": derivation.batch},
         )

@@ -13,6 +13,8 @@ from perennial.common.service import Job
 
 log = structlog.get_logger()
 
+FIRST_SECONDS = 120.0
+
 
 def jobs_of(runtime: Runtime) -> list[Job]:
     """A service's jobs, and the sweeping that all share."""
@@ -32,8 +34,13 @@ async def run_once(runtime: Runtime, job: Job) -> bool:
 
 
 async def loop(runtime: Runtime, job: Job) -> None:
-    """Run a job every so often for as long as the process lives; the first time one period after the start."""
-    while not await runtime.pause(job.every.total_seconds()):
+    """Run a job every so often for as long as the process lives; the first time soon after the start.
+
+    A process that is restarted daily would otherwise never come to what is done daily.
+    """
+    pause = min(job.every.total_seconds(), FIRST_SECONDS)
+    while not await runtime.pause(pause):
+        pause = job.every.total_seconds()
         try:
             await run_once(runtime, job)
         except Exception as error:

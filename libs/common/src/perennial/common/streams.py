@@ -1,6 +1,6 @@
 """Streams and consumers, provisioned by one command from the contracts and the entry points.
 
-`python -m perennial.common.streams apply` creates or updates; `trim` frees what every consumer has handled.
+`python -m perennial.common.streams apply` creates or updates; the services themselves call `trim`.
 """
 
 import argparse

@@ -20,7 +20,11 @@ from perennial.common.messaging.worker import hears_events
 from perennial.common.runtime import Runtime
 
 log = structlog.get_logger()
-lateness = metrics.get_meter("perennial").create_histogram("perennial.timer.lateness", unit="s")
+lateness = metrics.get_meter("perennial").create_histogram(
+    "perennial.timer.lateness",
+    unit="s",
+    explicit_bucket_boundaries_advisory=[0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 3600],
+)
 
 BATCH = 200
 LONGEST_SLEEP = 30.0

@@ -7,9 +7,9 @@ from perennial.common.derive import Derivation
 from perennial.common.run import build as build_process
 from perennial.common.service import Service
 from perennial.segments import jobs
-from perennial.segments.facts import service as facts
 from perennial.segments.definitions.api import router as definitions
 from perennial.segments.definitions.service import BUILDS
+from perennial.segments.facts import service as facts
 from perennial.segments.memberships import service as memberships
 from perennial.segments.models import metadata
 from perennial.segments.rfm import service as rfm
@@ -24,7 +24,7 @@ SERVICE = Service(
     reactions=REACTIONS,
     emits=(MembershipsChanged, MembershipEntered, MembershipExited),
     map_changed=facts.follow_map,
-    derive=Derivation(memberships.compute, batch=1000),
+    derive=Derivation(memberships.compute, batch=250),
     timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.score},
     jobs=jobs.JOBS,
     channels=(BUILDS,),

@@ -16,7 +16,7 @@ def catalogue() -> dict[str, type[Event]]:
     while pending:
         contract = pending.pop()
         pending.extend(contract.__subclasses__())
-        if "subject" in vars(contract):
+        if "subject" in vars(contract) and contract.__module__.startswith(f"{__name__}."):
             found[contract.subject] = contract
     return dict(sorted(found.items()))
 

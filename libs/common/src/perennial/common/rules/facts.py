@@ -47,7 +47,8 @@ _TRAITS = text(f"""
     WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND t.key = ANY(CAST(:keys AS text[]))
     ORDER BY m.customer_id, t.key, {LATEST}""")  # noqa: S608 (a constant of ours)
 _EVENTS = text("""
-    SELECT m.customer_id, e.name, e.at, e.properties::text
+    SELECT m.customer_id, e.name, e.at,
+           CASE WHEN e.name = ANY(CAST(:detailed AS text[])) THEN e.properties::text END AS properties
     FROM identity_map AS m JOIN event AS e ON e.via = m.via
     WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND e.name = ANY(CAST(:names AS text[]))
       AND e.at > CAST(:since AS timestamptz)
@@ -155,9 +156,9 @@ async def load_views(
             traits[customer][key] = decode(value)
     if footprint.events:
         since = _EVER if footprint.look_back is None else now - footprint.look_back
-        names = {"names": list(footprint.events), "since": since}
+        names = {"names": list(footprint.events), "detailed": list(footprint.detailed), "since": since}
         for customer, name, at, properties in await session.execute(_EVENTS, wanted | names):
-            events[customer].setdefault(name, []).append(Occurrence(at, decode(properties)))
+            events[customer].setdefault(name, []).append(Occurrence(at, decode(properties) or {}))
     if footprint.segments:
         rows = await session.execute(_MEMBERSHIPS, wanted | {"segments": list(footprint.segments)})
         for customer, segment in rows:

@@ -1,7 +1,7 @@
 """What a rule reads: all that must be loaded to answer it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,12 +11,16 @@ from perennial.common.rules.paths import trait_path
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Trait keys, event names, segments; events older than `look_back` do not matter (None: all do)."""
+    """Trait keys, event names, segments; events older than `look_back` do not matter (None: all do).
+
+    `detailed` are the events whose properties matter; of the others it is enough to know when they happened.
+    """
 
     traits: frozenset[str]
     events: frozenset[str]
     segments: frozenset[UUID]
     look_back: timedelta | None
+    detailed: frozenset[str] = frozenset()
 
     def __or__(self, other: "Footprint") -> "Footprint":
         """What two rules read together."""
@@ -26,9 +30,15 @@ class Footprint:
             self.events | other.events,
             self.segments | other.segments,
             None if None in spans else max(span for span in spans if span is not None),
+            self.detailed | other.detailed,
         )
 
+    def in_detail(self) -> "Footprint":
+        """The same with every event's properties, for whoever wants to show them."""
+        return replace(self, detailed=self.events)
 
+
+AMOUNTS = frozenset({"sum", "average", "min", "max"})
 NOTHING = Footprint(frozenset(), frozenset(), frozenset(), timedelta())
 
 
@@ -57,7 +67,9 @@ def _reads(leaf: Rule) -> Footprint:
         case OnTrait():
             return Footprint(frozenset({trait_path(leaf.trait)[0]}), frozenset(), frozenset(), timedelta())
         case OnEvent():
-            return Footprint(frozenset(), frozenset({leaf.event}), frozenset(), leaf.within)
+            names = frozenset({leaf.event})
+            detailed = names if leaf.where or leaf.measure[0] in AMOUNTS else frozenset()
+            return Footprint(frozenset(), names, frozenset(), leaf.within, detailed)
         case InSegment():
             return Footprint(frozenset(), frozenset(), frozenset({leaf.segment}), timedelta())
         case _:

@@ -18,7 +18,11 @@ from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
 
-duration = metrics.get_meter("perennial").create_histogram("perennial.http.duration", unit="s")
+duration = metrics.get_meter("perennial").create_histogram(
+    "perennial.http.duration",
+    unit="s",
+    explicit_bucket_boundaries_advisory=[0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+)
 
 STALLED_SECONDS = 120.0
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

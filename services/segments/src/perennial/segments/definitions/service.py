@@ -116,6 +116,6 @@ async def explain(session: ReadSession, row: Row[Any], any_id: UUID) -> tuple[UU
     if customer is None:
         raise NotFound("customer: there is none with this id", pointer="path/customer_id")
     rule, now = rules.parse(row.rule), datetime.now(UTC)
-    views = await load_views(session, [customer], rules.footprint(rule), now)
+    views = await load_views(session, [customer], rules.footprint(rule).in_detail(), now)
     member = await memberships.is_member(session, row.id, customer)
     return customer, member, rules.explain(rule, views[customer], now)

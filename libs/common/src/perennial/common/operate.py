@@ -1,0 +1,97 @@
+"""What operators do to a service: `python -m perennial.common.operate <service> parked | replay | republish`.
+
+It reads the environment of the service's own processes.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+
+import structlog
+
+from perennial.common import outbox
+from perennial.common import service as services
+from perennial.common.failures import is_infrastructure
+from perennial.common.messaging import parked
+from perennial.common.messaging.worker import replay
+from perennial.common.runtime import Runtime
+
+log = structlog.get_logger()
+
+
+async def show(runtime: Runtime) -> int:
+    """Print the parked events, one JSON object a line."""
+    after = 0
+    while True:
+        async with runtime.database.read() as session:
+            rows = await parked.listing(session, after)
+        if not rows:
+            return 0
+        for row in rows:
+            print(json.dumps(asdict(row), default=str))  # noqa: T201 (a command)
+        after = rows[-1].id
+
+
+async def again(runtime: Runtime, ids: list[int]) -> int:
+    """Replay parked events one by one; 1 when one of them still cannot be handled."""
+    failed = 0
+    for parked_id in ids:
+        try:
+            done = await replay(runtime, [parked_id])
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+            log.error("parked.still_failing", id=parked_id, error=repr(error))  # noqa: TRY400 (one line for each)
+            failed = 1
+        else:
+            log.info("parked.replayed" if done else "parked.unknown", id=parked_id)
+    return failed
+
+
+async def republish(runtime: Runtime, since: datetime, until: datetime) -> int:
+    """Publish again the facts of a range, after a broker lost them; the relay does it, the inboxes make it harmless."""
+    async with runtime.database.write() as session:
+        count = await outbox.republish(session, since, until)
+    log.info("outbox.republishing", facts=count)
+    return 0
+
+
+def _instant(value: str) -> datetime:
+    instant = datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{value} has no time zone")
+    return instant
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    found = services.load(arguments.service)
+    runtime = await Runtime.open(found, found.settings())  # type: ignore[call-arg]
+    try:
+        if arguments.command == "parked":
+            return await show(runtime)
+        if arguments.command == "replay":
+            return await again(runtime, arguments.ids)
+        return await republish(runtime, arguments.since, arguments.until)
+    finally:
+        await runtime.close()
+
+
+def main() -> int:
+    """Parse the command line and do it."""
+    parser = argparse.ArgumentParser(description="Operate one service.")
+    parser.add_argument("service", choices=services.names())
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("parked", help="list the events that could not be handled")
+    replaying = commands.add_parser("replay", help="handle parked events again, after the fix")
+    replaying.add_argument("ids", nargs="+", type=int)
+    publishing = commands.add_parser("republish", help="publish the facts of a range again")
+    publishing.add_argument("since", type=_instant)
+    publishing.add_argument("until", type=_instant)
+    return asyncio.run(_run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

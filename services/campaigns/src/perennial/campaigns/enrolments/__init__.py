@@ -1,0 +1,1 @@
+"""Enrolments: who is on which step of a journey, and why they left."""

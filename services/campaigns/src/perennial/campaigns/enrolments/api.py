@@ -1,0 +1,55 @@
+"""Who is on a journey, who was refused, and one walk explained."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from perennial.campaigns.cursors import id_in
+from perennial.campaigns.enrolments import listing
+from perennial.campaigns.enrolments.listing import Wanted, vias_today
+from perennial.campaigns.enrolments.schemas import EnrolmentStory, EnrolmentView, RefusedView, State
+from perennial.campaigns.journeys.service import journey
+from perennial.campaigns.messages import queries as messages
+from perennial.common.auth import Principal, requires
+from perennial.common.web import Page, PageQuery, Read, documented, paged
+
+router = APIRouter(prefix="/v1", tags=["enrolments"])
+
+Reading = Annotated[Principal, Depends(requires("campaigns:read"))]
+
+
+@router.get("/journeys/{journey_id}/enrolments", responses=documented(400, 404))
+async def list_enrolments(
+    journey_id: UUID,
+    session: Read,
+    page: PageQuery,
+    _: Reading,
+    customer_id: UUID | None = None,
+    state: State | None = None,
+) -> Page[EnrolmentView]:
+    """Who is or was on the journey, newest first."""
+    await journey(session, journey_id)
+    wanted = Wanted(journey_id, await vias_today(session, customer_id), state)
+    rows = await listing.listed(session, wanted, id_in(page.after), page.limit + 1)
+    return paged([EnrolmentView.model_validate(row) for row in rows], page, lambda item: [item.id])
+
+
+@router.get("/journeys/{journey_id}/refusals", responses=documented(400, 404))
+async def list_refusals(
+    journey_id: UUID, session: Read, page: PageQuery, _: Reading, customer_id: UUID | None = None
+) -> Page[RefusedView]:
+    """Who fulfilled the trigger in the last 30 days and was not enrolled, and why; newest first."""
+    await journey(session, journey_id)
+    wanted = Wanted(journey_id, await vias_today(session, customer_id))
+    rows = await listing.refusals(session, wanted, id_in(page.after), page.limit + 1)
+    shown = paged(rows, page, lambda row: [row["id"]])
+    return Page(items=[RefusedView.model_validate(row) for row in shown.items], next_cursor=shown.next_cursor)
+
+
+@router.get("/enrolments/{enrolment_id}", responses=documented(404))
+async def get_enrolment(enrolment_id: UUID, session: Read, _: Reading) -> EnrolmentStory:
+    """One walk: what began it, its steps and messages, and what ended it."""
+    found = await listing.one(session, enrolment_id)
+    written = await messages.of_enrolment(session, enrolment_id)
+    return EnrolmentStory.model_validate(found | {"messages": written}, from_attributes=True)

@@ -1,0 +1,1 @@
+"""What journeys read of customers: traits, events, memberships, as other services said them."""

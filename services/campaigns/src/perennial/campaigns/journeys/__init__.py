@@ -1,0 +1,1 @@
+"""Journeys: drafts, published versions, and what they hear."""

@@ -1,0 +1,1 @@
+"""Messages: what was sent, what was not, and why."""

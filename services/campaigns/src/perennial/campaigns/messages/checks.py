@@ -1,0 +1,74 @@
+"""What is checked before a message may leave, in this order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from perennial.campaigns.channels.models import Channel
+from perennial.campaigns.journeys.steps import MessageStep
+from perennial.campaigns.messages.quiet import quiet_until, zone_of
+from perennial.common.identifiers import normalise
+
+TRAITS = frozenset({"email", "unsubscribed", "consent", "timezone"})
+_YES = frozenset({"true", "yes", "1"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`status` queued (approved, or with `until` put off), or not_sent for a `reason`."""
+
+    status: str
+    reason: str | None = None
+    address: str | None = None
+    until: datetime | None = None
+    detail: dict[str, Any] | None = None
+
+
+@dataclass
+class Budget:
+    """How many messages each customer has had on each channel; what is approved counts at once."""
+
+    used: dict[tuple[UUID, str], int]
+
+    def spend(self, customer: UUID, channel: Channel) -> dict[str, Any] | None:
+        """Count one more, or say by how much the cap is reached."""
+        had = self.used.get((customer, channel.name), 0)
+        if channel.cap is not None and had >= channel.cap:
+            hours = channel.cap_window.total_seconds() / 3600
+            return {"sent": had, "cap": channel.cap, "window_hours": hours}
+        self.used[customer, channel.name] = had + 1
+        return None
+
+
+def judge(
+    step: MessageStep, channel: Channel, customer: UUID, traits: Mapping[str, object], budget: Budget, now: datetime
+) -> Verdict:
+    """Whether a message may leave now."""
+    email = traits.get("email")
+    address = normalise("email", email) if isinstance(email, str) else None
+    if address is None:
+        return Verdict("not_sent", "no_address", detail={"trait": "email", "present": email is not None})
+    if step.purpose == "transactional":
+        return Verdict("queued", address=address)
+    if said := refusal(step, traits):
+        return Verdict("not_sent", "unsubscribed", address, detail={"trait": said})
+    zone = zone_of(traits.get("timezone"))
+    until = quiet_until(now, zone, channel.quiet_from, channel.quiet_until)
+    if until is not None:
+        return Verdict("queued", "quiet_hours", address, until, {"zone": str(zone), "until": until.isoformat()})
+    if reached := budget.spend(customer, channel):
+        return Verdict("not_sent", "frequency_cap", address, detail=reached)
+    return Verdict("queued", address=address)
+
+
+def refusal(step: MessageStep, traits: Mapping[str, object]) -> str | None:
+    """The trait by which the customer declined: `unsubscribed`, or false under channel or purpose in `consent`."""
+    declined = traits.get("unsubscribed")
+    if declined is True or (not isinstance(declined, bool) and str(declined).strip().lower() in _YES):
+        return "unsubscribed"
+    consent = traits.get("consent")
+    if isinstance(consent, Mapping):
+        return next((f"consent.{name}" for name in (step.channel, step.purpose) if consent.get(name) is False), None)
+    return None

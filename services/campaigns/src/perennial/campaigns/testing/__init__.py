@@ -1,0 +1,1 @@
+"""What the tests of campaigns share. Not imported at run time."""

@@ -1,0 +1,1 @@
+"""Service requests, dispatch and SLA."""

@@ -1,0 +1,1 @@
+"""When people work: calendars as data, and arithmetic in working time."""

@@ -1,0 +1,53 @@
+"""Routes of calendars."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from perennial.common.auth import Principal, requires
+from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.etags import IfMatch, tag
+from perennial.tickets.calendars import queries, service
+from perennial.tickets.calendars.definition import CalendarDefinition
+from perennial.tickets.calendars.models import CalendarRow
+from perennial.tickets.calendars.schemas import CalendarIn, CalendarOut
+from perennial.tickets.preconditions import last_key
+from perennial.tickets.texts import Key
+
+router = APIRouter(prefix="/v1/calendars", tags=["tickets"])
+Reader = Annotated[Principal, Depends(requires("tickets:read"))]
+Writer = Annotated[Principal, Depends(requires("tickets:write"))]
+
+
+def _out(row: CalendarRow, response: Response | None = None) -> CalendarOut:
+    if response is not None:
+        tag(response, row.version)
+    return CalendarOut.model_validate({**row.definition, "key": row.key, "version": row.version})
+
+
+@router.get("", responses=documented(400))
+async def list_calendars(page: PageQuery, session: Read, who: Reader) -> Page[CalendarOut]:
+    """Every calendar, by key."""
+    rows = await queries.page(session, last_key(page), page.limit + 1)
+    return paged([_out(row) for row in rows], page, lambda item: [item.key])
+
+
+@router.post("", status_code=201, responses=documented(409))
+async def create_calendar(body: CalendarIn, response: Response, session: Write, who: Writer) -> CalendarOut:
+    """Working hours, for ticket types to count by."""
+    definition = CalendarDefinition.model_validate(body.model_dump(by_alias=True, exclude={"key"}))
+    return _out(await service.create(session, who, body.key, definition), response)
+
+
+@router.get("/{key}", responses=documented(404))
+async def get_calendar(key: Key, response: Response, session: Read, who: Reader) -> CalendarOut:
+    """One calendar."""
+    return _out(await service.find(session, key), response)
+
+
+@router.put("/{key}", responses=documented(400, 404, 412, 428))
+async def put_calendar(
+    key: Key, body: CalendarDefinition, expected: IfMatch, response: Response, session: Write, who: Writer
+) -> CalendarOut:
+    """Replace a calendar; tickets that are open keep theirs."""
+    return _out(await service.replace(session, who, key, expected, body), response)

@@ -1,0 +1,1 @@
+"""What other services say of customers, for dispatch: tiers and segments."""

@@ -1,0 +1,1 @@
+"""Who gets a ticket: rules in order, then the least loaded agent."""

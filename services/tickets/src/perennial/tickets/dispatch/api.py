@@ -1,0 +1,67 @@
+"""Routes of dispatch rules."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+
+from perennial.common.auth import Principal, requires
+from perennial.common.problems import BadRequest
+from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.etags import IfMatch, tag
+from perennial.common.web.pages import PageRequest
+from perennial.tickets.dispatch import queries, service
+from perennial.tickets.dispatch.models import DispatchRule
+from perennial.tickets.dispatch.schemas import DispatchRuleIn, DispatchRuleOut
+
+router = APIRouter(prefix="/v1/dispatch-rules", tags=["tickets"])
+Reader = Annotated[Principal, Depends(requires("tickets:read"))]
+Writer = Annotated[Principal, Depends(requires("tickets:write"))]
+
+
+def _out(row: DispatchRule, response: Response | None = None) -> DispatchRuleOut:
+    if response is not None:
+        tag(response, row.version)
+    return DispatchRuleOut.model_validate(row, from_attributes=True)
+
+
+def _after(page: PageRequest) -> tuple[int, UUID] | None:
+    try:
+        return (int(page.after[0]), UUID(str(page.after[1]))) if page.after else None
+    except (ValueError, TypeError, IndexError) as error:
+        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
+
+
+@router.get("", responses=documented(400))
+async def list_dispatch_rules(page: PageQuery, session: Read, who: Reader) -> Page[DispatchRuleOut]:
+    """Every rule, in the order in which they are asked."""
+    rows = await queries.page(session, _after(page), page.limit + 1)
+    return paged([_out(row) for row in rows], page, lambda item: [item.position, item.id])
+
+
+@router.post("", status_code=201, responses=documented(409))
+async def create_dispatch_rule(
+    body: DispatchRuleIn, response: Response, session: Write, who: Writer
+) -> DispatchRuleOut:
+    """A new rule."""
+    return _out(await service.create(session, who, body.model_dump()), response)
+
+
+@router.get("/{rule_id}", responses=documented(404))
+async def get_dispatch_rule(rule_id: UUID, response: Response, session: Read, who: Reader) -> DispatchRuleOut:
+    """One rule."""
+    return _out(await service.find(session, rule_id), response)
+
+
+@router.put("/{rule_id}", responses=documented(400, 404, 412, 428))
+async def put_dispatch_rule(
+    rule_id: UUID, body: DispatchRuleIn, expected: IfMatch, response: Response, session: Write, who: Writer
+) -> DispatchRuleOut:
+    """Change a rule."""
+    return _out(await service.replace(session, who, rule_id, expected, body.model_dump()), response)
+
+
+@router.delete("/{rule_id}", status_code=204, responses=documented(404))
+async def delete_dispatch_rule(rule_id: UUID, session: Write, who: Writer) -> None:
+    """Forget a rule."""
+    await service.remove(session, who, rule_id)

@@ -1,0 +1,1 @@
+"""What customers may do with their own tickets."""

@@ -1,0 +1,1 @@
+"""The tickets themselves: opened, dispatched, moved, closed, rated."""

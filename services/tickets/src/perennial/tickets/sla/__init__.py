@@ -1,0 +1,1 @@
+"""Service levels: clocks that run in working time and rest while a ticket waits."""

@@ -1,0 +1,1 @@
+"""Kinds of tickets: stages, forms and service levels as data."""

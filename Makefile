@@ -71,6 +71,9 @@ lint: setup ## ruff, mypy, import-linter, OpenAPI snapshots, deptry
 	@$(BIN)/python -m perennial.gateway.openapi check
 	@for member in $(MEMBERS); do (cd $$member && $(BIN)/deptry .); done
 
+ledger: setup ## prove the books of the platform that runs: sums, balances, lots
+	@$(BIN)/python -m perennial.local inside loyalty -- $(BIN)/python -m perennial.common.run loyalty --job verify-ledger
+
 bench: setup ## events per second as a ratio to COPY, latency at 30 % load
 	@$(BIN)/python tests/load
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -52,24 +53,26 @@ def exact(shop: Shop, orders: Sequence[dict[str, Any]]) -> None:
 
     until(settled, 120, "the first customers complete")
     for user, (count, money, points) in expected.items():
-        until(
-            lambda user=user, want=(count, money): shop.orders_of(user) == want,
-            60,
-            f"orders of {user}: {count} {money}",
-        )
-        until(lambda user=user, want=points: shop.points_of(user) == want, 60, f"points of {user}: {points}")
+        until(partial(_has_orders, shop, user, (count, money)), 60, f"orders of {user}: {count} {money}")
+        until(partial(_has_points, shop, user, points), 60, f"points of {user}: {points}")
     time.sleep(1)
     for user, (count, money, points) in expected.items():
         assert shop.orders_of(user) == (count, money)
         assert shop.points_of(user) == points
-        standing = until(lambda user=user: shop.try_get(f"/v1/rfm/customers/{shop.known(user)}"), 30)
-        until(
-            lambda user=user, want=money: (
-                Decimal(shop.get(f"/v1/rfm/customers/{shop.known(user)}")["monetary"]) == want
-            ),
-            30,
-            f"rfm of {user}: {standing}",
-        )
+        until(partial(_has_worth, shop, user, money), 60, f"rfm of {user}: {money}")
+
+
+def _has_orders(shop: Shop, user: str, wanted: tuple[int, Decimal]) -> bool:
+    return shop.orders_of(user) == wanted
+
+
+def _has_points(shop: Shop, user: str, wanted: int) -> bool:
+    return shop.points_of(user) == wanted
+
+
+def _has_worth(shop: Shop, user: str, wanted: Decimal) -> bool:
+    standing = shop.try_get(f"/v1/rfm/customers/{shop.known(user)}")
+    return standing is not None and Decimal(standing["monetary"]) == wanted
 
 
 @pytest.mark.parametrize("victim", ["identity", "profile", "loyalty"])

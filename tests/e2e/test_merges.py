@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -60,13 +61,12 @@ def test_a_merge_is_seen_everywhere_and_so_is_its_undo(shop: Shop) -> None:
     one, two = shop.known(mia), shop.known(phone, "anonymous_id")
     for customer in (one, two):
         body = {"customer_id": customer, "type": "question", "subject": "Hello", "description": "A question"}
-        until(lambda body=body: _try(lambda: shop.post("/v1/tickets", body, key=uuid4().hex)), what="a ticket")
+        until(partial(_try, partial(shop.post, "/v1/tickets", body, key=uuid4().hex)), what="a ticket")
+    look = partial(seen, shop, segment=segment, journey=journey)
     before = {}
     for customer, points in ((one, 30), (two, 12)):
-        before[customer] = until(
-            lambda c=customer, p=points: _when(seen(shop, c, segment, journey), points=p, messages=1, rfm=f"{p}.00"),
-            what=f"the state before, of {customer}",
-        )
+        wanted = {"points": points, "messages": 1, "rfm": f"{points}.00"}
+        before[customer] = until(partial(_when, look, customer, wanted), what=f"the state before, of {customer}")
     assert before[one]["member"] is before[two]["member"] is False
 
     merge = shop.post("/v1/merges", {"customer_ids": [one, two], "reason": "same person"}, key=uuid4().hex)
@@ -81,14 +81,12 @@ def test_a_merge_is_seen_everywhere_and_so_is_its_undo(shop: Shop) -> None:
         "messages": 2,
     }
     for customer in (one, two):
-        until(lambda c=customer: seen(shop, c, segment, journey) == both, what=f"merged, asked by {customer}: {both}")
+        until(partial(_when, look, customer, both), what=f"merged, asked by {customer}: {both}")
 
     shop.post(f"/v1/merges/{merge['id']}/undo", {"reason": "two people"}, key=uuid4().hex)
     for customer in (one, two):
-        until(
-            lambda c=customer: seen(shop, c, segment, journey) == before[c],
-            what=f"as if never merged: {before[customer]}",
-        )
+        wanted = before[customer]
+        until(partial(_when, look, customer, wanted), what=f"as if never merged: {wanted}")
 
 
 def _thanks(shop: Shop) -> str:
@@ -101,7 +99,8 @@ def _thanks(shop: Shop) -> str:
     return str(made["id"])
 
 
-def _when(state: dict[str, Any], **wanted: Any) -> dict[str, Any] | None:
+def _when(look: Callable[[str], dict[str, Any]], customer: str, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    state = look(customer)
     return state if all(state[name] == value for name, value in wanted.items()) else None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from uuid import uuid4
@@ -166,12 +167,12 @@ def test_shuffled_events_give_the_same_traits(shop: Shop) -> None:
             at = in_the_past(0.5 - index / 10)
             shop.deliver([shop.event("identify", user, traits=history[index], timestamp=at)], importing=True)
     for user in (gina, hugo):
-        until(lambda user=user: shop.profile(user)["counters"] is not None)
-        until(lambda user=user: _traits(shop, user) == {"plan": "team", "last_name": "New"}, what=f"traits of {user}")
+        shop.known(user)
+        until(partial(_is_shown_with, shop, user, {"plan": "team", "last_name": "New"}), what=f"traits of {user}")
 
 
-def _traits(shop: Shop, user: str) -> dict[str, Any]:
-    return {name: value for name, value in shop.profile(user)["traits"].items() if value is not None}
+def _is_shown_with(shop: Shop, user: str, wanted: dict[str, Any]) -> bool:
+    return {name: value for name, value in shop.profile(user)["traits"].items() if value is not None} == wanted
 
 
 def test_ten_strangers_are_turned_away(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""`python -m perennial.local`: up, down, status, run, and start, stop and kill for single processes."""
+"""`python -m perennial.local`: up, down, status, run, inside, and start, stop and kill for single processes."""
 
 import argparse
 import asyncio
@@ -74,6 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
+def inside(arguments: argparse.Namespace) -> int:
+    """Run a command as one of the services: with its roles, its keys and its addresses."""
+    return subprocess.call(arguments.command, env=Platform().environment_of(arguments.name))
+
+
 def one(arguments: argparse.Namespace) -> None:
     platform = Platform()
     match arguments.verb:
@@ -97,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("run", help="run a command against the platform")
     verb.add_argument("command", nargs="+")
     verb.set_defaults(run=run)
+    verb = verbs.add_parser("inside", help="run a command with the environment of a service")
+    verb.add_argument("name")
+    verb.add_argument("command", nargs="+")
+    verb.set_defaults(run=inside)
     for name, text in (("start", "start a process"), ("stop", "stop a process"), ("kill", "kill -9 a process")):
         verb = verbs.add_parser(name, help=text)
         verb.add_argument("name")

@@ -12,7 +12,9 @@ from typing import Any, Self
 
 from perennial.local.control import ask
 from perennial.local.home import Home
+from perennial.local.keys import Keys
 from perennial.local.report import table
+from perennial.local.services import Deployment, installed
 from perennial.local.state import State, wait_until_gone
 from perennial.local.supervisor import StartError
 from perennial.local.up import clear, hold
@@ -151,6 +153,17 @@ class Platform:
             "PERENNIAL_API_KEY": self.api_key,
             "PERENNIAL_HOME": str(self.home.path),
         }
+
+    def environment_of(self, name: str) -> dict[str, str]:
+        """What a service's own process sees: for the commands that operate it. Raises StartError."""
+        state = self.state
+        ports = {other: int(found["port"]) for other, found in state.processes.items() if other in installed()}
+        if name not in ports:
+            raise StartError(f"{name} is not running; there are {', '.join(sorted(ports))}")
+        keys = Keys.load(self.home.secrets, installed())
+        urls = state.urls
+        deployment = Deployment(keys, urls["database"], urls["nats"], ports, str(self.home.temporary))
+        return dict(deployment.program(name).env)
 
     def table(self) -> str:
         return table(self.state)

@@ -103,7 +103,8 @@ async def _run_job(found: Service, name: str) -> None:
         if job is None:
             msg = f"{found.name} has no job {name!r}: {', '.join(job.name for job in jobs.jobs_of(runtime))}"
             raise SystemExit(msg)
-        await jobs.run_once(runtime, job)
+        if not await jobs.run_once(runtime, job):
+            raise SystemExit(f"{found.name}: another worker is running {name!r} right now")
     finally:
         await runtime.close()
 

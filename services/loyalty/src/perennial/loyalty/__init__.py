@@ -1,0 +1,1 @@
+"""The points bank and tiers."""

@@ -1,0 +1,83 @@
+"""HTTP: accounts and their ledgers, for staff and for the customer in person."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from perennial.common import identity_map
+from perennial.common.auth import CustomerVia, Principal, requires
+from perennial.common.db import ReadSession
+from perennial.common.web import BadRequest, Page, PageQuery, Read, documented, paged
+from perennial.common.web.pages import PageRequest
+from perennial.loyalty.accounts import queries, service
+from perennial.loyalty.accounts.schemas import AccountOut, PostingOut, SummaryOut
+
+router = APIRouter(prefix="/v1/loyalty", tags=["loyalty"])
+me = APIRouter(prefix="/v1/me/loyalty", tags=["me"])
+
+Reader = Annotated[Principal, Depends(requires("loyalty:read"))]
+
+
+@router.get("/accounts", responses=documented(400))
+async def list_accounts(_: Reader, session: Read, page: PageQuery) -> Page[AccountOut]:
+    """Every customer who has an account."""
+    try:
+        after = UUID(page.after[0]) if page.after else None
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise _bad_cursor() from error
+    found = await queries.owners(session, after, page.limit + 1)
+    items = [AccountOut.model_validate(item) for item in await service.accounts(session, found)]
+    return paged(items, page, lambda item: [item.customer_id])
+
+
+@router.get("/accounts/{customer_id}", responses=documented(404))
+async def get_account(_: Reader, session: Read, customer_id: UUID) -> AccountOut:
+    """One customer's points and tier."""
+    owner = await service.owner_of(session, customer_id)
+    return AccountOut.model_validate((await service.accounts(session, [owner]))[0])
+
+
+@router.get("/accounts/{customer_id}/ledger", responses=documented(400, 404))
+async def get_ledger(_: Reader, session: Read, customer_id: UUID, page: PageQuery) -> Page[PostingOut]:
+    """One customer's postings, the newest first."""
+    return await _ledger(session, await service.owner_of(session, customer_id), page)
+
+
+@router.get("/summary")
+async def get_summary(_: Reader, session: Read) -> SummaryOut:
+    """All accounts together."""
+    return SummaryOut.model_validate(await service.summary(session))
+
+
+@me.get("")
+async def get_my_account(via: CustomerVia, session: Read) -> AccountOut:
+    """The customer's own points and tier."""
+    owner = await identity_map.customer_of(session, via) or via
+    return AccountOut.model_validate((await service.accounts(session, [owner]))[0])
+
+
+@me.get("/ledger", responses=documented(400))
+async def get_my_ledger(via: CustomerVia, session: Read, page: PageQuery) -> Page[PostingOut]:
+    """The customer's own postings, the newest first."""
+    return await _ledger(session, await identity_map.customer_of(session, via) or via, page)
+
+
+async def _ledger(session: ReadSession, owner: UUID, page: PageRequest) -> Page[PostingOut]:
+    after = None
+    if page.after:
+        try:
+            at, last = page.after
+            after = datetime.fromisoformat(at), UUID(last)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise _bad_cursor() from error
+        if after[0].tzinfo is None:
+            raise _bad_cursor()
+    rows = await queries.ledger(session, owner, after, page.limit + 1)
+    items = [PostingOut.model_validate(row) for row in rows]
+    return paged(items, page, lambda item: [item.at.isoformat(), item.id])
+
+
+def _bad_cursor() -> BadRequest:
+    return BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")

@@ -1,0 +1,81 @@
+"""The SQL of what is shown: sums by the map of today."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+
+from perennial.common.db import ReadSession
+
+_ACCOUNTS = text("""
+    SELECT c.id AS customer_id, t.tier, t.since,
+           CAST(coalesce(sum(a.balance), 0) AS bigint) AS balance,
+           CAST(coalesce(sum(a.pending), 0) AS bigint) AS pending,
+           CAST(coalesce(sum(a.earned), 0) AS bigint) AS earned,
+           CAST(coalesce(sum(a.spent), 0) AS bigint) AS spent,
+           CAST(coalesce(sum(a.reversed), 0) AS bigint) AS reversed,
+           CAST(coalesce(sum(a.expired), 0) AS bigint) AS expired,
+           CAST(coalesce(sum(a.adjusted), 0) AS bigint) AS adjusted,
+           (SELECT CAST(coalesce(sum(l.points - l.reversed), 0) AS bigint)
+            FROM identity_map o JOIN lot l ON l.via = o.via
+            WHERE o.customer_id = c.id AND l.qualifies AND l.earned_at > :since AND l.earned_at <= :now) AS qualifying
+    FROM unnest(CAST(:ids AS uuid[])) AS c (id)
+    LEFT JOIN identity_map m ON m.customer_id = c.id
+    LEFT JOIN account a ON a.via = m.via
+    LEFT JOIN tier_state t ON t.customer_id = c.id
+    GROUP BY c.id, t.tier, t.since ORDER BY c.id""")
+_OWNERS = text("""
+    SELECT c.via FROM identity_map c
+    WHERE c.via = c.customer_id AND (CAST(:after AS uuid) IS NULL OR c.via > :after)
+      AND EXISTS (SELECT FROM identity_map m JOIN account a ON a.via = m.via WHERE m.customer_id = c.via)
+    ORDER BY c.via LIMIT :n""")
+_LEDGER = text("""
+    SELECT * FROM (
+        SELECT p.id, p.kind, p.at, p.recorded_at, p.points, p.pending, p.reason, p.reference, p.via,
+               CAST(sum(p.points) OVER (ORDER BY p.at, p.id) AS bigint) AS balance
+        FROM identity_map m JOIN posting p ON p.via = m.via WHERE m.customer_id = :customer
+    ) AS line
+    WHERE CAST(:at AS timestamptz) IS NULL OR (at, id) < (:at, CAST(:id AS uuid))
+    ORDER BY at DESC, id DESC LIMIT :n""")
+_SUMMARY = text("""
+    WITH customers AS (
+        SELECT sum(a.balance) AS balance, sum(a.pending) AS pending, sum(a.earned) AS earned, sum(a.spent) AS spent,
+               sum(a.reversed) AS reversed, sum(a.expired) AS expired, sum(a.adjusted) AS adjusted
+        FROM account a LEFT JOIN identity_map m ON m.via = a.via GROUP BY coalesce(m.customer_id, a.via)
+    )
+    SELECT count(*) AS accounts, coalesce(sum(earned), 0) AS earned, coalesce(sum(spent), 0) AS spent,
+           coalesce(sum(reversed), 0) AS reversed, coalesce(sum(expired), 0) AS expired,
+           coalesce(sum(adjusted), 0) AS adjusted, coalesce(sum(pending), 0) AS pending,
+           coalesce(sum(balance) FILTER (WHERE balance > 0), 0) AS liability
+    FROM customers""")
+
+
+async def accounts(session: ReadSession, customers: Collection[UUID], since: datetime, now: datetime) -> list[Row[Any]]:
+    """The accounts of customers, sorted by id, with the points that count towards the tier since `since`."""
+    return list(await session.execute(_ACCOUNTS, {"ids": list(customers), "since": since, "now": now}))
+
+
+async def owners(session: ReadSession, after: UUID | None, limit: int) -> list[UUID]:
+    """Customers who have an account, by id."""
+    return list((await session.execute(_OWNERS, {"after": after, "n": limit})).scalars())
+
+
+async def ledger(
+    session: ReadSession, customer: UUID, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Row[Any]]:
+    """A customer's postings, the newest first, each with the balance after it."""
+    at, last = after or (None, None)
+    return list(await session.execute(_LEDGER, {"customer": customer, "at": at, "id": last, "n": limit}))
+
+
+async def summary(session: ReadSession) -> Mapping[str, int]:
+    """All accounts together."""
+    return {name: int(value) for name, value in (await session.execute(_SUMMARY)).mappings().one().items()}
+
+
+async def tiers(session: ReadSession) -> dict[str, int]:
+    """How many customers stand in each tier."""
+    rows = await session.execute(text("SELECT tier, count(*) AS customers FROM tier_state GROUP BY tier"))
+    return {row.tier: row.customers for row in rows}

@@ -1,0 +1,69 @@
+"""Accounts on the wire."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SHOWN = ConfigDict(from_attributes=True)
+
+
+class TierOut(BaseModel):
+    """Where a customer stands. `to_next` is null at the top."""
+
+    model_config = SHOWN
+
+    name: str
+    since: datetime | None = None
+    to_next: int | None
+
+
+class AccountOut(BaseModel):
+    """A customer's points: balance + pending = earned + adjusted − spent − reversed − expired."""
+
+    model_config = SHOWN
+
+    customer_id: UUID
+    balance: int = Field(description="What can be spent; below zero when a refund took back what had been spent.")
+    pending: int = Field(description="Earned, but not to be spent yet.")
+    earned: int
+    spent: int
+    reversed: int
+    expired: int
+    adjusted: int
+    tier: TierOut
+    currency: Literal["points"] = "points"
+
+
+class PostingOut(BaseModel):
+    """A line of the ledger; `balance` is what could be spent after it."""
+
+    model_config = SHOWN
+
+    id: UUID
+    kind: Literal["earn", "activate", "spend", "reverse", "expire", "adjust"]
+    at: datetime
+    recorded_at: datetime
+    points: int = Field(description="Its effect on the balance.")
+    pending: int = Field(description="Its effect on what is pending.")
+    balance: int
+    reason: str
+    reference: str | None
+    via: UUID
+
+
+class SummaryOut(BaseModel):
+    """All accounts together. `liability` is the sum of what customers have, those below zero left out."""
+
+    model_config = SHOWN
+
+    accounts: int
+    earned: int
+    spent: int
+    reversed: int
+    expired: int
+    adjusted: int
+    pending: int
+    liability: int
+    tiers: dict[str, int]

@@ -1,0 +1,91 @@
+"""What is shown of accounts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from perennial.common import identity_map
+from perennial.common.contracts.base import utc_now
+from perennial.common.db import ReadSession
+from perennial.common.web import NotFound
+from perennial.loyalty.accounts import queries
+from perennial.loyalty.programme import service as programme
+from perennial.loyalty.programme.definition import TierRule
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A customer's tier, and what is missing to the next; None at the top."""
+
+    name: str
+    since: datetime | None
+    to_next: int | None
+
+
+@dataclass(frozen=True)
+class CustomerAccount:
+    """A customer's points, summed over the identifiers of today."""
+
+    customer_id: UUID
+    balance: int
+    pending: int
+    earned: int
+    spent: int
+    reversed: int
+    expired: int
+    adjusted: int
+    tier: Standing
+
+
+@dataclass(frozen=True)
+class Totals:
+    """All accounts together, and how many customers each tier has."""
+
+    accounts: int
+    earned: int
+    spent: int
+    reversed: int
+    expired: int
+    adjusted: int
+    pending: int
+    liability: int
+    tiers: Mapping[str, int]
+
+
+async def owner_of(session: ReadSession, customer_id: UUID) -> UUID:
+    """Today's customer of an id, old ones included. Raises NotFound."""
+    found = await identity_map.customer_of(session, customer_id)
+    if found is not None:
+        return found
+    if await identity_map.vias_of(session, [customer_id]):  # heard of in an event, before the map told of it
+        return customer_id
+    raise NotFound(f"customer_id: there is no customer {customer_id}", pointer="path/customer_id")
+
+
+async def accounts(session: ReadSession, customers: Sequence[UUID]) -> list[CustomerAccount]:
+    """The accounts of customers of today, sorted by id; without any posting they are empty."""
+    rules, now = await programme.current(session), utc_now()
+    rows = await queries.accounts(session, customers, now - timedelta(days=rules.tier_window_days), now)
+    return [
+        CustomerAccount(
+            row.customer_id, row.balance, row.pending, row.earned, row.spent, row.reversed, row.expired, row.adjusted,
+            _standing(row, rules.tiers),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _standing(row: Row[Any], tiers: Sequence[TierRule]) -> Standing:
+    higher = [tier.threshold for tier in tiers if tier.threshold > row.qualifying]
+    return Standing(row.tier or tiers[0].name, row.since, min(higher) - row.qualifying if higher else None)
+
+
+async def summary(session: ReadSession) -> Totals:
+    """All accounts together; a tier that nobody is in counts 0."""
+    rules = await programme.current(session)
+    tiers = {tier.name: 0 for tier in rules.tiers} | await queries.tiers(session)
+    return Totals(**(await queries.summary(session)), tiers=tiers)

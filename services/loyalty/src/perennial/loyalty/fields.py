@@ -1,0 +1,15 @@
+"""Field types that more than one feature's bodies use."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+
+def _no_text(value: object) -> object:
+    if isinstance(value, str | bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 (pydantic reports ValueError)
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_text)]
+"""A whole number, also spelled 297.0 as JSON Schema has it; never a string."""

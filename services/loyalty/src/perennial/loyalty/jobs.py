@@ -1,0 +1,52 @@
+"""Time-driven work: pending points become active, old ones expire, tiers run out, the books are proved."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from perennial.common.contracts.base import utc_now
+from perennial.common.db import WriteSession
+from perennial.common.runtime import Runtime
+from perennial.common.service import Job
+from perennial.loyalty.ledger.service import verify
+from perennial.loyalty.points import service as points
+from perennial.loyalty.tiers import service as tiers
+
+Step = Callable[[WriteSession, datetime], Awaitable[int]]
+
+
+async def _all(runtime: Runtime, step: Step) -> None:
+    """Batch after batch, each a transaction, until nothing is due; after downtime it catches up."""
+    now = utc_now()
+    while not runtime.stopping.is_set():
+        async with runtime.database.write() as session:
+            if not await step(session, now):
+                return
+
+
+async def activate(runtime: Runtime) -> None:
+    """Let points be spent whose waiting time is over."""
+    await _all(runtime, points.activate_due)
+
+
+async def expire(runtime: Runtime) -> None:
+    """Expire what nobody has spent in time."""
+    await _all(runtime, points.expire_due)
+
+
+async def review_tiers(runtime: Runtime) -> None:
+    """Look again at tiers that rest on points older than the window."""
+    async with runtime.database.write() as session:
+        await tiers.review(session, utc_now())
+
+
+async def verify_ledger(runtime: Runtime) -> None:
+    """Prove that the books balance. Raises LedgerBroken with the first bad row."""
+    await verify(runtime.database)
+
+
+JOBS = (
+    Job("activate", timedelta(minutes=1), activate),
+    Job("expire", timedelta(minutes=10), expire),
+    Job("review-tiers", timedelta(hours=1), review_tiers),
+    Job("verify-ledger", timedelta(days=1), verify_ledger),
+)

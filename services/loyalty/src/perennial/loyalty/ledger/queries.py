@@ -1,0 +1,122 @@
+"""What must hold of the books: each query finds the first row of which it does not."""
+
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from perennial.common.db import ReadSession
+
+# Customers whose lots are about to be settled afresh: for a moment what they used is not what they hold.
+_UNSETTLED = """
+    WITH unsettled AS (
+        SELECT DISTINCT coalesce(m.customer_id, s.customer_id) AS id
+        FROM stale s LEFT JOIN identity_map m ON m.via = s.customer_id
+    ), lots AS (
+        SELECT coalesce(m.customer_id, l.via) AS customer, l.id, l.state, l.points - l.reversed - l.expired AS standing,
+               coalesce(u.used, 0) AS used
+        FROM lot l LEFT JOIN identity_map m ON m.via = l.via
+        LEFT JOIN (SELECT lot_id, sum(points) AS used FROM lot_use GROUP BY lot_id) u ON u.lot_id = l.id
+    ), spendings AS (
+        SELECT coalesce(m.customer_id, e.via) AS customer, e.posting_id AS id, -e.points AS points,
+               coalesce(u.covered, 0) AS covered
+        FROM entry e LEFT JOIN identity_map m ON m.via = e.via
+        LEFT JOIN (SELECT posting_id, sum(points) AS covered FROM lot_use GROUP BY posting_id) u
+            ON u.posting_id = e.posting_id
+        WHERE e.lot_id IS NULL AND e.via IS NOT NULL
+    )"""
+
+CHECKS = {
+    "the entries of a posting sum to zero": """
+        SELECT posting_id, sum(points) AS sum FROM entry
+        GROUP BY posting_id HAVING sum(points) <> 0 ORDER BY posting_id LIMIT 1""",
+    "a posting is what its entries say": """
+        SELECT coalesce(p.id, e.posting_id) AS posting_id, p.points, p.pending, e.customer, e.waiting
+        FROM posting p FULL JOIN (
+            SELECT posting_id, coalesce(sum(points) FILTER (WHERE account = 'customer'), 0) AS customer,
+                   coalesce(sum(points) FILTER (WHERE account = 'pending'), 0) AS waiting, min(via::text) AS via
+            FROM entry GROUP BY posting_id) e ON e.posting_id = p.id
+        WHERE (p.points = e.customer AND p.pending = e.waiting AND p.via::text = e.via) IS NOT TRUE
+        ORDER BY 1 LIMIT 1""",
+    "an account is the sum of its entries": """
+        SELECT coalesce(a.via, e.via) AS via, a.balance, a.pending, e.balance AS entries, e.pending AS entries_pending
+        FROM account a FULL JOIN (
+            SELECT e.via, sum(e.points) FILTER (WHERE e.account = 'customer') AS balance,
+                   sum(e.points) FILTER (WHERE e.account = 'pending') AS pending,
+                   sum(e.points) FILTER (WHERE p.kind = 'earn') AS earned,
+                   -sum(e.points) FILTER (WHERE p.kind = 'spend') AS spent,
+                   -sum(e.points) FILTER (WHERE p.kind = 'reverse') AS reversed,
+                   -sum(e.points) FILTER (WHERE p.kind = 'expire') AS expired,
+                   sum(e.points) FILTER (WHERE p.kind = 'adjust') AS adjusted
+            FROM entry e JOIN posting p ON p.id = e.posting_id
+            WHERE e.via IS NOT NULL GROUP BY e.via) e ON e.via = a.via
+        WHERE ((a.balance, a.pending, a.earned, a.spent, a.reversed, a.expired, a.adjusted) =
+               (coalesce(e.balance, 0), coalesce(e.pending, 0), coalesce(e.earned, 0), coalesce(e.spent, 0),
+                coalesce(e.reversed, 0), coalesce(e.expired, 0), coalesce(e.adjusted, 0))) IS NOT TRUE
+        ORDER BY 1 LIMIT 1""",
+    "a lot is the sum of its entries": """
+        SELECT coalesce(l.id, e.lot_id) AS lot_id, l.points, l.reversed, l.expired, l.state, e.issued,
+               e.reversed AS entries_reversed, e.expired AS entries_expired, e.pending
+        FROM lot l FULL JOIN (
+            SELECT e.lot_id, coalesce(sum(e.points) FILTER (WHERE p.kind IN ('earn', 'adjust')), 0) AS issued,
+                   coalesce(-sum(e.points) FILTER (WHERE p.kind = 'reverse'), 0) AS reversed,
+                   coalesce(-sum(e.points) FILTER (WHERE p.kind = 'expire'), 0) AS expired,
+                   coalesce(sum(e.points) FILTER (WHERE e.account = 'pending'), 0) AS pending
+            FROM entry e JOIN posting p ON p.id = e.posting_id
+            WHERE e.via IS NOT NULL AND e.lot_id IS NOT NULL GROUP BY e.lot_id) e ON e.lot_id = l.id
+        WHERE ((l.points, l.reversed, l.expired,
+                CASE l.state WHEN 'pending' THEN l.points - l.reversed - l.expired ELSE 0 END)
+               = (e.issued, e.reversed, e.expired, e.pending)) IS NOT TRUE
+        ORDER BY 1 LIMIT 1""",
+    "an order has what its lots have": """
+        SELECT p.id AS purchase_id, p.source, p.order_id, p.earned, p.reversed, l.points AS lots,
+               l.reversed AS lots_reversed
+        FROM purchase p LEFT JOIN (
+            SELECT purchase_id, sum(points) AS points, sum(reversed) AS reversed FROM lot GROUP BY purchase_id) l
+            ON l.purchase_id = p.id
+        WHERE (p.earned, p.reversed) <> (coalesce(l.points, 0), coalesce(l.reversed, 0))
+        ORDER BY 1 LIMIT 1""",
+    "no lot is used beyond what stands of it": f"""{_UNSETTLED}
+        SELECT id AS lot_id, customer, state, standing, used FROM lots
+        WHERE customer NOT IN (SELECT id FROM unsettled) AND (used > standing OR (used > 0 AND state = 'pending'))
+        ORDER BY 1 LIMIT 1""",  # noqa: S608 (constants)
+    "no spending is covered beyond its points": f"""{_UNSETTLED}
+        SELECT id AS posting_id, customer, points, covered FROM spendings
+        WHERE customer NOT IN (SELECT id FROM unsettled) AND covered > points
+        ORDER BY 1 LIMIT 1""",  # noqa: S608
+    "a spending uses lots of its own customer": f"""{_UNSETTLED}
+        SELECT u.posting_id, u.lot_id, s.customer AS spender, l.customer AS holder
+        FROM lot_use u LEFT JOIN spendings s ON s.id = u.posting_id LEFT JOIN lots l ON l.id = u.lot_id
+        WHERE (s.customer = l.customer) IS NOT TRUE
+          AND NOT EXISTS (SELECT FROM unsettled x WHERE x.id IN (s.customer, l.customer))
+        ORDER BY 1, 2 LIMIT 1""",  # noqa: S608
+    "lots less uses, less what is owed, are the balance": f"""{_UNSETTLED}, sides AS (
+        SELECT customer, sum(standing - used) FILTER (WHERE state = 'active') AS remaining, 0 AS owed, 0 AS balance
+        FROM lots GROUP BY customer
+        UNION ALL SELECT customer, 0, sum(points - covered), 0 FROM spendings GROUP BY customer
+        UNION ALL SELECT coalesce(m.customer_id, a.via), 0, 0, sum(a.balance)
+        FROM account a LEFT JOIN identity_map m ON m.via = a.via GROUP BY 1)
+        SELECT customer, coalesce(sum(remaining), 0) AS remaining, sum(owed) AS owed, sum(balance) AS balance
+        FROM sides WHERE customer NOT IN (SELECT id FROM unsettled) GROUP BY customer
+        HAVING coalesce(sum(remaining), 0) - sum(owed) <> sum(balance)
+            OR (coalesce(sum(remaining), 0) > 0 AND sum(owed) > 0)
+        ORDER BY 1 LIMIT 1""",  # noqa: S608
+}
+
+
+async def faults(session: ReadSession) -> list[tuple[str, Row[Any]]]:
+    """The first bad row of each rule that does not hold."""
+    found = []
+    for rule, statement in CHECKS.items():
+        row = (await session.execute(text(statement))).one_or_none()
+        if row is not None:
+            found.append((rule, row))
+    return found
+
+
+async def size(session: ReadSession) -> Row[Any]:
+    """How much was checked, and what the customers have by it."""
+    found = await session.execute(
+        text("""SELECT (SELECT count(*) FROM posting) AS postings, (SELECT count(*) FROM lot) AS lots,
+                       (SELECT coalesce(sum(balance), 0) FROM account) AS balance""")
+    )
+    return found.one()

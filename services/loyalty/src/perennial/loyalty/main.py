@@ -1,0 +1,47 @@
+"""Loyalty: a double-entry points bank, tiers, and the programme that feeds them."""
+
+from fastapi import FastAPI
+
+from perennial.common.contracts import loyalty as contract
+from perennial.common.derive import mark_changes
+from perennial.common.run import build
+from perennial.common.service import Service
+from perennial.loyalty.accounts import api as accounts
+from perennial.loyalty.jobs import JOBS
+from perennial.loyalty.models import metadata
+from perennial.loyalty.orders import models as _orders  # noqa: F401 (its tables)
+from perennial.loyalty.points import api as points
+from perennial.loyalty.points import models as _points  # noqa: F401
+from perennial.loyalty.programme import api as programme
+from perennial.loyalty.programme import models as _programme  # noqa: F401
+from perennial.loyalty.tiers import models as _tiers  # noqa: F401
+from perennial.loyalty.worker import DERIVATION, REACTIONS
+
+SERVICE = Service(
+    name="loyalty",
+    title="Loyalty",
+    metadata=metadata,
+    routers=(accounts.router, accounts.me, points.router, points.me, programme.router),
+    reactions=REACTIONS,
+    emits=(
+        contract.AccountsChanged,
+        contract.TiersChanged,
+        contract.PointsEarned,
+        contract.PointsSpent,
+        contract.PointsReversed,
+        contract.TierChanged,
+    ),
+    map_changed=mark_changes,
+    derive=DERIVATION,
+    jobs=JOBS,
+)
+
+
+def api() -> FastAPI:
+    """The API process."""
+    return build(SERVICE, api=True, worker=False)
+
+
+def worker() -> FastAPI:
+    """The worker process: health and metrics over HTTP, the loops beside."""
+    return build(SERVICE, api=False, worker=True)

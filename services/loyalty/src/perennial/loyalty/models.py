@@ -1,0 +1,6 @@
+"""The metadata of loyalty's schema; each feature adds its tables in its own `models.py`."""
+
+from perennial.common.db import add_common_tables, new_metadata
+
+metadata = new_metadata()
+add_common_tables(metadata)

@@ -1,0 +1,1 @@
+"""Orders: what they earn and what refunds take back, whatever the sequence of their events."""

@@ -1,0 +1,116 @@
+"""Orders, whatever the sequence in which their events come: what an order has earned, and what a refund takes back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, Literal
+from uuid import UUID
+
+from perennial.common.ids import digest_uuid
+
+What = Literal["completed", "updated", "refunded"]
+NOTHING = Decimal(0)
+CENTS = 100
+
+
+@dataclass(frozen=True)
+class OrderEvent:
+    """What one event says of an order.
+
+    A refund's `amount` is None when the whole order goes back; its `refund_key` names it, so that it counts once.
+    """
+
+    id: UUID
+    what: What
+    source: str
+    order_id: str
+    via: UUID
+    at: datetime
+    live: bool
+    amount: Decimal | None
+    properties: Mapping[str, Any]
+    refund_key: str = ""
+
+    @property
+    def purchase_id(self) -> UUID:
+        """An order counts once per source and order id, whatever the message ids."""
+        return digest_uuid(self.source, self.order_id)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """The worth of an order as one event states it, and the points for that. Of several, the first or last is taken."""
+
+    at: datetime
+    by: UUID
+    amount: Decimal
+    points: int
+
+    @property
+    def order(self) -> tuple[datetime, UUID]:
+        """By the time of the event; ties by its id."""
+        return self.at, self.by
+
+
+@dataclass
+class Purchase:
+    """An order as its events tell it so far, and what has been posted for it."""
+
+    id: UUID
+    source: str
+    order_id: str
+    via: UUID | None = None
+    completed: Stated | None = None
+    updated: Stated | None = None
+    refunded: Decimal = NOTHING
+    whole: bool = False
+    earned: int = 0
+    reversed: int = 0
+
+    def hear(self, event: OrderEvent, points: int) -> None:
+        """Take over what a completion or an update says; the earliest completion and the latest update hold."""
+        stated = Stated(event.at, event.id, event.amount or NOTHING, points)
+        if event.what == "completed":
+            self.via = self.via or event.via
+            if self.completed is None or stated.order < self.completed.order:
+                self.completed = stated
+        elif event.amount is not None and (self.updated is None or stated.order > self.updated.order):
+            self.updated = stated
+
+    @property
+    def stated(self) -> Stated | None:
+        """What holds now: the latest update, unless the order was completed after it."""
+        if self.completed is None or self.updated is None or self.updated.at < self.completed.at:
+            return self.completed
+        return self.updated
+
+    @property
+    def kept(self) -> int:
+        """The points that the order should leave with the customer.
+
+        A refund takes its share of the points, rounded down over all refunds together; the whole takes all.
+        """
+        stated = self.stated
+        if stated is None or self.whole or (self.refunded and self.refunded >= stated.amount):
+            return 0
+        if not stated.points:
+            return 0
+        return stated.points - stated.points * int(self.refunded * CENTS) // int(stated.amount * CENTS)
+
+    @property
+    def target(self) -> tuple[int, int]:
+        """What should have been earned and reversed in all; neither is ever less than what has been posted."""
+        if self.stated is None or self.via is None:
+            return self.earned, self.reversed
+        earned = max(self.earned, self.stated.points, self.kept + self.reversed)
+        return earned, earned - self.kept
+
+
+def gather(events: Iterable[OrderEvent]) -> dict[UUID, list[OrderEvent]]:
+    """Events by order, the orders sorted by id: so everybody locks them in the same sequence."""
+    found: dict[UUID, list[OrderEvent]] = {}
+    for event in events:
+        found.setdefault(event.purchase_id, []).append(event)
+    return {key: found[key] for key in sorted(found, key=attrgetter("int"))}

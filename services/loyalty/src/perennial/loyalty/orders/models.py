@@ -1,0 +1,37 @@
+"""Orders, each once per source and order id, and the refunds heard of them."""
+
+from sqlalchemy import BigInteger, Column, DateTime, Numeric, Table, Text, Uuid, text
+
+from perennial.loyalty.models import metadata
+
+MOMENT = DateTime(timezone=True)
+
+# An order as its events tell it so far, and what has been posted for it. Counted once per source and order id.
+purchase = Table(
+    "purchase",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("via", Uuid),
+    Column("completed_at", MOMENT),
+    Column("completed_by", Uuid),
+    Column("completed_amount", Numeric(16, 2)),
+    Column("completed_points", BigInteger),
+    Column("updated_at", MOMENT),
+    Column("updated_by", Uuid),
+    Column("updated_amount", Numeric(16, 2)),
+    Column("updated_points", BigInteger),
+    Column("earned", BigInteger, server_default=text("0"), nullable=False),
+    Column("reversed", BigInteger, server_default=text("0"), nullable=False),
+)
+
+# Refunds and cancellations of an order; an amount of null is the whole of it.
+refund = Table(
+    "refund",
+    metadata,
+    Column("purchase_id", Uuid, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("at", MOMENT, nullable=False),
+    Column("amount", Numeric(16, 2)),
+)

@@ -1,0 +1,71 @@
+"""HTTP: spending and adjusting points."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+
+from perennial.common.auth import CustomerVia, Principal, requires
+from perennial.common.db import WriteSession
+from perennial.common.ids import digest_uuid
+from perennial.common.web import Idempotent, Write, documented
+from perennial.common.web.idempotency import Once
+from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.points import service
+from perennial.loyalty.points.posting import Posting
+from perennial.loyalty.points.schemas import AdjustIn, PostedOut, SpendIn
+
+router = APIRouter(prefix="/v1/loyalty/accounts/{customer_id}", tags=["loyalty"])
+me = APIRouter(prefix="/v1/me/loyalty", tags=["me"])
+
+Writer = Annotated[Principal, Depends(requires("loyalty:write"))]
+Adjuster = Annotated[Principal, Depends(requires("loyalty:adjust"))]
+
+
+@router.post("/spend", status_code=201, response_model=PostedOut, responses=documented(400, 404, 409))
+async def spend_points(_: Writer, session: Write, customer_id: UUID, body: SpendIn, once: Idempotent) -> Response:
+    """Take points from a customer, who must have them."""
+    owner = await accounts.owner_of(session, customer_id)
+    return await once.run(session, lambda: _spend(session, owner, body, once))
+
+
+@router.post("/adjust", status_code=201, response_model=PostedOut, responses=documented(400, 404, 409))
+async def adjust_points(
+    principal: Adjuster, session: Write, customer_id: UUID, body: AdjustIn, once: Idempotent
+) -> Response:
+    """Correct a customer's points by hand; who did it and why is kept."""
+    owner = await accounts.owner_of(session, customer_id)
+
+    async def adjust() -> PostedOut:
+        posting = Posting(
+            digest_uuid("adjust", once.id.hex()), "adjust", owner, datetime.now(UTC), body.reason, body.points,
+            reference=body.reference,
+        )  # fmt: skip
+        await service.adjust(session, principal, posting)
+        balance = (await accounts.accounts(session, [owner]))[0].balance
+        return _posted(posting, owner, body.points, balance)
+
+    return await once.run(session, adjust)
+
+
+@me.post("/spend", status_code=201, response_model=PostedOut, responses=documented(400, 409))
+async def spend_my_points(via: CustomerVia, session: Write, body: SpendIn, once: Idempotent) -> Response:
+    """Spend one's own points."""
+    return await once.run(session, lambda: _spend(session, via, body, once))
+
+
+async def _spend(session: WriteSession, via: UUID, body: SpendIn, once: Once) -> PostedOut:
+    posting = Posting(
+        digest_uuid("spend", once.id.hex()), "spend", via, datetime.now(UTC), body.reason, -body.points,
+        reference=body.reference,
+    )  # fmt: skip
+    customer, balance = await service.spend(session, posting)
+    return _posted(posting, customer, body.points, balance)
+
+
+def _posted(posting: Posting, customer: UUID, points: int, balance: int) -> PostedOut:
+    return PostedOut(
+        posting_id=posting.id, customer_id=customer, points=points, balance=balance, reason=posting.reason,
+        reference=posting.reference,
+    )  # fmt: skip

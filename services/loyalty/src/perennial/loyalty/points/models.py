@@ -1,0 +1,111 @@
+"""The ledger's tables. Postings and entries are only ever added; accounts and lots are their sums."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+
+from perennial.loyalty.models import metadata
+
+MOMENT = DateTime(timezone=True)
+
+
+def _points(name: str) -> "Column[int]":
+    return Column(name, BigInteger, server_default=text("0"), nullable=False)
+
+
+# One reason for points to move. The id is made of its cause, so the same cause cannot be posted twice.
+# `points` and `pending` are what it does to the balance and to what is pending of `via`.
+posting = Table(
+    "posting",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("via", Uuid, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    Column("recorded_at", MOMENT, server_default=func.now(), nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reference", Text),
+    CheckConstraint("kind IN ('earn', 'activate', 'spend', 'reverse', 'expire', 'adjust')", name="kind"),
+    Index("ix_posting_via", "via", "at", "id"),
+)
+
+# The legs of a posting, which sum to zero: two accounts of the customer's (spendable and pending), the rest of the
+# programme's. What names no lot was taken from the customer as a whole.
+entry = Table(
+    "entry",
+    metadata,
+    Column("posting_id", Uuid, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("via", Uuid),
+    Column("lot_id", Uuid),
+    Column("points", BigInteger, nullable=False),
+    CheckConstraint(
+        "account IN ('customer', 'pending', 'issuance', 'redemption', 'breakage', 'adjustment')", name="account"
+    ),
+    CheckConstraint("(via IS NOT NULL) = (account IN ('customer', 'pending'))", name="via"),
+)
+Index("ix_entry_unlinked", entry.c.via, postgresql_where=entry.c.lot_id.is_(None) & entry.c.via.is_not(None))
+
+account = Table(
+    "account",
+    metadata,
+    Column("via", Uuid, primary_key=True),
+    _points("balance"),
+    _points("pending"),
+    _points("earned"),
+    _points("spent"),
+    _points("reversed"),
+    _points("expired"),
+    _points("adjusted"),
+    Column("version", BigInteger, server_default=text("1"), nullable=False),
+)
+
+# Points that came together. What stands of a lot (points − reversed − expired) is a fact; what was used of it is
+# derived (lot_use). `swept`: its expiry has been posted.
+lot = Table(
+    "lot",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("via", Uuid, nullable=False),
+    Column("posting_id", Uuid, nullable=False),
+    Column("purchase_id", Uuid),
+    Column("points", BigInteger, nullable=False),
+    _points("reversed"),
+    _points("expired"),
+    Column("state", Text, nullable=False),
+    Column("qualifies", Boolean, nullable=False),
+    Column("earned_at", MOMENT, nullable=False),
+    Column("active_at", MOMENT, nullable=False),
+    Column("expires_at", MOMENT),
+    Column("swept", Boolean, server_default=text("false"), nullable=False),
+    CheckConstraint("state IN ('pending', 'active')", name="state"),
+    CheckConstraint("points > 0 AND reversed >= 0 AND expired >= 0 AND reversed + expired <= points", name="standing"),
+    Index("ix_lot_via", "via", "earned_at"),
+)
+Index("ix_lot_purchase_id", lot.c.purchase_id, postgresql_where=lot.c.purchase_id.is_not(None))
+Index("ix_lot_pending", lot.c.active_at, postgresql_where=lot.c.state == "pending")
+Index("ix_lot_expiring", lot.c.expires_at, postgresql_where=~lot.c.swept & lot.c.expires_at.is_not(None))
+Index("ix_lot_swept", lot.c.via, postgresql_where=lot.c.swept)
+
+# Which lots a spending took, for the customer as the map has it today: derived, and replaced when that changes.
+lot_use = Table(
+    "lot_use",
+    metadata,
+    Column("posting_id", Uuid, primary_key=True),
+    Column("lot_id", Uuid, primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    CheckConstraint("points > 0", name="points"),
+    Index("ix_lot_use_lot_id", "lot_id"),
+)

@@ -1,0 +1,84 @@
+"""Postings: what makes points move, each named by its cause."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from perennial.common.ids import digest_uuid
+
+Kind = Literal["earn", "activate", "spend", "reverse", "expire", "adjust"]
+
+# Where the points come from or go to; activating moves them inside the customer's own accounts.
+AGAINST: dict[Kind, str] = {
+    "earn": "issuance",
+    "activate": "pending",
+    "spend": "redemption",
+    "reverse": "issuance",
+    "expire": "breakage",
+    "adjust": "adjustment",
+}
+
+
+@dataclass(frozen=True)
+class Posting:
+    """A change of `points` in the balance of `via` and of `pending` in what waits; the rest is the programme's."""
+
+    id: UUID
+    kind: Kind
+    via: UUID
+    at: datetime
+    reason: str
+    points: int = 0
+    pending: int = 0
+    reference: str | None = None
+    lot_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Lot:
+    """Points that came together by one posting, to be spent, reversed and expired together."""
+
+    id: UUID
+    via: UUID
+    points: int
+    earned_at: datetime
+    active_at: datetime
+    expires_at: datetime | None = None
+    purchase_id: UUID | None = None
+    reversed: int = 0
+    expired: int = 0
+    state: Literal["pending", "active"] = "active"
+    qualifies: bool = True
+
+    @property
+    def standing(self) -> int:
+        """What has neither been reversed nor expired; part of it may have been spent."""
+        return self.points - self.reversed - self.expired
+
+
+def issue(lot: Lot, kind: Kind, reason: str, reference: str | None) -> Posting:
+    """The posting that brings a lot."""
+    points = lot.points if lot.state == "active" else 0
+    return Posting(
+        lot.id, kind, lot.via, lot.earned_at, reason, points, lot.points - points, reference, lot_id=lot.id
+    )  # fmt: skip
+
+
+def cut(lot: Lot, kind: Literal["reverse", "expire"], points: int, at: datetime, reason: str,
+        reference: str | None = None) -> Posting:  # fmt: skip
+    """The posting that takes points of a lot away for good; named by how much had been taken so before."""
+    before = lot.reversed if kind == "reverse" else lot.expired
+    from_balance = points if lot.state == "active" else 0
+    return Posting(
+        digest_uuid(kind, str(lot.id), str(before)), kind, lot.via, at, reason, -from_balance,
+        from_balance - points, reference, lot.id,
+    )  # fmt: skip
+
+
+def activate(lot: Lot) -> Posting:
+    """The posting that lets pending points be spent."""
+    return Posting(
+        digest_uuid("activate", str(lot.id)), "activate", lot.via, lot.active_at, "active", lot.standing,
+        -lot.standing, lot_id=lot.id,
+    )  # fmt: skip

@@ -1,0 +1,270 @@
+"""The ledger's SQL. Whoever posts locks accounts by `via` in ascending order, and lots after them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Row, Uuid, any_, literal, select, text
+
+from perennial.common.db import ReadSession, WriteSession
+from perennial.loyalty.points.models import lot
+from perennial.loyalty.points.posting import AGAINST, Lot, Posting
+from perennial.loyalty.points.settling import Source, Spending, Uses
+
+_POST = text("""
+    WITH p AS (
+        SELECT * FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:vias AS uuid[]), CAST(:ats AS timestamptz[]),
+            CAST(:points AS bigint[]), CAST(:pending AS bigint[]), CAST(:reasons AS text[]),
+            CAST(:refs AS text[]), CAST(:lots AS uuid[]), CAST(:against AS text[])
+        ) AS p (id, kind, via, at, points, pending, reason, reference, lot_id, against)
+    ), posted AS (
+        INSERT INTO posting (id, kind, via, at, points, pending, reason, reference)
+        SELECT id, kind, via, at, points, pending, reason, reference FROM p
+    ), legs AS (
+        INSERT INTO entry (posting_id, account, via, lot_id, points)
+        SELECT id, 'customer', via, lot_id, points FROM p WHERE points <> 0
+        UNION ALL SELECT id, 'pending', via, lot_id, pending FROM p WHERE pending <> 0
+        UNION ALL SELECT id, against, NULL, lot_id, -(points + pending) FROM p WHERE points + pending <> 0
+    )
+    INSERT INTO account AS a (via, balance, pending, earned, spent, reversed, expired, adjusted)
+    SELECT via, sum(points), sum(pending),
+           coalesce(sum(points + pending) FILTER (WHERE kind = 'earn'), 0),
+           coalesce(-sum(points) FILTER (WHERE kind = 'spend'), 0),
+           coalesce(-sum(points + pending) FILTER (WHERE kind = 'reverse'), 0),
+           coalesce(-sum(points + pending) FILTER (WHERE kind = 'expire'), 0),
+           coalesce(sum(points + pending) FILTER (WHERE kind = 'adjust'), 0)
+    FROM p GROUP BY via ORDER BY via
+    ON CONFLICT (via) DO UPDATE SET
+        balance = a.balance + excluded.balance, pending = a.pending + excluded.pending,
+        earned = a.earned + excluded.earned, spent = a.spent + excluded.spent,
+        reversed = a.reversed + excluded.reversed, expired = a.expired + excluded.expired,
+        adjusted = a.adjusted + excluded.adjusted, version = a.version + 1
+    RETURNING a.via, a.balance, a.pending, a.version""")
+_LOTS = text("""
+    INSERT INTO lot (id, posting_id, via, purchase_id, points, state, qualifies, earned_at, active_at, expires_at)
+    SELECT id, id, via, purchase_id, points, state, qualifies, earned_at, active_at, expires_at FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:vias AS uuid[]), CAST(:purchases AS uuid[]), CAST(:points AS bigint[]),
+        CAST(:states AS text[]), CAST(:qualifies AS boolean[]), CAST(:earned AS timestamptz[]),
+        CAST(:active AS timestamptz[]), CAST(:expires AS timestamptz[])
+    ) AS l (id, via, purchase_id, points, state, qualifies, earned_at, active_at, expires_at)""")
+_CUT = text("""
+    UPDATE lot SET reversed = lot.reversed + c.reversed, expired = lot.expired + c.expired
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:reversed AS bigint[]), CAST(:expired AS bigint[]))
+        AS c (id, reversed, expired)
+    WHERE lot.id = c.id""")
+_LOT = select(*(lot.c[field.name] for field in fields(Lot)))
+
+
+def _any(ids: Collection[UUID]) -> ColumnElement[bool]:
+    return any_(literal(list(ids), ARRAY(Uuid)))
+
+
+async def post(session: WriteSession, postings: Sequence[Posting]) -> list[Row[Any]]:
+    """Write postings, both legs of each, and the accounts that they change; returns those, one row per `via`."""
+    if not postings:
+        return []
+    found = await session.execute(
+        _POST,
+        {
+            "ids": [item.id for item in postings],
+            "kinds": [item.kind for item in postings],
+            "vias": [item.via for item in postings],
+            "ats": [item.at for item in postings],
+            "points": [item.points for item in postings],
+            "pending": [item.pending for item in postings],
+            "reasons": [item.reason for item in postings],
+            "refs": [item.reference for item in postings],
+            "lots": [item.lot_id for item in postings],
+            "against": [AGAINST[item.kind] for item in postings],
+        },
+    )
+    return list(found)
+
+
+async def add_lots(session: WriteSession, lots: Sequence[Lot]) -> None:
+    """Keep the lots that postings brought."""
+    if not lots:
+        return
+    await session.execute(
+        _LOTS,
+        {
+            "ids": [lot.id for lot in lots],
+            "vias": [lot.via for lot in lots],
+            "purchases": [lot.purchase_id for lot in lots],
+            "points": [lot.points for lot in lots],
+            "states": [lot.state for lot in lots],
+            "qualifies": [lot.qualifies for lot in lots],
+            "earned": [lot.earned_at for lot in lots],
+            "active": [lot.active_at for lot in lots],
+            "expires": [lot.expires_at for lot in lots],
+        },
+    )
+
+
+async def cut_lots(session: WriteSession, postings: Iterable[Posting]) -> None:
+    """Note on the lots what reversals and expiries took of them."""
+    taken: dict[UUID, dict[str, int]] = {}
+    for item in postings:
+        if item.lot_id is not None:
+            of_lot = taken.setdefault(item.lot_id, {"reverse": 0, "expire": 0})
+            of_lot[item.kind] -= item.points + item.pending
+    if taken:
+        ids = sorted(taken)
+        reversals, expiries = [taken[key]["reverse"] for key in ids], [taken[key]["expire"] for key in ids]
+        await session.execute(_CUT, {"ids": ids, "reversed": reversals, "expired": expiries})
+
+
+async def lock_accounts(session: WriteSession, vias: Collection[UUID]) -> None:
+    """Hold accounts until the transaction ends, so that what lots are left of them stays as it is."""
+    await session.execute(
+        text("SELECT FROM account WHERE via = ANY(:vias) ORDER BY via FOR UPDATE"), {"vias": list(set(vias))}
+    )
+
+
+async def lots_of_purchases(session: WriteSession, purchases: Collection[UUID]) -> dict[UUID, list[Lot]]:
+    """The lots that orders brought, in the sequence of taking back: what is pending first, then the newest."""
+    found: dict[UUID, list[Lot]] = {}
+    sequence = (lot.c.state.desc(), lot.c.earned_at.desc(), lot.c.id)
+    chosen = await session.execute(_LOT.where(lot.c.purchase_id == _any(purchases)).order_by(*sequence))
+    for row in chosen.mappings():
+        found.setdefault(row["purchase_id"], []).append(Lot(**row))
+    return found
+
+
+async def spend(session: WriteSession, posting: Posting) -> Row[Any]:
+    """One round trip: lock the customer's accounts, look whether the points are there, and post.
+
+    Returns `outcome` (posted, insufficient, repeated), `customer`, `available` (after it), and the account of `via`.
+    """
+    found = await session.execute(
+        text("SELECT * FROM spend_points(:id, :via, :points, :at, :reason, :reference)"),
+        {
+            "id": posting.id,
+            "via": posting.via,
+            "points": -posting.points,
+            "at": posting.at,
+            "reason": posting.reason,
+            "reference": posting.reference,
+        },
+    )
+    return found.one()
+
+
+async def is_posted(session: ReadSession, posting_id: UUID) -> bool:
+    """Whether the ledger has this posting."""
+    found = await session.execute(text("SELECT EXISTS (SELECT FROM posting WHERE id = :id)"), {"id": posting_id})
+    return bool(found.scalar_one())
+
+
+async def pending_lots(session: ReadSession, now: datetime, limit: int) -> list[Lot]:
+    """Lots whose waiting time is over."""
+    waiting = _LOT.where(lot.c.state == "pending", lot.c.active_at <= now).order_by(lot.c.active_at, lot.c.id)
+    return [Lot(**row) for row in (await session.execute(waiting.limit(limit))).mappings()]
+
+
+async def activate_lots(session: WriteSession, ids: Collection[UUID]) -> None:
+    """Let lots be spent."""
+    await session.execute(text("UPDATE lot SET state = 'active' WHERE id = ANY(:ids)"), {"ids": list(ids)})
+
+
+async def lots(session: ReadSession, ids: Collection[UUID]) -> list[Lot]:
+    """Lots by id."""
+    found = await session.execute(_LOT.where(lot.c.id == _any(ids)).order_by(lot.c.id))
+    return [Lot(**row) for row in found.mappings()]
+
+
+async def due_lots(session: ReadSession, now: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Lots past their expiry that nobody has swept yet, with their `via`."""
+    rows = await session.execute(
+        text("""SELECT id, via FROM lot WHERE NOT swept AND state = 'active' AND expires_at <= :now
+                ORDER BY expires_at, id LIMIT :n"""),
+        {"now": now, "n": limit},
+    )
+    return [(row.id, row.via) for row in rows]
+
+
+async def sweep_lots(session: WriteSession, ids: Collection[UUID]) -> None:
+    """Note that the expiry of lots has been posted."""
+    await session.execute(text("UPDATE lot SET swept = true WHERE id = ANY(:ids)"), {"ids": list(ids)})
+
+
+async def reopen_lots(session: WriteSession, customers: Collection[UUID]) -> None:
+    """Have expired lots swept again of which something stands unused, because another spending uses them now."""
+    await session.execute(
+        text("""UPDATE lot l SET swept = false FROM identity_map m
+                WHERE m.customer_id = ANY(:ids) AND l.via = m.via AND l.swept
+                  AND l.points - l.reversed - l.expired
+                      > coalesce((SELECT sum(u.points) FROM lot_use u WHERE u.lot_id = l.id), 0)"""),
+        {"ids": list(customers)},
+    )
+
+
+async def spendings(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[Spending]]:
+    """What was taken from customers as a whole."""
+    rows = await session.execute(
+        text("""SELECT m.customer_id, p.id, -e.points AS points, p.at
+                FROM identity_map m JOIN entry e ON e.via = m.via AND e.lot_id IS NULL
+                JOIN posting p ON p.id = e.posting_id WHERE m.customer_id = ANY(:ids)"""),
+        {"ids": list(customers)},
+    )
+    found: dict[UUID, list[Spending]] = {}
+    for row in rows:
+        found.setdefault(row.customer_id, []).append(Spending(row.id, row.points, row.at))
+    return found
+
+
+async def sources(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[Source]]:
+    """The lots of customers that can be spent, as far as they stand."""
+    rows = await session.execute(
+        text("""SELECT m.customer_id, l.id, l.points - l.reversed - l.expired AS points, l.active_at, l.expires_at
+                FROM identity_map m JOIN lot l ON l.via = m.via
+                WHERE m.customer_id = ANY(:ids) AND l.state = 'active' AND l.points > l.reversed + l.expired"""),
+        {"ids": list(customers)},
+    )
+    found: dict[UUID, list[Source]] = {}
+    for row in rows:
+        found.setdefault(row.customer_id, []).append(Source(row.id, row.points, row.active_at, row.expires_at))
+    return found
+
+
+async def uses_of(session: ReadSession, spending_ids: Collection[UUID]) -> Uses:
+    """The uses that spendings have now."""
+    rows = await session.execute(
+        text("SELECT posting_id, lot_id, points FROM lot_use WHERE posting_id = ANY(:ids)"), {"ids": list(spending_ids)}
+    )
+    return {(row.posting_id, row.lot_id): row.points for row in rows}
+
+
+async def used(session: ReadSession, lot_ids: Collection[UUID]) -> dict[UUID, int]:
+    """What has been used of lots."""
+    rows = await session.execute(
+        text("""SELECT lot_id, CAST(sum(points) AS bigint) AS points FROM lot_use
+                WHERE lot_id = ANY(:ids) GROUP BY lot_id"""),
+        {"ids": list(lot_ids)},
+    )
+    return {row.lot_id: row.points for row in rows}
+
+
+async def replace_uses(session: WriteSession, old: Mapping[tuple[UUID, UUID], int], new: Uses) -> None:
+    """Write what differs."""
+    gone = [key for key, points in old.items() if new.get(key) != points]
+    made = [key for key, points in new.items() if old.get(key) != points]
+    if gone:
+        await session.execute(
+            text("""DELETE FROM lot_use WHERE (posting_id, lot_id) IN
+                    (SELECT * FROM unnest(CAST(:postings AS uuid[]), CAST(:lots AS uuid[])))"""),
+            {"postings": [key[0] for key in gone], "lots": [key[1] for key in gone]},
+        )
+    if made:
+        await session.execute(
+            text("""INSERT INTO lot_use (posting_id, lot_id, points) SELECT * FROM
+                    unnest(CAST(:postings AS uuid[]), CAST(:lots AS uuid[]), CAST(:points AS bigint[]))"""),
+            {
+                "postings": [key[0] for key in made],
+                "lots": [key[1] for key in made],
+                "points": [new[key] for key in made],
+            },
+        )

@@ -1,0 +1,144 @@
+"""The verbs of the points bank: book, spend, adjust, activate, expire, settle."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Row
+
+from perennial.common import audit, derive, identity_map
+from perennial.common.auth import Principal
+from perennial.common.contracts.base import Event
+from perennial.common.contracts.loyalty import Account, AccountsChanged, PointsSpent
+from perennial.common.db import WriteSession
+from perennial.common.outbox import emit
+from perennial.common.web import Conflict
+from perennial.loyalty.dates import add_months
+from perennial.loyalty.points import queries
+from perennial.loyalty.points.posting import Lot, Posting, activate, cut, issue
+from perennial.loyalty.points.settling import allocate
+from perennial.loyalty.programme import service as programme
+
+log = structlog.get_logger()
+
+BATCH = 500
+
+
+async def book(session: WriteSession, postings: Sequence[Posting], lots: Sequence[Lot] = (), *events: Event) -> None:
+    """Write postings with the lots that they bring or cut, and say which accounts they changed, before `events`."""
+    rows = await queries.post(session, postings)
+    await queries.add_lots(session, lots)
+    await queries.cut_lots(session, [item for item in postings if item.kind in {"reverse", "expire"}])
+    accounts = [_account(row) for row in rows]
+    said = [AccountsChanged(accounts=accounts[i : i + BATCH]) for i in range(0, len(accounts), BATCH)]
+    await emit(session, *said, *events)
+
+
+def _account(row: Row[tuple[UUID, int, int, int]]) -> Account:
+    return Account(via=row.via, balance=row.balance, pending=row.pending, version=row.version)
+
+
+async def spend(session: WriteSession, posting: Posting) -> tuple[UUID, int]:
+    """Take points from the customer of `posting.via`; returns the customer and the balance left.
+
+    Raises Conflict when the customer has fewer, however many ask at once.
+    """
+    asked = -posting.points
+    done = await queries.spend(session, posting)
+    if done.outcome == "repeated":
+        raise _repeated()
+    if done.outcome == "insufficient":
+        raise Conflict(
+            f"points: {asked} asked, the balance is {done.available}", code="insufficient_points", pointer="/points"
+        )
+    await emit(
+        session,
+        AccountsChanged(accounts=[Account(
+            via=posting.via, balance=done.via_balance, pending=done.via_pending, version=done.via_version
+        )]),
+        PointsSpent(
+            posting_id=posting.id, via=posting.via, customer=done.customer, points=asked, reason=posting.reason,
+            reference=posting.reference,
+        ),
+    )  # fmt: skip
+    await derive.mark(session, [done.customer], live=True)
+    log.info("points.spent", customer_id=str(done.customer), points=asked)
+    return done.customer, done.available
+
+
+async def adjust(session: WriteSession, principal: Principal, posting: Posting) -> None:
+    """Correct a customer's points by hand, upwards as a lot of its own; downwards even below zero."""
+    if await queries.is_posted(session, posting.id):
+        raise _repeated()
+    lots: list[Lot] = []
+    if posting.points > 0:
+        months = (await programme.current(session)).expiry_months
+        lots = [Lot(
+            posting.id, posting.via, posting.points, posting.at, posting.at, add_months(posting.at, months),
+            qualifies=False,
+        )]  # fmt: skip
+        posting = issue(lots[0], "adjust", posting.reason, posting.reference)
+    await book(session, [posting], lots)
+    await derive.mark(session, [posting.via], live=True)
+    detail = {"points": posting.points, "reason": posting.reason, "posting_id": posting.id}
+    await audit.record(session, principal, "loyalty.adjusted", str(posting.via), detail)
+
+
+def _repeated() -> Conflict:
+    """The answer to a key was forgotten after seven days, what it posted never is."""
+    return Conflict("Idempotency-Key: it was used before, more than 7 days ago", code="idempotency_key_reused")
+
+
+async def activate_due(session: WriteSession, now: datetime) -> int:
+    """Let one batch of pending points be spent; returns how many lots."""
+    waiting = await queries.pending_lots(session, now, BATCH)
+    await queries.lock_accounts(session, [lot.via for lot in waiting])
+    lots = [lot for lot in await queries.lots(session, [lot.id for lot in waiting]) if lot.state == "pending"]
+    await queries.activate_lots(session, [lot.id for lot in lots])
+    await book(session, [activate(lot) for lot in lots if lot.standing])
+    await _mark(session, {lot.via for lot in lots})
+    return len(lots)
+
+
+async def expire_due(session: WriteSession, now: datetime) -> int:
+    """Post the expiry of one batch of lots, of each what no spending has used; returns how many lots.
+
+    The customers' accounts are held meanwhile, and what was used is derived afresh: points that are just being spent
+    do not expire.
+    """
+    due = await queries.due_lots(session, now, BATCH)
+    owners = set((await identity_map.customers_of(session, [via for _, via in due])).values())
+    await identity_map.lock_customers(session, owners)
+    held = await identity_map.vias_of(session, owners)
+    await queries.lock_accounts(session, [via for vias in held.values() for via in vias])
+    await settle(session, owners)
+    used = await queries.used(session, [lot for lot, _ in due])
+    lots = await queries.lots(session, [lot for lot, _ in due])
+    unused = {lot.id: lot.standing - used.get(lot.id, 0) for lot in lots}
+    await book(
+        session,
+        [cut(lot, "expire", unused[lot.id], lot.expires_at or now, "expired") for lot in lots if unused[lot.id] > 0],
+    )
+    await queries.sweep_lots(session, unused)
+    return len(due)
+
+
+async def settle(session: WriteSession, customers: Collection[UUID]) -> None:
+    """Derive afresh which lots the spendings of these customers used; the caller has locked the customers."""
+    spendings = await queries.spendings(session, customers)
+    if spendings:
+        sources = await queries.sources(session, spendings)
+        new = {
+            key: points
+            for customer, spent in spendings.items()
+            for key, points in allocate(sources.get(customer, ()), spent).items()
+        }
+        old = await queries.uses_of(session, [item.id for spent in spendings.values() for item in spent])
+        await queries.replace_uses(session, old, new)
+    await queries.reopen_lots(session, customers)
+
+
+async def _mark(session: WriteSession, vias: Collection[UUID]) -> None:
+    owners = await identity_map.customers_of(session, vias)
+    await derive.mark(session, owners.values(), live=False)

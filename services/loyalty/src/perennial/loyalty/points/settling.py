@@ -1,0 +1,80 @@
+"""Which lots were spent: derived from a customer's lots and spendings, earliest expiry first."""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A lot that can be spent, from `active_at` on; `points` is what stands of it."""
+
+    id: UUID
+    points: int
+    active_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Points taken from the customer as a whole."""
+
+    id: UUID
+    points: int
+    at: datetime
+
+
+Uses = dict[tuple[UUID, UUID], int]
+"""Points by spending and lot."""
+
+
+def allocate(lots: Iterable[Source], spendings: Iterable[Spending]) -> Uses:
+    """Replay them in the order of time: the same facts give the same uses, whenever they are asked.
+
+    A spending takes what is active by then, the earliest expiry first. What it does not find is owed, and the next
+    lots that become active pay for it, the oldest debt first.
+    """
+    uses: Uses = {}
+    coming = deque(sorted(lots, key=lambda lot: (lot.active_at, lot.id)))
+    open_lots: list[tuple[datetime, datetime, UUID, int]] = []
+    debts: deque[tuple[UUID, int]] = deque()
+
+    def open_until(at: datetime) -> None:
+        while coming and coming[0].active_at <= at:
+            lot = coming.popleft()
+            left = _repay(uses, debts, lot)
+            if left:
+                heapq.heappush(open_lots, (lot.expires_at or NEVER, lot.active_at, lot.id, left))
+
+    for spending in sorted(spendings, key=lambda item: (item.at, item.id)):
+        open_until(spending.at)
+        owed = spending.points
+        while owed and open_lots:
+            expires_at, active_at, lot_id, left = heapq.heappop(open_lots)
+            taken = min(owed, left)
+            uses[spending.id, lot_id] = taken
+            owed -= taken
+            if left > taken:
+                heapq.heappush(open_lots, (expires_at, active_at, lot_id, left - taken))
+        if owed:
+            debts.append((spending.id, owed))
+    open_until(NEVER)
+    return uses
+
+
+def _repay(uses: Uses, debts: deque[tuple[UUID, int]], lot: Source) -> int:
+    """Pay debts from a new lot; returns what is left of it."""
+    left = lot.points
+    while left and debts:
+        spending, owed = debts.popleft()
+        taken = min(owed, left)
+        uses[spending, lot.id] = taken
+        left -= taken
+        if owed > taken:
+            debts.appendleft((spending, owed - taken))
+    return left

@@ -1,0 +1,1 @@
+"""The programme: earn rules and tiers as data, in versions."""

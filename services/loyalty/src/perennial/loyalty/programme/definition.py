@@ -1,0 +1,99 @@
+"""What a programme says: earn rules, tiers, expiry. The same on the wire and in its table."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from perennial.common import rules
+from perennial.common.commerce import ORDER_COMPLETED
+from perennial.loyalty.fields import Whole
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
+
+Rate = Annotated[Decimal, Field(ge=0, le=10_000, decimal_places=6)]
+Factor = Annotated[Decimal, Field(ge=0, le=100, decimal_places=4)]
+
+
+def _about_the_order(condition: dict[str, Any] | None) -> dict[str, Any] | None:
+    if condition is None:
+        return None
+    reads = rules.footprint(rules.parse(condition))
+    if reads.events or reads.segments:
+        raise ValueError("may ask about the order alone: its properties are the traits, such as products[].category")
+    return condition
+
+
+Condition = Annotated[
+    dict[str, Any],
+    AfterValidator(_about_the_order),
+    Field(description="A rule in the platform's rule language, whose traits are the properties of the order."),
+]
+
+
+class EarnRule(BaseModel):
+    """Points for each unit of an order's currency; an order earns by every rule whose condition holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    event: Literal["Order Completed"] = ORDER_COMPLETED  # type: ignore[assignment]
+    points_per_unit: Rate = Decimal(1)
+    rounding: Literal["floor"] = "floor"
+    condition: Condition | None = None
+    multipliers: dict[Name, Factor] = Field(
+        default_factory=dict, max_length=20, description="By tier: the customer's when the order was counted."
+    )
+
+
+class TierRule(BaseModel):
+    """A tier and the points within the window that it takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    threshold: Whole = Field(ge=0, le=10**12)
+
+
+class Definition(BaseModel):
+    """What a version of the programme says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    earn_rules: list[EarnRule] = Field(max_length=20)
+    tiers: list[TierRule] = Field(min_length=1, max_length=20, description="Ascending; the first from 0 points.")
+    tier_window_days: Whole = Field(default=365, ge=1, le=3660)
+    pending_days: Whole = Field(default=0, ge=0, le=365, description="How long points wait before they can be spent.")
+    expiry_months: Whole | None = Field(default=None, ge=1, le=120, description="After earning; null: never.")
+    refund_policy: Literal["unlimited"] = Field(
+        default="unlimited", description="A refund takes back all that the order earned, below zero if it was spent."
+    )
+
+    @model_validator(mode="after")
+    def _tiers_ascend(self) -> Self:
+        thresholds = [tier.threshold for tier in self.tiers]
+        if thresholds[0] != 0 or thresholds != sorted(set(thresholds)):
+            raise ValueError("tiers: thresholds must ascend from 0")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        tiers = [tier.name for tier in self.tiers]
+        earners = [rule.name for rule in self.earn_rules]
+        for field, names in (("tiers", tiers), ("earn_rules", earners)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{field}: names must be unique")
+        unknown = {name for rule in self.earn_rules for name in rule.multipliers} - set(tiers)
+        if unknown:
+            raise ValueError(f"earn_rules: multipliers name unknown tiers: {', '.join(sorted(unknown))}")
+        return self
+
+
+class Programme(Definition):
+    """A version of the programme."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int
+    valid_from: datetime | None = Field(description="Orders from then on earn by it; null: from the beginning.")

@@ -1,0 +1,66 @@
+"""The programme's verbs: read it, replace it."""
+
+import functools
+from datetime import datetime
+
+import structlog
+
+from perennial.common import audit
+from perennial.common.auth import Principal
+from perennial.common.db import ReadSession, WriteSession, lock
+from perennial.common.notify import STALE, notify
+from perennial.common.web.etags import match
+from perennial.loyalty.programme import queries
+from perennial.loyalty.programme.definition import Definition, EarnRule, Programme, TierRule
+from perennial.loyalty.programme.earning import Earner
+
+log = structlog.get_logger()
+
+# Version 1 of every deployment: one point for each whole unit of currency.
+BUILT_IN = Earner(
+    Programme(
+        version=1,
+        valid_from=None,
+        earn_rules=[EarnRule(name="orders")],
+        tiers=[
+            TierRule(name="member", threshold=0),
+            TierRule(name="silver", threshold=500),
+            TierRule(name="gold", threshold=1500),
+            TierRule(name="platinum", threshold=4000),
+        ],
+    )
+)
+
+
+@functools.lru_cache(maxsize=64)
+def _earner(version: int, valid_from: datetime, definition: str) -> Earner:
+    parsed = Definition.model_validate_json(definition)
+    return Earner(Programme(version=version, valid_from=valid_from, **dict(parsed)))
+
+
+async def history(session: ReadSession) -> list[Earner]:
+    """Every version there was, oldest first."""
+    rows = await queries.versions(session)
+    return [BUILT_IN, *(_earner(row.version, row.valid_from, row.definition) for row in rows)]
+
+
+async def current(session: ReadSession) -> Programme:
+    """The newest version."""
+    return (await history(session))[-1].programme
+
+
+async def replace(
+    session: WriteSession, principal: Principal, expected: int | None, definition: Definition
+) -> Programme:
+    """Put a new version in force; everybody's tier is looked at again. Raises PreconditionFailed."""
+    await lock(session, "loyalty", "programme")
+    before = await current(session)
+    match(expected, before.version)
+    version = before.version + 1
+    said = definition.model_dump_json(include=set(Definition.model_fields))
+    await queries.insert(session, version, said, principal.id)
+    await audit.record(session, principal, "programme.replaced", "programme", {"version": version})
+    await queries.mark_everyone(session)
+    await notify(session, STALE)
+    log.info("programme.replaced", version=version)
+    return await current(session)

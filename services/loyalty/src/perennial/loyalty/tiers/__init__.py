@@ -1,0 +1,1 @@
+"""Tiers: how high a customer stands, by what was earned of late."""

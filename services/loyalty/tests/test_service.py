@@ -1,0 +1,37 @@
+"""What the service says about itself."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from perennial.common.contracts import catalogue
+from perennial.common.db import migrations
+from perennial.common.web.app import document
+from perennial.loyalty.main import SERVICE
+
+
+def test_every_contract_of_loyalty_is_emitted() -> None:
+    ours = {contract for subject, contract in catalogue().items() if subject.startswith("loyalty.")}
+    assert set(SERVICE.emits) == ours
+
+
+def test_models_and_migrations_say_the_same(database_urls: Any) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(migrations.check, SERVICE.migrations, database_urls.owner).result()
+
+
+def test_the_document_has_every_route_with_its_problems() -> None:
+    paths: Any = document(SERVICE)["paths"]
+    assert set(paths) == {
+        "/v1/loyalty/accounts",
+        "/v1/loyalty/accounts/{customer_id}",
+        "/v1/loyalty/accounts/{customer_id}/ledger",
+        "/v1/loyalty/accounts/{customer_id}/spend",
+        "/v1/loyalty/accounts/{customer_id}/adjust",
+        "/v1/loyalty/programme",
+        "/v1/loyalty/summary",
+        "/v1/me/loyalty",
+        "/v1/me/loyalty/ledger",
+        "/v1/me/loyalty/spend",
+    }
+    spend = paths["/v1/loyalty/accounts/{customer_id}/spend"]["post"]["responses"]
+    assert {"201", "400", "401", "403", "404", "409", "422"} <= set(spend)

@@ -1,0 +1,66 @@
+"""Which lots are spent: compared with a point-by-point replay."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perennial.loyalty.points.settling import NEVER, Source, Spending, allocate
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+days = st.integers(0, 30).map(lambda day: START + timedelta(days=day))
+ids = st.integers(1, 2**64).map(lambda number: UUID(int=number))
+lots = st.lists(
+    st.builds(Source, id=ids, points=st.integers(1, 20), active_at=days, expires_at=st.none() | days),
+    max_size=8,
+    unique_by=lambda lot: lot.id,
+)
+spendings = st.lists(
+    st.builds(Spending, id=ids, points=st.integers(1, 30), at=days), max_size=8, unique_by=lambda spending: spending.id
+)
+
+
+def _naive(lots: list[Source], spendings: list[Spending]) -> dict[tuple[UUID, UUID], int]:
+    """Every point by itself, every moment looked at anew."""
+    left = {lot.id: lot.points for lot in lots}
+    owed = {spending.id: spending.points for spending in spendings}
+    uses: dict[tuple[UUID, UUID], int] = {}
+    moments = sorted({lot.active_at for lot in lots} | {spending.at for spending in spendings})
+    for moment in moments:
+        while True:
+            open_lots = [lot for lot in lots if left[lot.id] and lot.active_at <= moment]
+            due = [item for item in spendings if owed[item.id] and item.at <= moment]
+            if not open_lots or not due:
+                break
+            # A new lot pays what was owed before it can be chosen by what is spent at the same moment.
+            spending = min(due, key=lambda item: (item.at, item.id))
+            fresh = [lot for lot in open_lots if lot.active_at == moment and spending.at < moment]
+            lot = (
+                min(fresh, key=lambda item: item.id)
+                if fresh
+                else min(open_lots, key=lambda item: (item.expires_at or NEVER, item.active_at, item.id))
+            )
+            left[lot.id] -= 1
+            owed[spending.id] -= 1
+            uses[spending.id, lot.id] = uses.get((spending.id, lot.id), 0) + 1
+    return uses
+
+
+@given(lots, spendings)
+def test_like_point_by_point(lots: list[Source], spendings: list[Spending]) -> None:
+    assert allocate(lots, spendings) == _naive(lots, spendings)
+
+
+@given(lots, spendings)
+def test_the_order_of_asking_does_not_matter(lots: list[Source], spendings: list[Spending]) -> None:
+    assert allocate(lots, spendings) == allocate(list(reversed(lots)), list(reversed(spendings)))
+
+
+@given(lots, spendings)
+def test_nothing_remains_while_something_is_owed(lots: list[Source], spendings: list[Spending]) -> None:
+    uses = allocate(lots, spendings)
+    used = sum(uses.values())
+    assert used == min(sum(lot.points for lot in lots), sum(spending.points for spending in spendings))
+    for lot in lots:
+        assert sum(points for (_, lot_id), points in uses.items() if lot_id == lot.id) <= lot.points

@@ -11,9 +11,8 @@ from perennial.common import service as services
 from perennial.common.contracts import PRODUCERS, catalogue
 from perennial.common.contracts.gateway import STREAM, SUBJECT, EventsAccepted
 from perennial.common.contracts.identity import RESOLVED_SUBJECT, EventsResolved
-from perennial.common.ids import PARTITIONS
 from perennial.common.messaging.batch import ignore
-from perennial.common.messaging.worker import reactions_of
+from perennial.common.messaging.worker import CONSUMERS, reactions_of
 from perennial.common.service import Service
 from perennial.common.streams import Plan, plan
 from tests.contract.snapshots import current
@@ -93,7 +92,7 @@ def _durables(configs: Sequence[ConsumerConfig]) -> str:
     names = [str(config.durable_name) for config in configs]
     services_of = dict.fromkeys(name.partition("-")[0] for name in names)
     hot = {name.partition("-")[0] for name in names if "-" in name}
-    return ", ".join(f"`{name}-0…{PARTITIONS - 1}`" if name in hot else f"`{name}`" for name in services_of)
+    return ", ".join(f"`{name}-0…{CONSUMERS - 1}`" if name in hot else f"`{name}`" for name in services_of)
 
 
 def _overview(heard: Mapping[str, set[Listener]], schemas: Mapping[str, Any]) -> str:

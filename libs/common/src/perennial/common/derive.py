@@ -24,6 +24,7 @@ derived = metrics.get_meter("perennial").create_counter("perennial.derived", des
 
 IDLE_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
+PACE_SECONDS = 0.05  # between small batches: marks made meanwhile share the next one
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ async def loop(runtime: Runtime) -> None:
                 await runtime.pause(5)
             continue
         size = min(derivation.batch, size * 2)
+        if used < size:
+            await runtime.pause(PACE_SECONDS)
         if used == 0:
             await notify.wait(runtime, notify.STALE, await _sleep(runtime))
 

@@ -28,6 +28,8 @@ lag = meter.create_gauge("perennial.outbox.lag", unit="s", description="Age of t
 
 BATCH = 500
 IDLE_SECONDS = 30.0
+MEASURE_SECONDS = 5.0
+PACE_SECONDS = 0.03  # between rounds that found little: what is committed meanwhile shares the next one
 KEEP = timedelta(days=1)
 
 _INSERT = text("""
@@ -90,14 +92,20 @@ async def relay(runtime: Runtime) -> None:
 
 
 async def _relay_on(runtime: Runtime, connection: asyncpg.Connection) -> None:
+    now = asyncio.get_running_loop().time
+    measured = -MEASURE_SECONDS
     while not runtime.stopping.is_set():
-        runtime.beats["outbox"] = asyncio.get_running_loop().time()
+        runtime.beats["outbox"] = now()
         rows = await connection.fetch(_TAKE, BATCH)
         if rows:
             await _publish(runtime, connection, rows)
-        if len(rows) < BATCH:
+        if len(rows) == BATCH:
+            continue
+        if now() - measured > MEASURE_SECONDS:
             await _measure(connection)
-            await notify.wait(runtime, notify.OUTBOX, IDLE_SECONDS)
+            measured = now()
+        await runtime.pause(PACE_SECONDS)
+        await notify.wait(runtime, notify.OUTBOX, IDLE_SECONDS)
 
 
 async def _measure(connection: asyncpg.Connection) -> None:

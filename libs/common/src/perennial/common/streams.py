@@ -17,9 +17,8 @@ from nats.js.errors import NotFoundError
 from perennial.common import service as services
 from perennial.common.contracts import gateway as gateway_contract
 from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT
-from perennial.common.ids import PARTITIONS
 from perennial.common.messaging.consumer import ACK_WAIT_SECONDS
-from perennial.common.messaging.worker import fact_subjects, hears_events, hot_durable
+from perennial.common.messaging.worker import CONSUMERS, fact_subjects, hears_events, hot_durable, hot_subjects
 from perennial.common.runtime import connect_nats
 from perennial.common.service import Service
 
@@ -28,7 +27,7 @@ log = structlog.get_logger()
 MIB = 1024 * 1024
 SIZES = {gateway_contract.STREAM: 256 * MIB, RESOLVED_STREAM: 1024 * MIB}
 FACT_BYTES = 256 * MIB
-HOT_ACK_PENDING, FACT_ACK_PENDING = 64, 2048
+HOT_ACK_PENDING, FACT_ACK_PENDING = 256, 2048
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,8 @@ def plan(found: list[Service], replicas: int = 1) -> Plan:
     for service in found:
         if hears_events(service):
             consumers[RESOLVED_STREAM] += [
-                _consumer(hot_durable(service.name, p), [f"{RESOLVED_SUBJECT}.{p}"], HOT_ACK_PENDING)
-                for p in range(PARTITIONS)
+                _consumer(hot_durable(service.name, number), hot_subjects(number), HOT_ACK_PENDING)
+                for number in range(CONSUMERS)
             ]
         for stream, subjects in fact_subjects(service).items():
             if stream in streams:

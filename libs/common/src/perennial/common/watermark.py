@@ -6,21 +6,21 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from perennial.common.contracts import gateway as gateway_contract
-from perennial.common.contracts.identity import RESOLVED_STREAM, IdentifiersAssigned
+from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, IdentifiersAssigned
 from perennial.common.messaging.worker import hot_durable
 
 IDENTITY_STREAM = IdentifiersAssigned.producer().upper()
 
 
-async def _reached(js: JetStreamContext, stream: str, consumer: str) -> datetime:
-    """Everything stored in the stream before this instant has been acknowledged by the consumer."""
+async def _reached(js: JetStreamContext, stream: str, consumer: str, subject: str = ">") -> datetime:
+    """Everything stored in the stream under the subject before this instant has been acknowledged by the consumer."""
     asked = datetime.now(UTC)
     info = await js.consumer_info(stream, consumer)
     if not info.num_pending and not info.num_ack_pending:
         return asked
     floor = info.ack_floor.stream_seq if info.ack_floor else 0
     try:
-        waiting = await js.get_msg(stream, seq=floor + 1, next=True, subject=info.config.filter_subject or ">")
+        waiting = await js.get_msg(stream, seq=floor + 1, next=True, subject=subject)
     except NotFoundError:
         return asked
     if waiting.time is None:
@@ -38,7 +38,8 @@ async def behind(js: JetStreamContext, service: str, partition: int | None) -> d
     ingest = await _reached(js, gateway_contract.STREAM, "identity")
     if partition is None:
         return ingest
-    events = await _reached(js, RESOLVED_STREAM, hot_durable(service, partition))
+    subject = f"{RESOLVED_SUBJECT}.{partition}"
+    events = await _reached(js, RESOLVED_STREAM, hot_durable(service, partition), subject)
     return min(ingest, events, await _map_reached(js, service))
 
 

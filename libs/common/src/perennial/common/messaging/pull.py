@@ -4,6 +4,7 @@ nats-py's `fetch(n)` waits out its time when fewer arrive; this keeps one long r
 instead, all of them answered into one queue, so that a process drains many partitions in one batch.
 """
 
+import asyncio
 import json
 import secrets
 
@@ -16,6 +17,10 @@ EXPIRES_SECONDS = 30.0
 GLANCE_SECONDS = 3.0
 CREDIT = 32
 MOST_BYTES = 4 * 1024 * 1024
+# What belongs together arrives within milliseconds, and a transaction for each message would cost most of the speed:
+# the first message after a while waits but a moment, in a steady stream batches start this far apart.
+LINGER_SECONDS = 0.005
+PACE_SECONDS = 0.04
 
 
 class Puller:
@@ -30,6 +35,7 @@ class Puller:
         self._subscription: Subscription | None = None
         self._credits = dict.fromkeys(durables, 0)
         self._asked_on = 0
+        self._started = 0.0
 
     async def open(self) -> Subscription:
         """Subscribe to an inbox of its own; requests that are open when a connection is lost simply run out."""
@@ -55,11 +61,18 @@ class Puller:
         messages: list[Msg] = []
         try:
             size = self._take(await self._first(subscription), messages)
+            if messages and subscription.pending_msgs < self._most:
+                await self._linger()
             while subscription.pending_msgs and len(messages) < self._most and size < MOST_BYTES:
                 size += self._take(await subscription.next_msg(1), messages)
         except nats.errors.TimeoutError:
             self._credits = dict.fromkeys(self._durables, 0)
         return messages
+
+    async def _linger(self) -> None:
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(max(LINGER_SECONDS, self._started + PACE_SECONDS - now))
+        self._started = asyncio.get_running_loop().time()
 
     async def _first(self, subscription: Subscription) -> Msg:
         """The next message; gives up early when a reconnection has swallowed the requests that are open."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from perennial.common.contracts.identity import RESOLVED_STREAM, IdentifiersAssigned
+from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, IdentifiersAssigned
 from perennial.common.ids import PARTITIONS
 from perennial.common.messaging.batch import BatchProcessor, ignore, react
 from perennial.common.messaging.consumer import Consumer
@@ -12,6 +12,9 @@ from perennial.common.messaging.parked import mark_replayed, take
 from perennial.common.messaging.reactions import Reaction, on
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
+
+# Sixteen partitions in four consumers: the broker keeps, and syncs, the state of every consumer that moves.
+CONSUMERS = 4
 
 
 def reactions_of(service: Service) -> tuple[Reaction[Any], ...]:
@@ -22,8 +25,13 @@ def reactions_of(service: Service) -> tuple[Reaction[Any], ...]:
 
 
 def hot_durable(service: str, partition: int) -> str:
-    """The durable consumer of one partition of EVENTS."""
-    return f"{service}-{partition}"
+    """The durable consumer that brings a service the events of one partition, and of some others."""
+    return f"{service}-{partition % CONSUMERS}"
+
+
+def hot_subjects(consumer: int) -> list[str]:
+    """The partitions that the consumer of that number brings."""
+    return [f"{RESOLVED_SUBJECT}.{partition}" for partition in range(consumer, PARTITIONS, CONSUMERS)]
 
 
 def fact_subjects(service: Service) -> dict[str, list[str]]:
@@ -54,14 +62,14 @@ def consumers(runtime: Runtime) -> list[Consumer]:
 
 
 def _lanes(runtime: Runtime) -> list[Consumer]:
-    """The partitions dealt out to as many consumers as batches may be handled at once."""
+    """The hot consumers dealt out to as many consumers as batches may be handled at once."""
     process = BatchProcessor(runtime, [item for item in runtime.service.reactions if item.hot], resolved)
-    lanes = min(runtime.settings.concurrency, PARTITIONS)
+    lanes = min(runtime.settings.concurrency, CONSUMERS)
     return [
         Consumer(
             runtime,
             RESOLVED_STREAM,
-            *(hot_durable(runtime.name, partition) for partition in range(lane, PARTITIONS, lanes)),
+            *(hot_durable(runtime.name, consumer) for consumer in range(lane, CONSUMERS, lanes)),
             process=process,
         )
         for lane in range(lanes)

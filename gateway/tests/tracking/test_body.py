@@ -87,7 +87,9 @@ async def test_a_declared_length_is_believed_when_it_is_too_large() -> None:
     assert await read(b"x", content_length="not a number") == b"x"
 
 
-@pytest.mark.parametrize("broken", [b"not gzip", gzip.compress(b"abc")[:-4], gzip.compress(b"a") + b"tail"])
+@pytest.mark.parametrize(
+    "broken", [b"not gzip", gzip.compress(b"abc", mtime=0)[:-4], gzip.compress(b"a", mtime=0) + b"tail"]
+)
 async def test_broken_gzip(broken: bytes) -> None:
     assert await refused(broken, content_encoding="gzip") == (400, "invalid_gzip")
 

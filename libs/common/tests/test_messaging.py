@@ -16,6 +16,7 @@ from perennial.common.messaging import parked
 from perennial.common.messaging.worker import consumers, replay
 from perennial.common.outbox import emit, relay
 from perennial.common.runtime import Runtime
+from perennial.common.testing.database import find, lose
 from perennial.common.testing.events import tracked
 from perennial.common.testing.probe import ThingDone
 
@@ -101,11 +102,10 @@ async def test_a_lost_database_pauses_the_consumer_and_parks_nothing(
     await publish(consuming, [tracked("Before")])
     await until(lambda: _is(committed, 1))
     admin = await asyncpg.connect(database_urls.admin)
-    await admin.execute("ALTER ROLE probe NOLOGIN")
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'probe'")
+    await lose(admin)
     await publish(consuming, [tracked(f"During {n}") for n in range(20)])
     await asyncio.sleep(1)
-    await admin.execute("ALTER ROLE probe LOGIN")
+    await find(admin)
     await admin.close()
     await until(lambda: _is(committed, 21))
     assert await count(committed, "SELECT count(*) FROM parked") == 0

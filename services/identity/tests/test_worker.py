@@ -24,6 +24,7 @@ from perennial.common.messaging import parked
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
+from perennial.common.testing.database import find, lose
 from perennial.common.web.app import create_app, no_lifespan
 from perennial.identity import publisher
 from perennial.identity.decider import Decider
@@ -305,12 +306,11 @@ async def test_a_lost_database_pauses_identity_and_parks_nothing(
     await send(consuming, accept(userId="before"))
     await until(lambda: done(consuming))
     admin = await asyncpg.connect(database_urls.admin)
-    await admin.execute("ALTER ROLE identity NOLOGIN")
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'identity'")
+    await lose(admin)
     for number in range(20):
         await send(consuming, accept(userId=f"during{number}"))
     await asyncio.sleep(0.5)
-    await admin.execute("ALTER ROLE identity LOGIN")
+    await find(admin)
     await admin.close()
     await until(lambda: done(consuming))
     assert len(await published(consuming)) == 21

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from perennial.common import orders as told
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import Database, WriteSession
 from perennial.common.ids import uuid7
+from perennial.common.orders import COLUMNS, REFUNDED, fold
 from perennial.common.testing.events import identified, tracked
-from perennial.profile.orders import queries, service
-from perennial.profile.orders.service import fold
 from perennial.profile.orders.summary import Sum, headline, money
 
 Hear = Callable[..., Awaitable[None]]
@@ -72,9 +72,9 @@ async def test_every_order_of_arrival_tells_the_same_story(begun: WriteSession) 
         for n in arrival:
             name, properties, minutes = STORY[n]
             event = tracked(name, properties, via=via, at=at(minutes), source=source, message_id=f"m{n}")
-            await queries.write(begun, [order.row() for order in fold([event])])
+            await told.write(begun, fold([event]))
     rows = await begun.execute(
-        text(f"SELECT DISTINCT via, completed_at, amount, {queries.REFUNDED} AS refunded, items FROM purchase")
+        text(f"SELECT DISTINCT via, completed_at, amount, {REFUNDED} AS refunded, items FROM purchase")
     )
     assert [tuple(row) for row in rows] == [(via, at(0), Decimal(80), Decimal(20), 2)]
 
@@ -131,8 +131,8 @@ async def test_the_database_merges_as_the_fold_does(begun: WriteSession) -> None
         expected[f"s{number}"] = fold(events)[0].row()
         chance.shuffle(events)
         for event in events:
-            await queries.write(begun, [order.row() for order in fold([event])])
-    rows = await begun.execute(text(f"SELECT {', '.join(queries.COLUMNS)} FROM purchase"))
+            await told.write(begun, fold([event]))
+    rows = await begun.execute(text(f"SELECT {', '.join(COLUMNS)} FROM purchase"))
     assert {row.source: tuple(row) for row in rows} == expected
 
 
@@ -145,13 +145,13 @@ async def test_two_writers_of_the_same_orders_neither_block_each_other_for_ever_
     async def write(events: list[ResolvedEvent]) -> None:
         async with committed.write() as session:
             await session.execute(text("SELECT 1"))
-            await service.record(session, events)
+            await told.record(session, events)
 
     bought = [tracked("Order Completed", {"order_id": order, "revenue": 10}) for order in ids]
     returned = [tracked("Order Refunded", {"order_id": order, "total": 4}) for order in reversed(ids)]
     await asyncio.wait_for(asyncio.gather(*(write(events) for events in (bought, returned, bought[::-1]))), 20)
     async with committed.read() as session:
-        row = await session.execute(text(f"SELECT count(*), sum(amount), sum({queries.REFUNDED}) FROM purchase"))
+        row = await session.execute(text(f"SELECT count(*), sum(amount), sum({REFUNDED}) FROM purchase"))
         assert tuple(row.one()) == (300, 3000, 1200)
 
 

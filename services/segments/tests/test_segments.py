@@ -90,7 +90,7 @@ async def test_a_segment_is_built_over_the_past_and_kept_up_by_events(
 
 
 async def test_the_clock_ends_a_membership(client: httpx.AsyncClient, database: BoundDatabase) -> None:
-    first = order(days=29.9999)
+    first = order(days=29.5)
     segment = await define(client, BUYERS)
     await build(database)
     await hear(database, first, order(first.via, days=1))

@@ -45,6 +45,7 @@ _TYPES = {
     "refunded_at": "timestamptz",
     "cancelled_at": "timestamptz",
 }
+COLUMNS = tuple(_TYPES)
 _FIRST = ("via", "completed_at", "completed_message_id", "completed_amount", "currency", "items")
 _NEWEST = ("updated_at", "updated_message_id", "updated_amount")
 _IS_FIRST = """p.completed_at IS NULL OR (excluded.completed_at, excluded.completed_message_id)
@@ -150,7 +151,12 @@ async def record(session: WriteSession, events: Iterable[ResolvedEvent]) -> None
     """Write what the order events among these say, merged with what is known, in one statement."""
     folded = fold(events)
     if folded:
-        await (await raw(session)).execute(_WRITE, *zip(*(order.row() for order in folded), strict=True))
+        await write(session, folded)
+
+
+async def write(session: WriteSession, folded: Iterable[Order]) -> None:
+    """Merge orders, unique and sorted as `fold` gives them, into what is known."""
+    await (await raw(session)).execute(_WRITE, *zip(*(order.row() for order in folded), strict=True))
 
 
 def fold(events: Iterable[ResolvedEvent]) -> list[Order]:

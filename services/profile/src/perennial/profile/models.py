@@ -4,21 +4,18 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Computed,
     DateTime,
     Index,
-    Integer,
-    Numeric,
     Table,
     Text,
     Uuid,
-    false,
     literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from perennial.common.db import add_common_tables, new_metadata
+from perennial.common.orders import order_table
 
 metadata = new_metadata()
 add_common_tables(metadata)
@@ -84,31 +81,7 @@ Index(
     _table=trait,
 )
 
-AMOUNT = (
-    "CASE WHEN (updated_at, updated_message_id) > (completed_at, completed_message_id)"
-    " THEN updated_amount ELSE coalesce(completed_amount, 0) END"
-)
-purchase = Table(
-    "purchase",
-    metadata,
-    Column("source", _Word, primary_key=True),
-    Column("order_id", _Word, primary_key=True),
-    Column("via", Uuid, comment="Of the first Order Completed; null until it arrives, and until then it is no order."),
-    Column("completed_at", _Instant),
-    Column("completed_message_id", _Word),
-    Column("completed_amount", Numeric),
-    Column("currency", Text, comment="ISO 4217; null is the deployment's."),
-    Column("items", Integer, comment="Lines of the order."),
-    Column("updated_at", _Instant),
-    Column("updated_message_id", _Word),
-    Column("updated_amount", Numeric),
-    Column("refund_total", Numeric, nullable=False, server_default=text("0")),
-    Column("refunded_in_full", Boolean, nullable=False, server_default=false()),
-    Column("refunded_at", _Instant),
-    Column("cancelled_at", _Instant),
-    Column("amount", Numeric, Computed(AMOUNT, persisted=True)),
-)
-Index("ix_purchase_via", purchase.c.via, postgresql_where=purchase.c.via.is_not(None))
+purchase = order_table(metadata)
 
 Table(
     "account",

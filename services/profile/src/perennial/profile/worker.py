@@ -1,12 +1,12 @@
 """The table of reactions: what profile hears, and which verb answers."""
 
+from perennial.common import orders
 from perennial.common.contracts.campaigns import MessageSent
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.contracts.loyalty import AccountsChanged, TiersChanged
 from perennial.common.contracts.segments import MembershipsChanged
 from perennial.common.contracts.tickets import TicketClosed, TicketMoved, TicketOpened
 from perennial.common.messaging import on
-from perennial.profile.orders import service as orders
 from perennial.profile.sections import worker as sections
 from perennial.profile.timeline import service as timeline
 from perennial.profile.traits import service as traits

@@ -19,6 +19,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
+from nats.js.client import JetStreamContext
+from nats.js.errors import ServerError
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -189,6 +191,19 @@ def runtime(service: Service, settings: CommonSettings, database: BoundDatabase)
     return Runtime(service, settings, database, nats=None)  # type: ignore[arg-type]
 
 
+async def _apply(js: JetStreamContext, service: Service) -> None:
+    """The broker clears away a deleted stream behind its answer; its name may be free only a moment later."""
+    for attempt in range(20):
+        try:
+            await streams.apply(js, streams.plan([service]))
+        except ServerError:
+            if attempt == 19:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
 @pytest.fixture
 async def live_runtime(service: Service, settings: CommonSettings, committed: Database) -> AsyncIterator[Runtime]:
     """A runtime with real commits and a real broker whose streams are empty; needs the fixture `nats_url`."""
@@ -196,7 +211,7 @@ async def live_runtime(service: Service, settings: CommonSettings, committed: Da
     js = client.jetstream(timeout=10)
     for name in [info.config.name for info in await js.streams_info()]:
         await js.delete_stream(str(name))
-    await streams.apply(js, streams.plan([service]))
+    await _apply(js, service)
     made = Runtime(service, settings, committed, client)
     yield made
     made.stopping.set()

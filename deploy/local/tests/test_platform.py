@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -59,6 +60,22 @@ def test_a_login_reaches_its_own_schema_only(platform: Platform) -> None:
         return [row["nspname"] for row in rows]
 
     assert set(asyncio.run(schemas())) - {"pg_catalog", "information_schema", "public"} == {"loyalty", "extensions"}
+
+
+def test_a_login_cannot_become_the_owner(platform: Platform) -> None:
+    """Or nothing would be append-only."""
+    password = platform.environment_of("loyalty")["PERENNIAL_DATABASE_URL"].split(":")[2].split("@")[0]
+    parts = urlsplit(platform.database_url)
+
+    async def login(role: str) -> None:
+        connection = await asyncpg.connect(
+            host=parts.hostname, port=parts.port, user=role, password=password, database=parts.path[1:]
+        )
+        await connection.close()
+
+    asyncio.run(login("loyalty"))
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        asyncio.run(login("loyalty_owner"))
 
 
 def test_starting_twice_says_where_it_runs(platform: Platform) -> None:

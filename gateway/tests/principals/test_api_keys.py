@@ -57,6 +57,26 @@ async def test_nobody_hands_out_more_than_he_holds(admin: httpx.AsyncClient, htt
         assert answer.status_code == status, scopes
 
 
+async def test_a_key_cannot_issue_one_that_outlives_it(admin: httpx.AsyncClient, http: httpx.AsyncClient) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    made = await issue(admin, "keys:write", expires_at=ends.isoformat())
+    for expires_at, status in (
+        (ends - timedelta(minutes=1), 201),
+        (ends, 201),
+        (ends + timedelta(seconds=1), 403),
+        (None, 403),
+    ):
+        body = {"name": "x", "scopes": ["keys:write"], "expires_at": expires_at and expires_at.isoformat()}
+        answer = await http.post("/v1/api-keys", headers=bearer(made["key"]), json=body)
+        assert answer.status_code == status, expires_at
+        if status == 403:
+            assert answer.json()["code"] == "outlives_issuer"
+            assert "expires_at" in answer.json()["message"]
+    body = {"name": "x", "scopes": ["keys:write"]}
+    assert (await http.post("/v1/api-keys", headers=bearer(made["key"]), json=body)).status_code == 403
+    await issue(admin, "keys:write", expires_at="9999-12-31T23:59:59Z")
+
+
 async def test_revoking_works_at_once(admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime) -> None:
     made = await issue(admin, "sources:read")
     assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
@@ -123,6 +143,8 @@ BAD = [
     ({"name": "", "scopes": ["*"]}, "name"),
     ({"name": "x", "scopes": ["*"], "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
     ({"name": "x", "scopes": ["*"], "expires_at": "2090-01-01T00:00:00"}, "expires_at"),
+    ({"name": "x", "scopes": ["*"], "expires_at": "9999-12-31T23:59:59-23:00"}, "expires_at"),
+    ({"name": "x", "scopes": ["*"], "expires_at": "0001-01-01T00:00:00+10:00"}, "expires_at"),
     ({"name": "x", "scopes": ["*"], "id": "mine"}, "id"),
 ]
 

@@ -1,5 +1,6 @@
 """The map's copies, and what is derived per customer."""
 
+import asyncio
 import random
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from sqlalchemy import text
 
 from perennial.common import derive, identity_map
 from perennial.common.contracts.identity import Assignment
-from perennial.common.db import WriteSession
+from perennial.common.db import Database, WriteSession
 from perennial.common.derive import Derivation, Stale
 from perennial.common.identity_map import MapChange
 from perennial.common.ids import uuid7
@@ -76,10 +77,11 @@ async def test_a_customer_marked_often_is_computed_once_and_the_gone_are_named(s
 
 
 async def test_both_sides_of_a_map_change_are_computed_again(session: WriteSession) -> None:
-    before, after, new = uuid7(), uuid7(), uuid7()
-    await derive.mark_changes(session, [MapChange(uuid7(), before, after), MapChange(new, None, new)])
+    before, after, born, joined = uuid7(), uuid7(), uuid7(), uuid7()
+    changes = [MapChange(uuid7(), before, after), MapChange(born, None, born), MapChange(uuid7(), None, joined)]
+    await derive.mark_changes(session, changes)
     marked: set[UUID] = set((await session.execute(text("SELECT customer_id FROM stale"))).scalars())
-    assert marked == {before, after}
+    assert marked == {before, after, born}
 
 
 async def test_the_customer_that_cannot_be_computed_goes_last(session: WriteSession) -> None:
@@ -87,5 +89,23 @@ async def test_the_customer_that_cannot_be_computed_goes_last(session: WriteSess
     await derive.mark(session, [first], live=True)
     await derive.mark(session, [second], live=False)
     await derive.rotate(session)
-    rows = (await session.execute(text("SELECT customer_id, live FROM stale ORDER BY id"))).all()
-    assert [tuple(row) for row in rows] == [(second, False), (first, True)]
+    rows = (await session.execute(text("SELECT customer_id FROM stale WHERE at <= now() ORDER BY at"))).scalars().all()
+    assert rows == [second], "what cannot be computed, live or not, must be away for a while"
+
+
+async def test_a_change_that_a_rival_was_just_writing_is_known(committed: Database) -> None:
+    """Two consumers learn of one identifier at once: whoever comes second must still say where it was before."""
+    via, owner = uuid7(), uuid7()
+    changes: list[MapChange] = []
+
+    async def later() -> None:
+        async with committed.write() as session:
+            changes.extend(await identity_map.apply(session, [Assignment(via=via, customer=owner, version=2)]))
+
+    async with committed.write() as session:
+        first = await identity_map.apply(session, [Assignment(via=via, customer=via, version=1)])
+        rival = asyncio.create_task(later())
+        await asyncio.sleep(0.2)
+    await rival
+    assert first == [MapChange(via, None, via)]
+    assert changes == [MapChange(via, via, owner)]

@@ -79,7 +79,10 @@ async def test_a_poisoned_event_is_parked_alone_and_replayed_after_the_fix(
         )
     assert await replay(consuming, [row.id]) == 1
     assert await replay(consuming, [row.id]) == 0
-    assert await count(committed, "SELECT count(*) FROM seen WHERE name = 'Healed'") == 1
+    async with committed.write() as session:  # the ack was lost, and the repeat was parked once more
+        await session.execute(text("UPDATE parked SET replayed_at = NULL"))
+    assert await replay(consuming, [row.id]) == 1
+    assert await count(committed, "SELECT sum(times) FROM seen WHERE name = 'Healed'") == 1
 
 
 async def test_what_cannot_be_decoded_is_parked_and_its_neighbours_go_on(

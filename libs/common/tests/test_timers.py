@@ -105,3 +105,23 @@ async def test_a_timer_of_another_partition_is_not_held_up(ticking: Runtime, com
     while datetime.now(UTC) <= due:
         pass
     assert await timers.fire_due(ticking, datetime.now(UTC) + timedelta(seconds=1)) == 1
+
+
+async def test_two_hundred_timers_of_a_partition_that_lags_hold_up_nobody_else(
+    ticking: Runtime, committed: Database
+) -> None:
+    await ticking.publish(f"{RESOLVED_SUBJECT}.3", b"{}", {})
+    due = datetime.now(UTC) + timedelta(milliseconds=1)
+    await schedule(committed, *(Timer("reminder", f"held {n}", due, {}, partition=3) for n in range(250)))
+    await schedule(committed, Timer("reminder", "free", due + timedelta(milliseconds=1), {}, partition=4))
+    while datetime.now(UTC) <= due + timedelta(milliseconds=1):
+        pass
+    assert await timers.fire_due(ticking, datetime.now(UTC) + timedelta(seconds=1)) == 1
+    assert [timer.key for timer in fired] == ["free"]
+
+
+async def test_a_timer_of_a_kind_nobody_knows_is_left_for_who_does(ticking: Runtime, committed: Database) -> None:
+    await schedule(committed, Timer("of the next release", "a", datetime.now(UTC)))
+    assert await timers.fire_due(ticking, datetime.now(UTC)) == 0
+    async with committed.read() as session:
+        assert (await session.execute(text("SELECT count(*) FROM timer"))).scalar_one() == 1

@@ -116,6 +116,26 @@ async def test_reentry(world: World, policy: str, while_on_it: int, afterwards: 
     assert len(refused) == 3 - afterwards
 
 
+@pytest.mark.parametrize("derived", [True, False])
+@pytest.mark.parametrize(("policy", "sent"), [("once", 1), ("after_exit", 1), ("always", 2)])
+async def test_who_became_one_customer_walks_on_once(world: World, policy: str, sent: int, *, derived: bool) -> None:
+    """Whichever comes first, the derivation or the timer; the walk that began first goes on."""
+    await world.journey(CART | {"reentry": policy})
+    ada, bob, now = await world.customer(), await world.customer(), datetime.now(UTC)
+    await world.track("Product Added", bob, at=now)
+    await world.track("Product Added", ada, at=now - timedelta(seconds=1))
+    await world.tick()
+    await world.assign(bob, ada, derived=derived)
+    if derived and sent == 1:
+        assert await world.enrolments() == [("pause", "exited", "merged"), ("pause", "waiting", None)]
+        assert await world.said("campaigns.enrolment.ended.v1") == 1
+    await world.pass_time(timedelta(hours=1))
+    await world.tick()
+    assert await world.messages() == [("sent", None)] * sent
+    ended = {row.via: row.reason for row in await world.rows("SELECT via, reason FROM enrolment")}
+    assert ended == {ada: "completed", bob: "merged" if sent == 1 else "completed"}
+
+
 async def test_conditions_are_asked_by_rules(world: World) -> None:
     rule = {"all": [{"trait": "plan", "is": "pro"}, {"event": "Product Added", "count": {"gte": 1}}]}
     steps = (

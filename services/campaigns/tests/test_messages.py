@@ -33,10 +33,11 @@ async def explanation(world: World) -> str:
 
 async def test_no_address(world: World) -> None:
     await world.journey(HELLO)
-    for email in (None, "not an address", 7):
+    wrong = (None, "not an address", 7, "<@x.de", "a b@x.de", '"a"@x.de', "a,b@x.de", "a\\b@x.de", "x:[a];(b)@x.de")
+    for email in wrong:
         await world.track("Product Added", await world.customer(email=email))
     await world.tick()
-    assert await world.messages() == [("not_sent", "no_address")] * 3
+    assert await world.messages() == [("not_sent", "no_address")] * len(wrong)
     assert {state for _, state, _ in await world.enrolments()} == {"completed"}
     assert "email" in await explanation(world)
 
@@ -48,6 +49,15 @@ async def test_no_address(world: World) -> None:
         {"unsubscribed": "yes"},
         {"consent": {"sandbox": False}},
         {"consent": {"marketing": False}},
+        {"consent": {"marketing": "false"}},
+        {"consent": {"sandbox": "No "}},
+        {"consent": {"sandbox": 0}},
+        {"consent": {"sandbox": 0.0}},
+        {"consent": {"Marketing": False}},
+        {"consent": False},
+        {"consent": "no"},
+        {"unsubscribed": 1.0},
+        {"unsubscribed": "Y"},
     ],
 )
 async def test_unsubscribed(world: World, traits: dict[str, Any]) -> None:
@@ -55,6 +65,21 @@ async def test_unsubscribed(world: World, traits: dict[str, Any]) -> None:
     await world.track("Product Added", await world.customer(**traits))
     await world.tick()
     assert await world.messages() == [("not_sent", "unsubscribed"), ("sent", None)]
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [
+        {"unsubscribed": 0.0, "consent": {"sandbox": 1, "marketing": "on", "email": False}},
+        {"unsubscribed": "never", "consent": "yes"},
+        {"unsubscribed": None, "consent": None},
+    ],
+)
+async def test_not_unsubscribed(world: World, traits: dict[str, Any]) -> None:
+    await world.journey(HELLO)
+    await world.track("Product Added", await world.customer(**traits))
+    await world.tick()
+    assert await world.messages() == [("sent", None)]
 
 
 async def test_a_trait_that_was_taken_back_counts_no_more(world: World) -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from email.message import EmailMessage
 
+import aiosmtplib
 import pytest
+from sqlalchemy import text
 
-from perennial.campaigns.channels import sender
+from perennial.campaigns.channels import sender, smtp
 from perennial.campaigns.channels import service as channels
+from perennial.campaigns.channels.outgoing import Outgoing
 from perennial.campaigns.channels.sandbox import Sandbox
 from perennial.campaigns.channels.smtp import Smtp
 from perennial.campaigns.journeys import service as journeys
@@ -62,6 +66,81 @@ async def test_a_mailbox_that_does_not_exist(world: World, box: Mailbox) -> None
     assert await world.said("campaigns.message.suppressed.v1") == 1
 
 
+async def three(world: World) -> None:
+    """Three approved messages, to one, two and three."""
+    await world.journey(EMAIL)
+    for name in ("one", "two", "three"):
+        await world.track("Product Added", await world.customer(email=f"{name}@shop.example"))
+        await world.tick(send=False)
+
+
+@pytest.mark.parametrize("lanes", [1, smtp.LANES])
+async def test_an_address_that_cannot_be_written_costs_nobody_else(
+    world: World, box: Mailbox, monkeypatch: pytest.MonkeyPatch, lanes: int
+) -> None:
+    """Approved before addresses were checked as they are now."""
+    monkeypatch.setattr(smtp, "LANES", lanes)
+    await three(world)
+    async with world.database.write() as session:
+        await session.execute(text("UPDATE message SET address = '<@x.de' WHERE address LIKE 'two@%'"))
+    await world.tick(provider=Smtp(box.url))
+    assert await world.messages() == [("sent", None), ("failed", "provider_error"), ("sent", None)]
+    assert len(box.arrived) == 2
+
+
+@pytest.mark.parametrize("lanes", [1, smtp.LANES])
+async def test_nor_does_a_mistake_of_ours(
+    world: World, box: Mailbox, monkeypatch: pytest.MonkeyPatch, lanes: int
+) -> None:
+    def faulty(message: Outgoing) -> EmailMessage:
+        if message.address.startswith("two@"):
+            raise RuntimeError("oops")
+        return build(message)
+
+    build = smtp.build
+    monkeypatch.setattr(smtp, "LANES", lanes)
+    monkeypatch.setattr(smtp, "build", faulty)
+    await three(world)
+    await world.tick(provider=Smtp(box.url))
+    assert await world.messages() == [("sent", None), ("queued", "provider_error"), ("sent", None)]
+    [(error,)] = await world.rows("SELECT detail->>'error' FROM message WHERE status = 'queued'")
+    assert error == "RuntimeError: oops"
+
+
+async def test_nor_does_a_mistake_halfway(world: World, box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message that was begun is forgotten, and the next one goes over the same connection."""
+
+    async def faulty(self: aiosmtplib.SMTP, sender: str, to: list[str], content: bytes) -> object:
+        if to[0].startswith("two@"):
+            await self.mail(sender)
+            raise RuntimeError("oops")
+        return await sendmail(self, sender, to, content)
+
+    sendmail = aiosmtplib.SMTP.sendmail
+    monkeypatch.setattr(smtp, "LANES", 1)
+    monkeypatch.setattr(aiosmtplib.SMTP, "sendmail", faulty)
+    await three(world)
+    await world.tick(provider=Smtp(box.url))
+    assert await world.messages() == [("sent", None), ("queued", "provider_error"), ("sent", None)]
+
+
+async def test_what_a_slow_server_leaves_no_time_for_is_tried_again(
+    world: World, box: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past the lease somebody else would send it too."""
+    monkeypatch.setattr(smtp, "LANES", 1)
+    box.pause = 0.3
+    await three(world)
+    await world.tick(provider=Smtp(box.url, timedelta(seconds=0.2)))
+    assert await world.messages() == [("sent", None)] + [("queued", "provider_error")] * 2
+    errors = await world.rows("SELECT detail->>'error' FROM message WHERE status = 'queued'")
+    assert {error for (error,) in errors} == {"out of time"}
+    box.pause = 0
+    await world.pass_time(timedelta(minutes=1))
+    await world.tick(provider=Smtp(box.url))
+    assert len(box.arrived) == 3
+
+
 async def test_a_server_that_is_busy_or_away_is_tried_again_after_all_checks(world: World, box: Mailbox) -> None:
     await world.journey(EMAIL)
     ada, bob = await world.customer(), await world.customer()
@@ -104,14 +183,14 @@ async def test_a_crash_after_the_provider_took_it_sends_it_twice_under_one_id(wo
     await world.journey(EMAIL)
     await world.track("Product Added", await world.customer())
     await world.tick(send=False)
-    smtp = Smtp(box.url)
+    provider = Smtp(box.url)
     async with world.database.write() as session:
-        taken = await sender.take(session, smtp)
-    await smtp.send(taken)  # and here the process dies
-    await world.tick(provider=smtp)
+        taken = await sender.take(session, provider)
+    await provider.send(taken)  # and here the process dies
+    await world.tick(provider=provider)
     assert len(box.arrived) == 1
     await world.pass_time(sender.LEASE)
-    await world.tick(provider=smtp)
+    await world.tick(provider=provider)
     assert [mail["Message-ID"] for mail in box.arrived] == [box.arrived[0]["Message-ID"]] * 2
     assert await world.messages() == [("sent", None)]
     assert await world.said("campaigns.message.sent.v1") == 1

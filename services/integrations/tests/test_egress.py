@@ -29,6 +29,10 @@ from perennial.integrations.egress import ForbiddenAddressError, check_reachable
         "::ffff:10.0.0.1",
         "64:ff9b::a00:1",
         "2002:7f00:1::",
+        "64:ff9b:1::7f00:1",
+        "fec0::1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
     ],
 )
 def test_private_addresses_in_every_dress_are_refused(address: str) -> None:

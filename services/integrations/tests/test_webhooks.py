@@ -6,6 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from perennial.common.web.pages import encode_cursor
+
 GOOD = {"url": "http://127.0.0.1:9/hook", "event_types": ["loyalty.*"]}
 
 
@@ -38,6 +40,9 @@ async def test_the_secret_is_shown_once(client: httpx.AsyncClient) -> None:
         ({"event_types": ["nobody.says.this.v1"]}, "/event_types/0"),
         ({"event_types": "loyalty.*"}, "/event_types"),
         ({"description": "x" * 501}, "/description"),
+        ({"description": "a\x00b"}, "/description"),
+        ({"url": "https://a..b/"}, "/url"),
+        ({"url": f"https://{'a' * 64}.com/"}, "/url"),
         ({"secret": "mine"}, "/secret"),
     ],
 )
@@ -52,6 +57,16 @@ async def test_personal_data_needs_its_own_scope(client: httpx.AsyncClient, toke
     refused = await client.post("/v1/webhooks", json={**GOOD, "personal": True}, headers=few)
     assert (refused.status_code, "webhooks:pii" in refused.text) == (403, True)
     assert (await client.post("/v1/webhooks", json=GOOD, headers=few)).status_code == 201
+    made = await make(client, personal=True)
+    path = f"/v1/webhooks/{made.json()['id']}"
+    elsewhere = {"url": "http://127.0.0.1:9/other"}
+    for refused in (
+        await client.patch(path, json=elsewhere, headers={**few, "If-Match": "*"}),
+        await client.post(f"{path}/rotate-secret", headers=few),
+        await client.post(f"{path}/recover", json={"since": "2026-01-01T00:00:00Z"}, headers=few),
+        await client.post(f"{path}/messages/{uuid4()}/resend", headers=few),
+    ):
+        assert refused.status_code == 403
 
 
 async def test_a_change_must_have_seen_the_last_one(client: httpx.AsyncClient) -> None:
@@ -83,3 +98,7 @@ async def test_what_is_not_there_is_not_found(client: httpx.AsyncClient) -> None
     made = (await make(client)).json()["id"]
     assert (await client.post(f"/v1/webhooks/{made}/messages/{uuid4()}/resend")).status_code == 404
     assert (await client.post(f"/v1/webhooks/{made}/recover", json={"since": "2026-01-01T00:00:00"})).status_code == 422
+    for since in ("9999-12-31T23:59:59-23:00", "yesterday"):
+        assert (await client.post(f"/v1/webhooks/{made}/recover", json={"since": since})).status_code == 422
+    far = encode_cursor([10**30])
+    assert (await client.get(f"/v1/webhooks/{made}/attempts?cursor={far}")).status_code == 400

@@ -173,6 +173,9 @@ async def test_reconciling_repairs_and_counts(client: httpx.AsyncClient, databas
         assert await memberships.reconcile(session) == 0
         await session.execute(text("DELETE FROM membership"))
         assert await memberships.reconcile(session) == 1
+    await compute(database)
+    async with database.write() as session:
+        assert await memberships.reconcile(session) == 0
     assert await members(client, segment) == {str(who.via)}
 
 

@@ -1,24 +1,34 @@
-"""What holds for every request before anything else looks at it: sane headers, and an id to find it by."""
+"""What holds for every request before anything else looks at it: a sane size, and an id to find it by."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perennial.common.ids import uuid7
-from perennial.common.problems import respond
+from perennial.common.problems import Problem, respond
 from perennial.gateway.problems import problem
+from perennial.gateway.proxy import body
 from perennial.gateway.proxy.headers import request_id_of
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024
+MAX_BODY_BYTES = 64 * 1024
 
 
 class Guard:
-    """Refuses oversized heads; gives every request an id and every answer an `X-Request-Id`."""
+    """Refuses oversized heads; gives every request an id and every answer an `X-Request-Id`.
 
-    def __init__(self, app: ASGIApp) -> None:
+    It also bounds the bodies of the gateway's own routes: the framework reads them whole before it asks for a key.
+    Tracking and the proxy have limits of their own.
+    """
+
+    def __init__(self, app: ASGIApp, own: Sequence[BaseRoute]) -> None:
         self._app = app
+        self._own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or not."""
@@ -41,8 +51,34 @@ class Guard:
         elif len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
             response = respond(problem(431, "headers_too_large", "the headers are too many or too large"))
             await response(scope, receive, sending)
+        elif any(route.matches(scope)[0] is Match.FULL for route in self._own):
+            await self._bounded(scope, receive, sending)
         else:
             await self._app(scope, receive, sending)
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seconds = scope["app"].state.edge.settings.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                content = await body.whole(receive, dict(scope["headers"]), MAX_BODY_BYTES)
+        except Problem as error:
+            await respond(error)(scope, receive, send)
+        except TimeoutError:
+            late = problem(408, "body_timeout", f"the body did not arrive within {seconds:g} s")
+            await respond(late)(scope, receive, send)
+        except ClientDisconnect:
+            return
+        else:
+            await self._app(scope, _replayed(content, receive), send)
+
+
+def _replayed(content: bytes, receive: Receive) -> Receive:
+    pending: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
 
 
 class NotAllowed:

@@ -29,7 +29,7 @@ def mount(app: FastAPI) -> None:
     openapi.mount(app)
     _refuse_other_methods(app)
     app.router.default = _proxied(app)
-    app.add_middleware(guard.Guard)
+    app.add_middleware(guard.Guard, own=_with_body())
     started = app.router.lifespan_context
 
     @asynccontextmanager
@@ -39,6 +39,11 @@ def mount(app: FastAPI) -> None:
             yield state
 
     app.router.lifespan_context = lifespan  # type: ignore[assignment]
+
+
+def _with_body() -> list[APIRoute]:
+    routes = [route for router in ROUTERS for route in router.routes]
+    return [route for route in routes if isinstance(route, APIRoute) and route.body_field is not None]
 
 
 def _refuse_other_methods(app: FastAPI) -> None:

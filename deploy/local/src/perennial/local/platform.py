@@ -14,7 +14,7 @@ from perennial.local.control import ask
 from perennial.local.home import Home
 from perennial.local.keys import Keys
 from perennial.local.report import table
-from perennial.local.services import Deployment, installed
+from perennial.local.services import Deployment, installed, roles
 from perennial.local.state import State, wait_until_gone
 from perennial.local.supervisor import StartError
 from perennial.local.up import clear, hold
@@ -160,7 +160,7 @@ class Platform:
         ports = {other: int(found["port"]) for other, found in state.processes.items() if other in installed()}
         if name not in ports:
             raise StartError(f"{name} is not running; there are {', '.join(sorted(ports))}")
-        keys = Keys.load(self.home.secrets, installed())
+        keys = Keys.load(self.home.secrets, roles())
         urls = state.urls
         deployment = Deployment(keys, urls["database"], urls["nats"], ports, str(self.home.temporary))
         return dict(deployment.program(name).env)

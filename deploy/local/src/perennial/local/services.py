@@ -56,8 +56,8 @@ class Deployment:
     def commands(self) -> tuple[Command, Command, Command]:
         """What prepares the servers: schemas and roles, then migrations; streams at any time."""
         names = sorted(self.ports)
-        passwords = {f"PERENNIAL_DB_PASSWORD_{n.upper()}": self.keys.passwords[n] for n in installed()}
-        owners = {f"PERENNIAL_OWNER_DATABASE_URL_{n.upper()}": self._login(f"{n}_owner", n) for n in names}
+        passwords = {f"PERENNIAL_DB_PASSWORD_{role.upper()}": self.keys.passwords[role] for role in roles()}
+        owners = {f"PERENNIAL_OWNER_DATABASE_URL_{n.upper()}": self._login(f"{n}_owner") for n in names}
         admin = {"PERENNIAL_ADMIN_DATABASE_URL": self.database_url}
         base = self._base()
         return (
@@ -89,14 +89,19 @@ class Deployment:
             added["PERENNIAL_ENCRYPTION_KEY"] = keys.encryption_key_of(name)
         if name in {"identity", "profile"}:
             added["PERENNIAL_IDENTIFIER_KEY"] = keys.identifier_key
-        return self._base() | {"PERENNIAL_DATABASE_URL": self._login(name, name)} | added
+        return self._base() | {"PERENNIAL_DATABASE_URL": self._login(name)} | added
 
-    def _login(self, role: str, service: str) -> str:
+    def _login(self, role: str) -> str:
         parts = urlsplit(self.database_url)
         address = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=f"{role}:{self.keys.passwords[service]}@{address}").geturl()
+        return parts._replace(netloc=f"{role}:{self.keys.passwords[role]}@{address}").geturl()
 
 
 def installed() -> list[str]:
     """The services that have an entry point, the gateway included."""
     return sorted({point.name for point in entry_points(group="perennial.services")})
+
+
+def roles() -> list[str]:
+    """The database roles of the installed services: who runs, and who owns and migrates."""
+    return [role for name in installed() for role in (name, f"{name}_owner")]

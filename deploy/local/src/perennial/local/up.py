@@ -19,7 +19,7 @@ from perennial.local.nats import Nats
 from perennial.local.net import free_port, is_free
 from perennial.local.postgres import Postgres
 from perennial.local.report import Follower, table
-from perennial.local.services import GATEWAY, Command, Deployment, installed
+from perennial.local.services import GATEWAY, Command, Deployment, installed, roles
 from perennial.local.state import Mark, State, own_mark, stop_marked
 from perennial.local.supervisor import Child, StartError, Supervisor, tail
 
@@ -99,7 +99,7 @@ class Up:
     async def _start(self) -> None:
         began = time.monotonic()
         port = self._gateway_port()
-        keys = Keys.load(self.home.secrets, ("postgres", "nats", *installed()))
+        keys = Keys.load(self.home.secrets, ("postgres", "nats", *roles()))
         keys.write_key = os.environ.get("PERENNIAL_DEV_WRITE_KEY") or keys.write_key
         keys.api_key = os.environ.get("PERENNIAL_DEV_API_KEY") or keys.api_key
         self.state.keys = {"write": keys.write_key, "api": keys.api_key}

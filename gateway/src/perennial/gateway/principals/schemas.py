@@ -1,15 +1,25 @@
 """HTTP bodies of API keys and customer tokens."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Scope = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z_-]{0,39}:(\*|[a-z][a-z_-]{0,39}))$")]
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
+
+
+def _in_range(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from error
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]
 
 MIN_TTL, DEFAULT_TTL, MAX_TTL = 60, 3600, 86_400
 
@@ -21,7 +31,7 @@ class NewApiKey(BaseModel):
 
     name: Name
     scopes: list[Scope] = Field(min_length=1, max_length=50, description="`resource:action`, `resource:*` or `*`.")
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class ApiKeyOut(BaseModel):

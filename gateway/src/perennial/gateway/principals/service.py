@@ -20,12 +20,13 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 async def issue(
     session: WriteSession, by: Principal, *, name: str, scopes: list[str], expires_at: datetime | None
 ) -> tuple[ApiKey, str]:
-    """A new key, and its text, which is shown once. Raises Forbidden for scopes that the issuer does not hold."""
+    """A new key, and its text, which is shown once. Raises Forbidden for more, or for longer, than the issuer holds."""
     beyond = [scope for scope in scopes if not covers(by, scope)]
     if beyond:
         raise Forbidden(f"scopes: you do not hold {', '.join(beyond)}", code="insufficient_scope", pointer="/scopes")
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise Unprocessable("expires_at lies in the past", code="invalid_request", pointer="/expires_at")
+    await _check_outlives(session, by, expires_at)
     key_id = "".join(secrets.choice(_ALPHABET) for _ in range(12))
     text = f"psk_{key_id}_{secrets.token_urlsafe(32)}"
     key = ApiKey(
@@ -67,6 +68,14 @@ def covers(principal: Principal, scope: str) -> bool:
         return "*" in principal.scopes
     resource, _, action = scope.partition(":")
     return bool({"*", f"{resource}:*"} & principal.scopes) or (action != "*" and scope in principal.scopes)
+
+
+async def _check_outlives(session: WriteSession, by: Principal, expires_at: datetime | None) -> None:
+    issuer = await queries.by_id(session, by.id) if by.kind == "api_key" else None
+    ends = issuer.expires_at if issuer is not None else None
+    if ends is not None and (expires_at is None or expires_at > ends):
+        detail = f"expires_at must be {ends.isoformat()} or earlier: a key cannot outlive the one that issues it"
+        raise Forbidden(detail, code="outlives_issuer", pointer="/expires_at")
 
 
 async def _changed(session: WriteSession, by: Principal, action: str, key: ApiKey) -> None:

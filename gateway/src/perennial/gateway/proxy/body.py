@@ -1,4 +1,4 @@
-"""A request's body on its way to a service: small ones whole, others as they come."""
+"""A request's body, never more than a limit: small ones whole, others as they come."""
 
 from collections.abc import AsyncIterator
 
@@ -15,11 +15,16 @@ async def forwarded(receive: Receive, headers: dict[bytes, bytes], limit: int) -
     length = headers.get(b"content-length", b"")
     if not length and b"transfer-encoding" not in headers:
         return None
-    if length.isdigit() and (len(length) > len(str(limit)) or int(length) > limit):
-        raise _too_large(limit)
+    _check_length(length, limit)
     if length.isdigit() and int(length) <= WHOLE_BYTES:
         return b"".join([chunk async for chunk in _chunks(receive, limit)])
     return _chunks(receive, limit)
+
+
+async def whole(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    """All of a body. Raises a problem (413) for more than `limit` bytes, and ClientDisconnect."""
+    _check_length(headers.get(b"content-length", b""), limit)
+    return b"".join([chunk async for chunk in _chunks(receive, limit)])
 
 
 async def _chunks(receive: Receive, limit: int) -> AsyncIterator[bytes]:
@@ -35,6 +40,11 @@ async def _chunks(receive: Receive, limit: int) -> AsyncIterator[bytes]:
         if chunk:
             yield chunk
         more = message.get("more_body", False)
+
+
+def _check_length(sent: bytes, limit: int) -> None:
+    if sent.isdigit() and (len(sent) > len(str(limit)) or int(sent) > limit):
+        raise _too_large(limit)
 
 
 def _too_large(limit: int) -> Exception:

@@ -69,11 +69,16 @@ async def mark_events(session: WriteSession, events: Iterable[ResolvedEvent]) ->
 
 
 async def mark_changes(session: WriteSession, changes: list[MapChange]) -> None:
-    """Both sides of every change of the map; identifiers that are merely new are left out."""
+    """Both sides of every change of the map, and customers that appear; other new identifiers are left out.
+
+    A customer's own row may come after facts under its other identifiers: only then can it be computed.
+    """
     moved = {change.before for change in changes if change.before} | {
         change.after for change in changes if change.before
     }
+    born = {change.after for change in changes if change.via == change.after} - moved
     await mark(session, moved, live=False)
+    await mark(session, born, live=False, settle=True)
 
 
 async def derive_once(session: WriteSession, derivation: Derivation) -> int:
@@ -102,11 +107,13 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
 
 
 async def rotate(session: WriteSession) -> None:
-    """Put the oldest mark last: the customer that cannot be computed must not stop the others."""
+    """Put the first mark off for a minute: the customer that cannot be computed must not stop the others."""
     await session.execute(
-        text("""WITH first AS (DELETE FROM stale WHERE id = (SELECT id FROM stale ORDER BY at LIMIT 1)
-                               RETURNING customer_id, live)
-                INSERT INTO stale (customer_id, live) SELECT * FROM first""")
+        text("""WITH first AS (DELETE FROM stale WHERE id = (
+                    SELECT id FROM stale WHERE at <= clock_timestamp() ORDER BY live DESC, at LIMIT 1
+                    FOR UPDATE SKIP LOCKED) RETURNING customer_id, live)
+                INSERT INTO stale (customer_id, live, at)
+                SELECT customer_id, live, clock_timestamp() + interval '1 minute' FROM first""")
     )
 
 
@@ -129,15 +136,24 @@ async def loop(runtime: Runtime) -> None:
                 size = max(1, size // 4)
             else:
                 log.exception("derive.failed")
-                async with runtime.database.write() as session:
-                    await rotate(session)
-                await runtime.pause(5)
+                await _put_off(runtime)
             continue
         size = min(derivation.batch, size * 2)
         if used < size:
             await runtime.pause(PACE_SECONDS)
         if used == 0:
             await notify.wait(runtime, notify.STALE, await _sleep(runtime))
+
+
+async def _put_off(runtime: Runtime) -> None:
+    try:
+        async with runtime.database.write() as session:
+            await rotate(session)
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        log.warning("derive.waiting", error=repr(error))
+        await runtime.pause(1)
 
 
 async def _sleep(runtime: Runtime) -> float:

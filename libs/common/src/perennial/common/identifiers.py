@@ -9,7 +9,7 @@ import phonenumbers
 
 BLOCKED = re.compile(r"^(?:[0-]*|-1|null|none|undefined|anonymous|guest|test|unknown|nan|true|false)$", re.IGNORECASE)
 LONGEST = 320
-_EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s]+\.[^@\s.]{2,}$")
+_EMAIL = re.compile(r"^[^@\s<>()\[\]\",;:\\]{1,64}@[^@\s]+\.[^@\s.]{2,}$")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A customer bears the id of one of its identifiers, so the map answers old custom
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,6 +15,11 @@ from perennial.common.db import ReadSession, WriteSession
 from perennial.common.db.locks import lock_all, lock_key
 
 _KNOWN = text("SELECT via, customer_id, version, digest IS NOT NULL FROM identity_map WHERE via = ANY(:vias)")
+_PLACE = text("""
+    INSERT INTO identity_map (via, customer_id, version)
+    SELECT via, via, -1 FROM unnest(CAST(:vias AS uuid[])) AS via ORDER BY via ON CONFLICT DO NOTHING""")
+_HOLD = text("""
+    SELECT via, customer_id, version FROM identity_map WHERE via = ANY(:vias) ORDER BY via FOR UPDATE""")
 _UPSERT = text("""
     INSERT INTO identity_map AS m (via, customer_id, version, kind, digest)
     SELECT * FROM unnest(CAST(:vias AS uuid[]), CAST(:customers AS uuid[]), CAST(:versions AS bigint[]),
@@ -57,11 +63,12 @@ async def apply(session: WriteSession, assignments: Sequence[Assignment]) -> lis
     for item in assignments:
         if item.via not in newest or newest[item.via].version <= item.version:
             newest[item.via] = item
-    known = {row[0]: row for row in await session.execute(_KNOWN, {"vias": list(newest)})}
-    wanted = [item for item in newest.values() if _is_news(item, known.get(item.via))]
+    seen = {row[0]: row for row in await session.execute(_KNOWN, {"vias": list(newest)})}
+    wanted = [item for item in newest.values() if _is_news(item, seen.get(item.via))]
     if not wanted:
         return []
     wanted.sort(key=lambda item: item.via.bytes)
+    known = await _hold(session, [item.via for item in wanted])
     written = await session.execute(
         _UPSERT,
         {
@@ -78,6 +85,16 @@ async def apply(session: WriteSession, assignments: Sequence[Assignment]) -> lis
         if before != customer:
             changes.append(MapChange(via, before, customer))
     return changes
+
+
+async def _hold(session: WriteSession, vias: list[UUID]) -> dict[UUID, Sequence[Any]]:
+    """Today's rows of identifiers, held until the transaction ends: what a rival was just writing is in them.
+
+    An unknown identifier is held by a row of version -1, which the upsert that follows overwrites.
+    """
+    await session.execute(_PLACE, {"vias": vias})
+    rows = await session.execute(_HOLD, {"vias": vias})
+    return {row.via: row for row in rows if row.version >= 0}
 
 
 def _is_news(item: Assignment, known: "Sequence[object] | None") -> bool:

@@ -12,7 +12,7 @@ import structlog
 from opentelemetry import metrics
 from sqlalchemy import text
 
-from perennial.common import notify
+from perennial.common import notify, streams
 from perennial.common.contracts.base import Event
 from perennial.common.db import WriteSession
 from perennial.common.db.locks import lock_key
@@ -29,6 +29,7 @@ lag = meter.create_gauge("perennial.outbox.lag", unit="s", description="Age of t
 BATCH = 500
 IDLE_SECONDS = 30.0
 MEASURE_SECONDS = 5.0
+STREAM_FULL = 10077
 PACE_SECONDS = 0.03  # between rounds that found little: what is committed meanwhile shares the next one
 KEEP = timedelta(days=1)
 
@@ -78,6 +79,7 @@ async def relay(runtime: Runtime) -> None:
             if await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_key(runtime.name, "relay")):
                 await _relay_on(runtime, connection)
             else:
+                runtime.beats.pop("outbox", None)
                 await runtime.pause(5)
         except Exception as error:
             if not is_infrastructure(error):
@@ -123,6 +125,8 @@ async def _publish(runtime: Runtime, connection: asyncpg.Connection, rows: Seque
     published.add(len(sent))
     failure = next((result for result in results if isinstance(result, BaseException)), None)
     if failure is not None:
+        if getattr(failure, "err_code", None) == STREAM_FULL:
+            await streams.trim(runtime.js, runtime.service.stream)
         raise failure
 
 

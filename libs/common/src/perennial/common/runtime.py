@@ -72,6 +72,10 @@ class Runtime:
         """The event that is set when somebody notified the channel (see `notify`)."""
         return self.wakes.setdefault(channel, asyncio.Event())
 
+    def beat(self, loop: str) -> None:
+        """Say that a loop is alive; one that is silent for two minutes makes the process unhealthy."""
+        self.beats[loop] = asyncio.get_running_loop().time()
+
     async def publish(self, subject: str, body: bytes, headers: dict[str, str]) -> PubAck:
         """Store one message. Raises nats.errors.Error at once when not connected, and when the stream refuses it.
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from perennial.campaigns.enrolments.service import settle_exits
+from perennial.campaigns.enrolments.service import settle_exits, settle_merged
 from perennial.campaigns.enrolments.triggers import Joined, hear, join
 from perennial.campaigns.facts import service as facts
 from perennial.campaigns.facts.queries import Membership
@@ -63,8 +63,9 @@ async def join_segments(session: WriteSession, events: list[MembershipEntered]) 
 
 
 async def regroup(session: WriteSession, stale: Stale) -> None:
-    """After a merge, what one side did ends the journeys of the other."""
+    """After a merge, what one side did ends the journeys of the other, and no journey is walked twice."""
     await settle_exits(session, sorted(stale.live))
+    await settle_merged(session, sorted(stale.live))
 
 
 REACTIONS = (

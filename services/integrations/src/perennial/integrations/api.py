@@ -43,6 +43,14 @@ async def _check(request: Request, url: str | None) -> None:
         raise Unprocessable(str(error), code="forbidden_url", pointer="/url") from error
 
 
+def _check_personal(webhook: Webhook, who: Principal) -> None:
+    """Whoever can change where personal data goes, or have it sent again, must be allowed to see it."""
+    if webhook.personal and not who.may("webhooks:pii"):
+        raise Forbidden(
+            "the endpoint gets personal data: the scope webhooks:pii is required", code="insufficient_scope"
+        )
+
+
 def _out(row: Any) -> WebhookOut:
     return WebhookOut.model_validate(row, from_attributes=True)
 
@@ -95,6 +103,7 @@ async def change_webhook(
 ) -> WebhookOut:
     """Change, disable or enable an endpoint."""
     webhook = await service.find(session, webhook_id, lock=True)
+    _check_personal(webhook, who)
     match(expected, webhook.version)
     await _check(request, body.url)
     changed = await service.change(session, webhook, body.model_dump(exclude_unset=True))
@@ -115,6 +124,7 @@ async def delete_webhook(webhook_id: UUID, session: Write, who: Writer) -> None:
 async def rotate_secret(request: Request, webhook_id: UUID, session: Write, who: Writer) -> SecretOut:
     """A new secret; both sign for a day."""
     webhook = await service.find(session, webhook_id, lock=True)
+    _check_personal(webhook, who)
     secret, expires_at = await service.rotate(session, key_of(settings_of(runtime_of(request))), webhook)
     await audit.record(session, who, "webhook.secret_rotated", str(webhook_id))
     return SecretOut(secret=secret, previous_expires_at=expires_at)
@@ -132,7 +142,7 @@ async def list_attempts(webhook_id: UUID, page: PageQuery, session: Read, who: R
     """What was sent and what came back, the newest first; kept 30 days."""
     await service.find(session, webhook_id)
     before = page.after[0] if page.after else None
-    if before is not None and not isinstance(before, int):
+    if before is not None and not (isinstance(before, int) and 0 <= before < 2**63):
         raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
     rows = await queries.attempts(session, webhook_id, before, page.limit + 1)
     items = [AttemptOut.model_validate(row, from_attributes=True) for row in rows]
@@ -151,12 +161,12 @@ async def list_messages(webhook_id: UUID, page: PageQuery, session: Read, who: R
 @router.post("/{webhook_id}/messages/{message_id}/resend", status_code=202, responses=documented(404))
 async def resend_message(webhook_id: UUID, message_id: UUID, session: Write, who: Writer) -> Queued:
     """Send one message again, whatever became of it."""
+    _check_personal(await service.find(session, webhook_id), who)
     return Queued(queued=await service.resend(session, webhook_id, message=message_id))
 
 
 @router.post("/{webhook_id}/recover", status_code=202, responses=documented(404))
 async def recover_messages(webhook_id: UUID, body: Recover, session: Write, who: Writer) -> Queued:
     """Send again everything that did not arrive since an instant."""
-    if body.since.tzinfo is None:
-        raise Unprocessable("since: a time zone is required", pointer="/since")
+    _check_personal(await service.find(session, webhook_id), who)
     return Queued(queued=await service.resend(session, webhook_id, since=body.since))

@@ -18,6 +18,7 @@ RESPONSE_CAP = 64 * 1024
 RESPONSE_KEPT = 1024
 _CGNAT = ipaddress.ip_network("100.64.0.0/10")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST6 = ipaddress.ip_network("2000::/3")  # what is routed on the internet; translated and local forms are not
 
 
 class ForbiddenAddressError(ValueError):
@@ -49,6 +50,8 @@ def _embedded(address: Address) -> Address:
 def is_public(address: Address) -> bool:
     """Whether an address is on the open internet."""
     inner = _embedded(address)
+    if isinstance(inner, ipaddress.IPv6Address) and inner not in _UNICAST6:
+        return False
     return inner.is_global and not inner.is_multicast and inner not in _CGNAT
 
 
@@ -89,7 +92,7 @@ async def check_reachable(url: str, allowed: Sequence[Network]) -> None:
     host = urlsplit(url).hostname or ""
     try:
         await GuardedResolver(allowed).resolve(host)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise ForbiddenAddressError(f"url: {host}: {error}") from error
 
 

@@ -1,13 +1,14 @@
 """HTTP bodies of integrations."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z]+(\.[a-z_]+)*(\.v\d+|\.\*)$", max_length=100)]
-Url = Annotated[str, StringConstraints(min_length=8, max_length=2000)]
+Url = Annotated[str, StringConstraints(min_length=8, max_length=2000, pattern=r"^[!-~]+$")]
+Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 
 
 class WebhookIn(BaseModel):
@@ -17,7 +18,7 @@ class WebhookIn(BaseModel):
 
     url: Url
     event_types: list[EventType] = Field(min_length=1, max_length=100)
-    description: str = Field(default="", max_length=500)
+    description: Line = ""
     personal: bool = Field(default=False, description="Include personal data; needs the scope webhooks:pii.")
 
 
@@ -28,7 +29,7 @@ class WebhookChange(BaseModel):
 
     url: Url | None = None
     event_types: list[EventType] | None = Field(default=None, min_length=1, max_length=100)
-    description: str | None = Field(default=None, max_length=500)
+    description: Line | None = None
     disabled: bool | None = None
 
 
@@ -95,4 +96,12 @@ class Recover(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: datetime
+    since: AwareDatetime
+
+    @field_validator("since")
+    @classmethod
+    def _in_range(cls, since: datetime) -> datetime:
+        try:
+            return since.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("out of range") from error

@@ -14,15 +14,18 @@ from perennial.common import service as services
 EXTENSIONS = ("pg_trgm", "btree_gist", "unaccent")
 
 
-async def provision(admin_url: str, passwords: Mapping[str, str]) -> None:
-    """Create what is missing for each service in `passwords`. Names must be plain lower-case identifiers."""
+async def provision(admin_url: str, passwords: Mapping[str, tuple[str, str]]) -> None:
+    """Create what is missing for each service in `passwords`: of its login and of its owner, which must differ.
+
+    Names must be plain lower-case identifiers.
+    """
     connection = await asyncpg.connect(admin_url)
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(7305808869231650)")
             await _extensions(connection)
-            for name, password in passwords.items():
-                await _service(connection, name, password)
+            for name, (login, owner) in passwords.items():
+                await _service(connection, name, login, owner)
     finally:
         await connection.close()
 
@@ -35,12 +38,15 @@ async def _extensions(connection: asyncpg.Connection) -> None:
         await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA extensions")
 
 
-async def _service(connection: asyncpg.Connection, name: str, password: str) -> None:
+async def _service(connection: asyncpg.Connection, name: str, login_password: str, owner_password: str) -> None:
     if not name.isidentifier() or not name.islower():
         msg = f"{name!r} cannot be a role"
         raise ValueError(msg)
     owner, database = f"{name}_owner", await connection.fetchval("SELECT current_database()")
-    for role in (owner, name):
+    if login_password == owner_password:
+        msg = f"{name}: whoever runs must not know the owner's password, or nothing is append-only"
+        raise ValueError(msg)
+    for role, password in ((owner, owner_password), (name, login_password)):
         exists = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role)
         verb = "ALTER" if exists else "CREATE"
         secret = await connection.fetchval("SELECT quote_literal($1::text)", password)
@@ -63,8 +69,9 @@ def _grants(name: str, owner: str) -> Sequence[str]:
 
 
 def main() -> None:
-    """Read the administrator's URL and one password per service from the environment."""
-    passwords = {name: os.environ[f"PERENNIAL_DB_PASSWORD_{name.upper()}"] for name in services.names()}
+    """Read the administrator's URL and two passwords per service from the environment."""
+    named = {name: f"PERENNIAL_DB_PASSWORD_{name.upper()}" for name in services.names()}
+    passwords = {name: (os.environ[key], os.environ[f"{key}_OWNER"]) for name, key in named.items()}
     asyncio.run(provision(os.environ["PERENNIAL_ADMIN_DATABASE_URL"], passwords))
 
 

@@ -27,7 +27,7 @@ tracer = trace.get_tracer("perennial")
 handled = metrics.get_meter("perennial").create_counter("perennial.events.handled", description="New events handled.")
 
 _ENCODER = msgspec.json.Encoder()
-_INBOX = text("""
+INBOX = text("""
     INSERT INTO inbox (event_id) SELECT unnest(CAST(:ids AS uuid[]))
     ON CONFLICT DO NOTHING RETURNING event_id""")
 
@@ -69,8 +69,8 @@ class BatchProcessor:
 
     async def _lock(self, session: WriteSession, messages: Iterable[Msg]) -> None:
         """Fence off other workers on the same partitions; a late ack may have given them the same messages."""
-        fences = {partition_name(message) for message in messages}
-        await lock_all(session, [lock_key(self._runtime.name, fence) for fence in fences])
+        fences = {fence(message.subject, message.metadata.stream) for message in messages}
+        await lock_all(session, [lock_key(self._runtime.name, name) for name in fences])
 
     def _read(self, messages: list[Msg]) -> tuple[list[Item], list[parked.Parked]]:
         """Decode message by message; repeats inside the batch and events nobody wants are dropped."""
@@ -109,6 +109,7 @@ class BatchProcessor:
             await self._lock(session, (item.message for item in items))
             failed = list(broken)
             for item in items:
+                self._runtime.beat("isolation")
                 try:
                     async with session.begin_nested():
                         await self._handle(session, [item])
@@ -117,9 +118,10 @@ class BatchProcessor:
                         raise
                     failed.append(item.parked(error))
             await parked.park(session, failed)
+        self._runtime.beats.pop("isolation", None)
 
     async def _handle(self, session: WriteSession, items: list[Item]) -> None:
-        rows = await session.execute(_INBOX, {"ids": [item.event_id for item in items]})
+        rows = await session.execute(INBOX, {"ids": [item.event_id for item in items]})
         fresh = set(rows.scalars())
         events = [item.event for item in items if item.event_id in fresh]
         if events:
@@ -127,9 +129,9 @@ class BatchProcessor:
             handled.add(len(events))
 
 
-def partition_name(message: Msg) -> str:
+def fence(subject: str, stream: str) -> str:
     """What must not be handled twice at once: a hot partition by its subject, a stream of facts as a whole."""
-    return message.subject if message.subject.startswith(RESOLVED_SUBJECT) else message.metadata.stream
+    return subject if subject.startswith(RESOLVED_SUBJECT) else stream
 
 
 def _hears(reaction: Reaction[Any], event: Any) -> bool:

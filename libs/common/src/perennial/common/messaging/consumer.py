@@ -41,7 +41,7 @@ class Consumer:
         """Consume for as long as the process lives."""
         pause = 0.25
         while not self._runtime.stopping.is_set():
-            self._runtime.beats[self.name] = asyncio.get_running_loop().time()
+            self._runtime.beat(self.name)
             try:
                 messages = await self._next()
             except (nats.errors.Error, OSError, TimeoutError) as error:
@@ -87,6 +87,7 @@ class Consumer:
     async def _until_done(self, messages: list[Msg]) -> bool:
         pause = 0.25
         while True:
+            self._runtime.beat(self.name)
             try:
                 await self._process(messages)
             except Exception as error:

@@ -47,9 +47,14 @@ class Puller:
 
     async def close(self) -> None:
         """Stop receiving; what was delivered and not acknowledged comes again."""
-        if self._subscription is not None and not self._client.is_closed:
-            await self._subscription.unsubscribe()
-        self._subscription = None
+        subscription, self._subscription = self._subscription, None
+        if subscription is None or self._client.is_closed:
+            return
+        while subscription.pending_msgs:  # nobody has looked at these: another worker may have them at once
+            message = await subscription.next_msg(1)
+            if (message.headers or {}).get("Status") is None:
+                await message.nak()
+        await subscription.unsubscribe()
 
     async def batch(self) -> list[Msg]:
         """Wait for messages and return at least one, or none when a request ran out.

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, IdentifiersAssigned
+from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.ids import PARTITIONS
-from perennial.common.messaging.batch import BatchProcessor, ignore, react
+from perennial.common.messaging.batch import INBOX, BatchProcessor, fence, ignore, react
 from perennial.common.messaging.consumer import Consumer
 from perennial.common.messaging.decode import Facts, resolved
 from perennial.common.messaging.parked import mark_replayed, take
@@ -81,12 +82,21 @@ def _facts(reactions: Sequence[Reaction[Any]]) -> Facts:
 
 
 async def replay(runtime: Runtime, parked_ids: Sequence[int]) -> int:
-    """Handle parked events after the fix, each in its own savepoint; those that fail again stay parked and raise."""
+    """Handle parked events after the fix, once: one that has been handled since by a repeat is only marked.
+
+    Raises what a reaction raises; nothing of this call is kept then.
+    """
     reactions = reactions_of(runtime.service)
     facts = _facts(reactions)
     async with runtime.database.write() as session:
         taken = await take(session, parked_ids)
+        fences = {fence(origin.subject, origin.stream) for _, origin in taken}
+        await lock_all(session, [lock_key(runtime.name, name) for name in fences])
         for parked_id, origin in taken:
-            await react(runtime, session, reactions, [event for _, event in facts.read(origin)])
+            read = dict(facts.read(origin))
+            fresh = set((await session.execute(INBOX, {"ids": sorted(read)})).scalars())
+            events = [event for event_id, event in read.items() if event_id in fresh]
+            if events:
+                await react(runtime, session, reactions, events)
             await mark_replayed(session, parked_id)
     return len(taken)

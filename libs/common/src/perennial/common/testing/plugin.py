@@ -34,13 +34,14 @@ from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
 from perennial.common.web.app import create_app
 
-PASSWORD = "test-only"  # noqa: S105 (a throw-away server on loopback)
+PASSWORD, OWNER_PASSWORD = "test-only", "test-owner-only"
 
 
 def _with_database(url: str, database: str, user: str | None = None) -> str:
     parts = urlsplit(url)
     host = f"{parts.hostname}:{parts.port}"
-    credentials = f"{user}:{PASSWORD}" if user else f"{parts.username}:{parts.password}"
+    password = OWNER_PASSWORD if (user or "").endswith("_owner") else PASSWORD
+    credentials = f"{user}:{password}" if user else f"{parts.username}:{parts.password}"
     return urlunsplit(("postgresql", f"{credentials}@{host}", f"/{database}", "", ""))
 
 
@@ -57,8 +58,13 @@ def key_pair() -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def build_schema(service: Service) -> Callable[[str], None]:
-    """How the schema comes about, given the owner's URL: by the service's own migrations."""
-    return lambda url: migrations.upgrade(service.migrations, url)
+    """How the schema comes about, given the owner's URL: by the migrations, which must say what the models say."""
+
+    def build(url: str) -> None:
+        migrations.upgrade(service.migrations, url)
+        migrations.check(service.migrations, url)
+
+    return build
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +78,7 @@ def database_urls(service: Service, build_schema: Callable[[str], None]) -> Iter
         owner=_with_database(admin, name, f"{service.name}_owner"),
         login=_with_database(admin, name, service.name),
     )
-    _in_thread(provision.provision(urls.admin, {service.name: PASSWORD}))
+    _in_thread(provision.provision(urls.admin, {service.name: (PASSWORD, OWNER_PASSWORD)}))
     _run(lambda: build_schema(urls.owner))
     yield urls
     _in_thread(_admin(admin, f'DROP DATABASE "{name}" WITH (FORCE)'))

@@ -12,13 +12,16 @@ def tag(response: Response, version: int) -> None:
     response.headers["ETag"] = f'"{version}"'
 
 
+LONGEST = 18
+
+
 async def _if_match(if_match: Annotated[str | None, Header()] = None) -> int | None:
     if if_match is None:
         raise PreconditionRequired("If-Match is required", pointer="header/If-Match")
     if if_match.strip() == "*":
         return None
     value = if_match.strip().strip('"')
-    if not value.isascii() or not value.isdigit():
+    if not value.isascii() or not value.isdigit() or len(value) > LONGEST:
         raise BadRequest("If-Match is not an ETag of this resource", pointer="header/If-Match")
     return int(value)
 

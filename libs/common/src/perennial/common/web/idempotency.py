@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
@@ -47,6 +48,19 @@ class Once:
         return Response(body, status, media_type="application/json")
 
 
+def _path(request: Request) -> str:
+    """The path in one spelling: an id in capitals or without dashes is the same resource."""
+    template = getattr(request.scope.get("route"), "path", request.url.path)
+    return f"{template}\0{sorted((name, _plain(value)) for name, value in request.path_params.items())}"
+
+
+def _plain(value: object) -> str:
+    try:
+        return str(UUID(str(value)))
+    except ValueError:
+        return str(value)
+
+
 async def _once(
     request: Request,
     principal: Annotated[Principal, Depends(authenticated)],
@@ -63,7 +77,7 @@ async def _once(
         raise BadRequest(
             "Idempotency-Key is longer than 255", code="idempotency_key_invalid", pointer="header/Idempotency-Key"
         )
-    scope = f"{principal.kind}\0{principal.id}\0{request.method}\0{request.url.path}\0{key}"
+    scope = f"{principal.kind}\0{principal.id}\0{request.method}\0{_path(request)}\0{key}"
     return Once(hashlib.sha256(scope.encode()).digest(), hashlib.sha256(await request.body()).digest())
 
 

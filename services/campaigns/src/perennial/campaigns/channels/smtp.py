@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from datetime import timedelta
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -12,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from perennial.campaigns.channels.outgoing import Accepted, Outgoing, Refused, Result, TryLater
+from perennial.campaigns.channels.sender import LEASE
 
 LANES = 4
 TIMEOUT_SECONDS = 20.0
@@ -25,15 +28,17 @@ class Smtp:
     channel = "email"
     batch = 20
 
-    def __init__(self, url: str | None) -> None:
+    def __init__(self, url: str | None, patience: timedelta = LEASE / 2) -> None:
         self._url = url
+        self._patience = patience
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Result]:
         """One result per message."""
         if self._url is None:
             return [Refused("no SMTP server is configured (PERENNIAL_SMTP_URL)") for _ in messages]
+        deadline = asyncio.get_running_loop().time() + self._patience.total_seconds()
         lanes = [messages[start::LANES] for start in range(min(LANES, len(messages)))]
-        answers = await asyncio.gather(*(self._lane(self._url, lane) for lane in lanes))
+        answers = await asyncio.gather(*(_lane(self._url, lane, deadline) for lane in lanes))
         by_id = {
             item.id: result
             for lane, found in zip(lanes, answers, strict=True)
@@ -41,22 +46,27 @@ class Smtp:
         }
         return [by_id[message.id] for message in messages]
 
-    async def _lane(self, url: str, messages: Sequence[Outgoing]) -> list[Result]:
-        results: list[Result] = []
-        try:
-            client = connection(url)
-            await client.connect()
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            return [TryLater(_why(error)) for _ in messages]
-        try:
-            for message in messages:
-                results.append(await _send(client, message))
-                if not client.is_connected:
-                    break
-        finally:
-            await _leave(client)
-        lost = TryLater("the connection to the SMTP server was lost")
-        return results + [lost] * (len(messages) - len(results))
+
+async def _lane(url: str, messages: Sequence[Outgoing], deadline: float) -> list[Result]:
+    """One connection's share. What is not begun by the deadline waits: past the lease, it would be sent twice."""
+    results: list[Result] = []
+    rest = TryLater("the connection to the SMTP server was lost")
+    try:
+        client = connection(url)
+        await client.connect()
+    except Exception as error:  # noqa: BLE001 (the other lanes' answers must be written down)
+        return [TryLater(_why(error)) for _ in messages]
+    try:
+        for message in messages:
+            if asyncio.get_running_loop().time() >= deadline:
+                rest = TryLater("out of time")
+                break
+            results.append(await _send(client, message))
+            if not client.is_connected:
+                break
+    finally:
+        await _leave(client)
+    return results + [rest] * (len(messages) - len(results))
 
 
 def connection(url: str) -> aiosmtplib.SMTP:
@@ -75,12 +85,20 @@ def connection(url: str) -> aiosmtplib.SMTP:
 
 
 async def _send(client: aiosmtplib.SMTP, message: Outgoing) -> Result:
+    """What became of one message. It never raises: that would cost the whole batch its answers."""
     try:
         built = build(message)
-    except ValueError as error:
+        content = built.as_bytes()
+    except (MessageError, LookupError, TypeError, ValueError) as error:
         return Refused(f"not an e-mail: {error}")
+    except Exception as error:  # noqa: BLE001 (see above)
+        return TryLater(_why(error))
+    return await _hand_over(client, message, built["Message-ID"], content)
+
+
+async def _hand_over(client: aiosmtplib.SMTP, message: Outgoing, message_id: str, content: bytes) -> Result:
     try:
-        _, answer = await client.sendmail(parseaddr(message.sender)[1], [message.address], built.as_bytes())
+        _, answer = await client.sendmail(parseaddr(message.sender)[1], [message.address], content)
     except aiosmtplib.SMTPRecipientsRefused as error:
         code = max((refused.code for refused in error.recipients), default=550)
         return _refusal(code, _why(error))
@@ -88,7 +106,10 @@ async def _send(client: aiosmtplib.SMTP, message: Outgoing) -> Result:
         return _refusal(error.code, _why(error))
     except (aiosmtplib.SMTPException, OSError) as error:
         return TryLater(_why(error))
-    return Accepted(f"{built['Message-ID']} {answer}"[:300])
+    except Exception as error:  # noqa: BLE001 (see above)
+        await _start_over(client)
+        return TryLater(_why(error))
+    return Accepted(f"{message_id} {answer}"[:300])
 
 
 def build(message: Outgoing) -> EmailMessage:
@@ -120,9 +141,17 @@ def _why(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:500]
 
 
+async def _start_over(client: aiosmtplib.SMTP) -> None:
+    """Forget a message that was broken off, lest the next one be refused for it."""
+    try:
+        await client.rset()
+    except Exception:  # noqa: BLE001 (whatever it is, this connection is of no more use)
+        client.close()
+
+
 async def _leave(client: aiosmtplib.SMTP) -> None:
     """Say goodbye; whatever comes of it, the answers stand."""
-    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+    with contextlib.suppress(Exception):
         if client.is_connected:
             await client.quit()
     client.close()

@@ -8,7 +8,7 @@ from uuid import UUID
 from perennial.campaigns.enrolments import queries
 from perennial.campaigns.enrolments.advance import advance
 from perennial.campaigns.enrolments.queries import Walking
-from perennial.campaigns.enrolments.service import settle_exits
+from perennial.campaigns.enrolments.service import settle_exits, settle_merged
 from perennial.campaigns.messages.service import withdraw
 from perennial.common import timers
 from perennial.common.db import WriteSession
@@ -59,6 +59,7 @@ async def _ready(session: WriteSession, going: Sequence[Walking], by_id: dict[UU
 async def _advance(session: WriteSession, ready: Sequence[Walking], by_id: dict[UUID, Timer]) -> None:
     """With the customers locked: whoever was merged meanwhile comes back, whoever has left goes no further."""
     await settle_exits(session, [item.customer_id for item in ready])
+    await settle_merged(session, [item.customer_id for item in ready])
     before = {item.id: item.customer_id for item in ready}
     current = await queries.walking(session, sorted(before), lock=True)
     still = [item for item in current if item.ended_at is None]

@@ -38,6 +38,14 @@ _EXITS = text("""
     JOIN event AS v ON v.via = theirs.via AND v.name = ANY(j.exit_events) AND v.at >= e.since
     WHERE mine.customer_id = ANY(CAST(:customers AS uuid[])) AND v.id IS DISTINCT FROM e.cause_id
     ORDER BY e.id, v.at, v.id""")
+# The first of a customer's open walks along a journey, beside each of the others.
+_TWINS = text("""
+    SELECT id, journey_id, version, via, customer_id, step, first FROM (
+        SELECT e.id, e.journey_id, e.version, e.via, mine.customer_id, e.step, first_value(e.id) OVER (
+            PARTITION BY mine.customer_id, e.journey_id ORDER BY e.since, e.id) AS first
+        FROM identity_map AS mine JOIN enrolment AS e ON e.via = mine.via AND e.ended_at IS NULL
+        WHERE mine.customer_id = ANY(CAST(:customers AS uuid[]))) AS walk
+    WHERE id <> first ORDER BY id""")
 _MOVE = text("""
     UPDATE enrolment AS e SET step = x.step, state = x.state, due_at = x.due_at, ended_at = x.ended_at,
         reason = x.reason, ended_by = x.ended_by
@@ -182,6 +190,12 @@ async def move(session: WriteSession, moves: Sequence[Move]) -> None:
     }
     if moves:
         await session.execute(_MOVE, values)
+
+
+async def twins(session: ReadSession, customers: Sequence[UUID]) -> list[tuple[Ending, UUID]]:
+    """Open walks beside an earlier one of the same customer along the same journey, each with the earliest one's id."""
+    rows = await session.execute(_TWINS, {"customers": list(customers)})
+    return [(Ending(*row[:-1]), row[-1]) for row in rows]
 
 
 async def put_steps(session: WriteSession, rows: Sequence[StepRow]) -> None:

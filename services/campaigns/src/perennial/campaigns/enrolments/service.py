@@ -113,6 +113,21 @@ async def settle_exits(session: WriteSession, customers: Sequence[UUID]) -> int:
     return len(ended)
 
 
+async def settle_merged(session: WriteSession, customers: Sequence[UUID]) -> int:
+    """Who became one customer (locked) walks on once: the earliest walk, unless the journey may be entered always."""
+    if not customers:
+        return 0
+    found = await queries.twins(session, sorted(set(customers)))
+    by_version = await plans(session, {(walk.journey_id, walk.version) for walk, _ in found})
+    over = [
+        (walk, "merged", {"enrolment_id": str(first)})
+        for walk, first in found
+        if by_version[walk.journey_id, walk.version].definition.reentry != "always"
+    ]
+    await end(session, over)
+    return len(over)
+
+
 async def end(session: WriteSession, endings: Sequence[tuple[Ending, str, Mapping[str, Any] | None]]) -> None:
     """Exit at once, on whatever step; messages that nobody has in hand are given up."""
     if not endings:

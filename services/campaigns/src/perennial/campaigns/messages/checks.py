@@ -12,7 +12,8 @@ from perennial.campaigns.messages.quiet import quiet_until, zone_of
 from perennial.common.identifiers import normalise
 
 TRAITS = frozenset({"email", "unsubscribed", "consent", "timezone"})
-_YES = frozenset({"true", "yes", "1"})
+_YES = frozenset({"true", "yes", "y", "on", "t", "1", "1.0"})
+_NO = frozenset({"false", "no", "n", "off", "f", "0", "0.0"})
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,18 @@ def judge(
 
 
 def refusal(step: MessageStep, traits: Mapping[str, object]) -> str | None:
-    """The trait by which the customer declined: `unsubscribed`, or false under channel or purpose in `consent`."""
-    declined = traits.get("unsubscribed")
-    if declined is True or (not isinstance(declined, bool) and str(declined).strip().lower() in _YES):
+    """The trait by which the customer declined: `unsubscribed`, or a no under channel or purpose in `consent`.
+
+    Yes and no are read in every way in which they are commonly written; a `consent` that is itself a no declines all.
+    """
+    if _word(traits.get("unsubscribed")) in _YES:
         return "unsubscribed"
     consent = traits.get("consent")
     if isinstance(consent, Mapping):
-        return next((f"consent.{name}" for name in (step.channel, step.purpose) if consent.get(name) is False), None)
-    return None
+        declined = {_word(name) for name, value in consent.items() if _word(value) in _NO}
+        return next((f"consent.{name}" for name in (step.channel, step.purpose) if _word(name) in declined), None)
+    return "consent" if _word(consent) in _NO else None
+
+
+def _word(value: object) -> str:
+    return str(value).strip().lower()

@@ -10,10 +10,14 @@ from email.message import Message
 
 @dataclass
 class Mailbox:
-    """What arrived. Recipients named nobody are refused for ever; while `busy`, everybody is for now."""
+    """What arrived. Recipients named nobody are refused for ever; while `busy`, everybody is for now.
+
+    It takes `pause` seconds over every message.
+    """
 
     port: int = 0
     busy: bool = False
+    pause: float = 0
     arrived: list[Message] = field(default_factory=list)
 
     @property
@@ -28,6 +32,7 @@ class Mailbox:
             verb = line.split(b" ")[0].strip().upper()
             if verb == b"DATA":
                 writer.write(b"354 go on\r\n")
+                await asyncio.sleep(self.pause)
                 content = await reader.readuntil(b"\r\n.\r\n")
                 self.arrived.append(message_from_bytes(content.removesuffix(b"\r\n.\r\n")))
             writer.write(self._answer(verb, line))

@@ -80,15 +80,15 @@ class World:
             await self.identify(via, traits)
         return via
 
-    async def assign(self, via: UUID, customer: UUID) -> None:
-        """The map says so from now on; what follows from it is derived."""
+    async def assign(self, via: UUID, customer: UUID, *, derived: bool = True) -> None:
+        """The map says so from now on; what follows from it is derived, at once unless told otherwise."""
         self._versions += 1
         values = {"via": via, "customer": customer, "version": self._versions}
         async with self.database.write() as session:
             before = await customer_of(session, via)
             await session.execute(_ASSIGN, values)
             await derive.mark_changes(session, [MapChange(via, before, customer)])
-            while await derive.derive_once(session, worker.DERIVATION):
+            while derived and await derive.derive_once(session, worker.DERIVATION):
                 pass
 
     async def identify(self, via: UUID, traits: Json, *, live: bool = True, at: datetime | None = None) -> None:

@@ -1,5 +1,6 @@
 """Accounts as staff and customers see them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from perennial.common.ids import uuid7
+from perennial.common.web.pages import encode_cursor
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EMPTY = {"balance": 0, "pending": 0, "earned": 0, "spent": 0, "reversed": 0, "expired": 0, "adjusted": 0}
@@ -153,6 +155,40 @@ async def test_bad_input_names_the_field(
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert field in [error["pointer"] for error in answer.json()["errors"]]
+
+
+@pytest.mark.parametrize("verb", ["spend", "adjust"])
+@pytest.mark.parametrize("field", ["reason", "reference"])
+@pytest.mark.parametrize("piece", ["\\u0000", "\\ud800", "\\udfff"])
+async def test_text_that_cannot_be_kept_is_refused(
+    shop: Any, client: httpx.AsyncClient, verb: str, field: str, piece: str
+) -> None:
+    via = uuid7()
+    await shop.order(via, 100)
+    sent = json.dumps({**GOOD, field: "a?b"}).replace("?", piece)
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    answer = await client.post(f"/v1/loyalty/accounts/{via}/{verb}", content=sent, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{field}"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ["9999-12-31T23:59:59-23:00", str(uuid7())],
+        ["0001-01-01T00:00:00+23:00", str(uuid7())],
+        [10**30, str(uuid7())],
+        [float("inf"), str(uuid7())],
+        ["2026-01-01T00:00:00+00:00", 10**30],
+        ["2026-01-01T00:00:00", str(uuid7())],
+    ],
+)
+async def test_a_cursor_beyond_all_bounds_is_no_cursor(shop: Any, client: httpx.AsyncClient, key: list[Any]) -> None:
+    via = uuid7()
+    await shop.order(via, 100)
+    for path in (f"/v1/loyalty/accounts/{via}/ledger", "/v1/loyalty/accounts"):
+        answer = await client.get(path, params={"cursor": encode_cursor(key)})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")
 
 
 async def test_a_whole_number_may_be_spelled_with_a_point(shop: Any, client: httpx.AsyncClient) -> None:

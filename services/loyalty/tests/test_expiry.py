@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from perennial.common.contracts.base import utc_now
 from perennial.common.ids import uuid7
+from perennial.common.problems import Conflict
 from perennial.loyalty.dates import add_months
 from perennial.loyalty.jobs import activate, expire, review_tiers
 from perennial.loyalty.points import service
@@ -17,8 +18,9 @@ from perennial.loyalty.points.posting import Posting
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-async def _spend(shop: Any, via: UUID, points: int) -> None:
-    await service.spend(shop.session, Posting(uuid7(), "spend", via, utc_now(), "coat", -points))
+async def _spend(shop: Any, via: UUID, points: int, days_ago: int = 0) -> None:
+    at = utc_now() - timedelta(days=days_ago)
+    await service.spend(shop.session, Posting(uuid7(), "spend", via, at, "coat", -points))
 
 
 async def _expire(shop: Any, now: datetime) -> None:
@@ -51,7 +53,7 @@ async def test_what_is_not_spent_in_time_expires_once(shop: Any) -> None:
     via, now = uuid7(), utc_now()
     await shop.order(via, 100, at=now - timedelta(days=500))
     await shop.order(via, 70, at=now - timedelta(days=100))
-    await _spend(shop, via, 40)
+    await _spend(shop, via, 40, days_ago=200)
     for _ in range(3):
         await _expire(shop, now)
     account = await shop.account(via)
@@ -60,11 +62,42 @@ async def test_what_is_not_spent_in_time_expires_once(shop: Any) -> None:
     assert (await shop.account(via)).expired == 130
 
 
+async def test_what_has_expired_cannot_be_spent_though_the_job_has_not_run(shop: Any) -> None:
+    await shop.programme(LONG_AGO, expiry_months=12)
+    mail, phone, other, now = uuid7(), uuid7(), uuid7(), utc_now()
+    await shop.assign(mail, mail, phone)
+    for via in (mail, other):
+        await shop.order(via, 100, at=now - timedelta(days=500))
+    await shop.order(phone, 70, at=now - timedelta(days=100))
+    await _spend(shop, phone, 40, days_ago=200)
+    with pytest.raises(Conflict, match="the balance is 70"):
+        await _spend(shop, phone, 71)
+    await _spend(shop, phone, 70)
+    account = await shop.account(mail)
+    assert (account.balance, account.expired, account.spent) == (0, 60, 110)
+    assert await shop.balance(other) == 100  # the job's affair
+    await shop.prove()
+    await _expire(shop, now)
+    assert await shop.balance(mail) == await shop.balance(other) == 0
+
+
+async def test_what_had_expired_pays_no_debt_when_it_is_heard_of_late(shop: Any) -> None:
+    await shop.programme(LONG_AGO, expiry_months=1)
+    via, now = uuid7(), utc_now()
+    order = await shop.order(via, 100)
+    await _spend(shop, via, 100)
+    await shop.refund(order, via=via)
+    await shop.order(via, 30, at=now - timedelta(days=90))
+    await shop.prove()  # something stands and something is owed, but the one never reached the other
+    await _expire(shop, now)
+    assert await shop.balance(via) == -100
+
+
 async def test_a_refund_never_takes_what_has_expired(shop: Any) -> None:
     await shop.programme(LONG_AGO, expiry_months=12)
     via, now = uuid7(), utc_now()
     order = await shop.order(via, 100, at=now - timedelta(days=500))
-    await _spend(shop, via, 40)
+    await _spend(shop, via, 40, days_ago=200)
     await _expire(shop, now)
     await shop.refund(order, via=via)
     await shop.refund(order, "Order Cancelled", via=via)
@@ -76,9 +109,9 @@ async def test_an_undone_merge_lets_points_expire_that_the_other_had_used(shop: 
     await shop.programme(LONG_AGO, expiry_months=12)
     anna, phone, now = uuid7(), uuid7(), utc_now()
     await shop.order(anna, 100, at=now - timedelta(days=500))
-    await shop.order(phone, 80, at=now - timedelta(days=10))
+    await shop.order(phone, 80, at=now - timedelta(days=210))
     await shop.assign(anna, phone)
-    await _spend(shop, phone, 70)
+    await _spend(shop, phone, 70, days_ago=200)
     await _expire(shop, now)
     assert await shop.balance(anna) == 80  # 30 of Anna's expired, 70 were spent
     await shop.assign(phone, phone)

@@ -120,7 +120,11 @@ class Oracle:
         owed = {at: points for at, via, points, _ in self.spendings if self.owner[via] == owner}
         for moment in sorted({lot.active_at for lot in lots} | set(owed)):
             while due := sorted(at for at, points in owed.items() if points and at <= moment):
-                free = [lot for lot in lots if left[lot.number] and lot.active_at <= moment]
+                free = [
+                    lot
+                    for lot in lots
+                    if left[lot.number] and lot.active_at <= moment and max(lot.active_at, lot.expires_at) > due[0]
+                ]
                 if not free:
                     break
                 fresh = [lot for lot in free if lot.active_at == moment and due[0] < moment]
@@ -134,9 +138,14 @@ class Oracle:
         self.now += timedelta(days=days)
         for lot in self.lots:
             lot.active |= lot.active_at <= self.now
-        used = {number: points for owner in set(self.owner) for number, points in self.used(owner).items()}
+        for owner in set(self.owner):
+            self.expire(owner, self.now)
+
+    def expire(self, owner: int, at: datetime) -> None:
+        """What one customer has not used in time is gone."""
+        used = self.used(owner)
         for lot in self.lots:
-            if lot.active and lot.expires_at <= self.now:
+            if self.owner[lot.via] == owner and lot.active and lot.expires_at <= at:
                 lot.expired += lot.standing - used[lot.number]
 
     def figures(self, owner: int) -> dict[str, int]:
@@ -197,6 +206,7 @@ class Machine:
 
     async def spend(self, via: int, percent: int) -> None:
         at = self.moment()
+        self.oracle.expire(self.oracle.owner[via], at)
         points = max(1, self.oracle.balance(self.oracle.owner[via]) * percent // 100)
         posting = Posting(uuid7(), "spend", self.vias[via], at, "coat", -points)
         enough = self.oracle.balance(self.oracle.owner[via]) >= points

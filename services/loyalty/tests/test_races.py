@@ -52,6 +52,7 @@ async def test_the_same_orders_in_two_partitions_count_once(committing: Any, com
 
 async def test_points_that_are_being_spent_do_not_expire(committing: Any, committed: Database) -> None:
     via, now = uuid7(), utc_now()
+    at = now - timedelta(days=45)  # when nothing had expired
     async with committing() as shop:
         await shop.programme(datetime(2020, 1, 1, tzinfo=UTC), expiry_months=1)
         for days in range(10):
@@ -60,7 +61,7 @@ async def test_points_that_are_being_spent_do_not_expire(committing: Any, commit
     async def spend() -> int:
         try:
             async with committed.write() as session:
-                await service.spend(session, Posting(uuid7(), "spend", via, utc_now(), "race", -7))
+                await service.spend(session, Posting(uuid7(), "spend", via, at, "race", -7))
         except Conflict:
             return 0
         return 7
@@ -81,6 +82,34 @@ async def test_points_that_are_being_spent_do_not_expire(committing: Any, commit
     async with committing() as shop:
         account = await shop.account(via)
         assert (account.balance, account.spent, account.expired) == (0, sum(spent), 100 - sum(spent))
+    await verify(committed)
+
+
+async def test_points_that_have_expired_expire_once_however_many_spend(committing: Any, committed: Database) -> None:
+    via, now = uuid7(), utc_now()
+    async with committing() as shop:
+        await shop.programme(datetime(2020, 1, 1, tzinfo=UTC), expiry_months=1)
+        await shop.order(via, 100, at=now - timedelta(days=60))
+        await shop.order(via, 21, at=now - timedelta(days=1))
+
+    async def spend() -> int:
+        try:
+            async with committed.write() as session:
+                await service.spend(session, Posting(uuid7(), "spend", via, utc_now(), "race", -7))
+        except Conflict:
+            return 0
+        return 7
+
+    async def expire() -> int:
+        async with committed.write() as session:
+            await service.expire_due(session, now)
+        return 0
+
+    assert sum(await asyncio.gather(*[spend() for _ in range(6)], expire(), *[spend() for _ in range(6)])) == 21
+    async with committing() as shop:
+        account = await shop.account(via)
+        assert (account.balance, account.spent, account.expired) == (0, 21, 100)
+        await shop.derive()
     await verify(committed)
 
 

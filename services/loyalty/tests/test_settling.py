@@ -21,6 +21,11 @@ spendings = st.lists(
 )
 
 
+def _reaches(lot: Source, spending: Spending) -> bool:
+    """Whether a lot had not expired when the spending was made, or came only after it."""
+    return lot.active_at > spending.at or (lot.expires_at or NEVER) > spending.at
+
+
 def _naive(lots: list[Source], spendings: list[Spending]) -> dict[tuple[UUID, UUID], int]:
     """Every point by itself, every moment looked at anew."""
     left = {lot.id: lot.points for lot in lots}
@@ -31,10 +36,13 @@ def _naive(lots: list[Source], spendings: list[Spending]) -> dict[tuple[UUID, UU
         while True:
             open_lots = [lot for lot in lots if left[lot.id] and lot.active_at <= moment]
             due = [item for item in spendings if owed[item.id] and item.at <= moment]
-            if not open_lots or not due:
+            if not due:
                 break
             # A new lot pays what was owed before it can be chosen by what is spent at the same moment.
             spending = min(due, key=lambda item: (item.at, item.id))
+            open_lots = [lot for lot in open_lots if _reaches(lot, spending)]
+            if not open_lots:
+                break
             fresh = [lot for lot in open_lots if lot.active_at == moment and spending.at < moment]
             lot = (
                 min(fresh, key=lambda item: item.id)
@@ -60,7 +68,15 @@ def test_the_order_of_asking_does_not_matter(lots: list[Source], spendings: list
 @given(lots, spendings)
 def test_nothing_remains_while_something_is_owed(lots: list[Source], spendings: list[Spending]) -> None:
     uses = allocate(lots, spendings)
-    used = sum(uses.values())
-    assert used == min(sum(lot.points for lot in lots), sum(spending.points for spending in spendings))
-    for lot in lots:
-        assert sum(points for (_, lot_id), points in uses.items() if lot_id == lot.id) <= lot.points
+    left = {lot.id: lot.points - sum(points for (_, key), points in uses.items() if key == lot.id) for lot in lots}
+    assert all(points >= 0 for points in left.values())
+    for spending in spendings:
+        owed = spending.points - sum(points for (key, _), points in uses.items() if key == spending.id)
+        assert owed >= 0
+        assert not owed or not any(left[lot.id] for lot in lots if _reaches(lot, spending))
+
+
+def test_a_lot_that_has_expired_is_not_spent() -> None:
+    lot = Source(UUID(int=1), 10, START, START + timedelta(days=5))
+    early, late = (Spending(UUID(int=2 + day), 3, START + timedelta(days=day)) for day in (4, 5))
+    assert allocate([lot], [early, late]) == {(early.id, lot.id): 3}

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.db import migrations
+from perennial.common.web.pages import encode_cursor
 
 TICKET = {"type": "refund", "subject": "Broken", "description": "It broke."}
 STAGES: list[dict[str, Any]] = [
@@ -180,6 +181,23 @@ async def test_rules_are_asked_in_order_changed_and_forgotten(desk: Any) -> None
     names = [item["name"] for item in (await desk.get("/v1/dispatch-rules")).json()["items"]]
     assert names == ["new", "one"]
     assert (await desk.client.delete(f"/v1/dispatch-rules/{first['id']}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        [float("inf"), "x"],
+        [float("inf"), str(uuid4())],
+        [10**30, str(uuid4())],
+        [2**31, str(uuid4())],
+        [-(10**30), str(uuid4())],
+        [1.5, str(uuid4())],
+        [1],
+    ],
+)
+async def test_a_cursor_beyond_all_bounds_is_no_cursor(desk: Any, key: list[Any]) -> None:
+    answer = await desk.get(f"/v1/dispatch-rules?cursor={encode_cursor(key)}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")
 
 
 async def test_scopes(desk: Any, token: Any) -> None:

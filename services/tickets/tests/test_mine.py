@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import text
 
 from perennial.common.contracts.identity import Assignment, IdentifiersAssigned
@@ -45,6 +46,28 @@ async def test_a_customer_asks_answers_and_rates(desk: Any) -> None:
     await desk.act(made, "close", resolution="sent")
     assert (await desk.post(rating, {"score": 5}, via=via)).json()["rating"]["score"] == 5
     assert (await desk.post(rating, {"score": 4}, via=via)).status_code == 409
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udfff"])
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [
+        ('{"order_id": "a?"}', "/fields/order_id"),
+        ('{"a?b": "x"}', "/fields"),
+        ('{"a?b": {"?": ["?"]}}', "/fields"),
+        ('{"order_id": {"?": ["?"]}}', "/fields/order_id"),
+    ],
+)
+async def test_fields_that_cannot_be_kept_are_refused(desk: Any, token: Any, half: str, fields: str, at: str) -> None:
+    body = '{"type": "complaint", "subject": "a", "description": "b", "fields": ' + fields.replace("?", half) + "}"
+    headers = {
+        "Authorization": f"Bearer {token(via=await desk.customer())}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": "k",
+    }
+    answer = await desk.client.post("/v1/me/tickets", content=body, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert all(error["pointer"].startswith(at) for error in answer.json()["errors"])
 
 
 async def test_another_customer_finds_nothing(desk: Any) -> None:

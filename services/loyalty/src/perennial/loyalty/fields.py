@@ -11,5 +11,14 @@ def _no_text(value: object) -> object:
     return value
 
 
+def _storable(value: object) -> object:
+    if isinstance(value, str) and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError("must not contain NUL or half of a surrogate pair")
+    return value
+
+
 Whole = Annotated[int, BeforeValidator(_no_text)]
 """A whole number, also spelled 297.0 as JSON Schema has it; never a string."""
+
+Storable = BeforeValidator(_storable)
+"""What of a text Postgres cannot keep is refused, before anything else looks at it."""

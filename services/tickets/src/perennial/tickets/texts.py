@@ -6,9 +6,11 @@ from pydantic import AfterValidator, StringConstraints
 
 
 def storable(value: str) -> str:
-    """Raises ValueError for the one character that Postgres has no place for."""
+    """Raises ValueError for what Postgres has no place for."""
     if "\0" in value:
         raise ValueError("must not hold the character U+0000")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError("must not hold half of a surrogate pair")
     return value
 
 

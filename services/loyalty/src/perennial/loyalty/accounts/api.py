@@ -1,6 +1,6 @@
 """HTTP: accounts and their ledgers, for staff and for the customer in person."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -69,11 +69,12 @@ async def _ledger(session: ReadSession, owner: UUID, page: PageRequest) -> Page[
     if page.after:
         try:
             at, last = page.after
-            after = datetime.fromisoformat(at), UUID(last)
-        except (ValueError, TypeError, AttributeError) as error:
+            moment, after_id = datetime.fromisoformat(at), UUID(last)
+            if moment.tzinfo is None:
+                raise _bad_cursor()
+            after = moment.astimezone(UTC), after_id
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise _bad_cursor() from error
-        if after[0].tzinfo is None:
-            raise _bad_cursor()
     rows = await queries.ledger(session, owner, after, page.limit + 1)
     items = [PostingOut.model_validate(row) for row in rows]
     return paged(items, page, lambda item: [item.at.isoformat(), item.id])

@@ -13,13 +13,13 @@ _UNSETTLED = """
         FROM stale s LEFT JOIN identity_map m ON m.via = s.customer_id
     ), lots AS (
         SELECT coalesce(m.customer_id, l.via) AS customer, l.id, l.state, l.points - l.reversed - l.expired AS standing,
-               coalesce(u.used, 0) AS used
+               l.expires_at, coalesce(u.used, 0) AS used
         FROM lot l LEFT JOIN identity_map m ON m.via = l.via
         LEFT JOIN (SELECT lot_id, sum(points) AS used FROM lot_use GROUP BY lot_id) u ON u.lot_id = l.id
     ), spendings AS (
-        SELECT coalesce(m.customer_id, e.via) AS customer, e.posting_id AS id, -e.points AS points,
+        SELECT coalesce(m.customer_id, e.via) AS customer, e.posting_id AS id, -e.points AS points, p.at,
                coalesce(u.covered, 0) AS covered
-        FROM entry e LEFT JOIN identity_map m ON m.via = e.via
+        FROM entry e JOIN posting p ON p.id = e.posting_id LEFT JOIN identity_map m ON m.via = e.via
         LEFT JOIN (SELECT posting_id, sum(points) AS covered FROM lot_use GROUP BY posting_id) u
             ON u.posting_id = e.posting_id
         WHERE e.lot_id IS NULL AND e.via IS NOT NULL
@@ -90,15 +90,18 @@ CHECKS = {
           AND NOT EXISTS (SELECT FROM unsettled x WHERE x.id IN (s.customer, l.customer))
         ORDER BY 1, 2 LIMIT 1""",  # noqa: S608
     "lots less uses, less what is owed, are the balance": f"""{_UNSETTLED}, sides AS (
-        SELECT customer, sum(standing - used) FILTER (WHERE state = 'active') AS remaining, 0 AS owed, 0 AS balance
+        SELECT customer, sum(standing - used) FILTER (WHERE state = 'active') AS remaining, 0 AS owed, 0 AS balance,
+               max(coalesce(expires_at, 'infinity')) FILTER (WHERE state = 'active' AND standing > used) AS open_until,
+               CAST(NULL AS timestamptz) AS owed_since
         FROM lots GROUP BY customer
-        UNION ALL SELECT customer, 0, sum(points - covered), 0 FROM spendings GROUP BY customer
-        UNION ALL SELECT coalesce(m.customer_id, a.via), 0, 0, sum(a.balance)
+        UNION ALL SELECT customer, 0, sum(points - covered), 0, NULL, min(at) FILTER (WHERE points > covered)
+        FROM spendings GROUP BY customer
+        UNION ALL SELECT coalesce(m.customer_id, a.via), 0, 0, sum(a.balance), NULL, NULL
         FROM account a LEFT JOIN identity_map m ON m.via = a.via GROUP BY 1)
         SELECT customer, coalesce(sum(remaining), 0) AS remaining, sum(owed) AS owed, sum(balance) AS balance
         FROM sides WHERE customer NOT IN (SELECT id FROM unsettled) GROUP BY customer
         HAVING coalesce(sum(remaining), 0) - sum(owed) <> sum(balance)
-            OR (coalesce(sum(remaining), 0) > 0 AND sum(owed) > 0)
+            OR max(open_until) > min(owed_since)
         ORDER BY 1 LIMIT 1""",  # noqa: S608
 }
 

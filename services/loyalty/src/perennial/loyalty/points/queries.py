@@ -186,6 +186,18 @@ async def due_lots(session: ReadSession, now: datetime, limit: int) -> list[tupl
     return [(row.id, row.via) for row in rows]
 
 
+async def due_lots_of(session: ReadSession, via: UUID, now: datetime) -> list[tuple[UUID, UUID]]:
+    """The same of one customer, whom an identifier names."""
+    rows = await session.execute(
+        text("""SELECT id, via FROM lot
+                WHERE via IN (SELECT o.via FROM identity_map m JOIN identity_map o ON o.customer_id = m.customer_id
+                              WHERE m.via = :via UNION ALL SELECT CAST(:via AS uuid))
+                  AND NOT swept AND state = 'active' AND expires_at <= :now ORDER BY expires_at, id"""),
+        {"via": via, "now": now},
+    )
+    return [(row.id, row.via) for row in rows]
+
+
 async def sweep_lots(session: WriteSession, ids: Collection[UUID]) -> None:
     """Note that the expiry of lots has been posted."""
     await session.execute(text("UPDATE lot SET swept = true WHERE id = ANY(:ids)"), {"ids": list(ids)})

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from perennial.loyalty.fields import Whole
+from perennial.loyalty.fields import Storable, Whole
 
 MOST = 10**12
 
@@ -16,8 +16,8 @@ def _not_zero(value: object) -> object:
     return value
 
 
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Reference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Storable]
+Reference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Storable]
 
 
 class SpendIn(BaseModel):

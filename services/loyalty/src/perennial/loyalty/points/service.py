@@ -42,9 +42,11 @@ def _account(row: Row[tuple[UUID, int, int, int]]) -> Account:
 async def spend(session: WriteSession, posting: Posting) -> tuple[UUID, int]:
     """Take points from the customer of `posting.via`; returns the customer and the balance left.
 
-    Raises Conflict when the customer has fewer, however many ask at once.
+    What has expired by then goes first, whether or not the job has come to it. Raises Conflict when the customer has
+    fewer, however many ask at once.
     """
     asked = -posting.points
+    await _expire(session, await queries.due_lots_of(session, posting.via, posting.at), posting.at)
     done = await queries.spend(session, posting)
     if done.outcome == "repeated":
         raise _repeated()
@@ -102,12 +104,20 @@ async def activate_due(session: WriteSession, now: datetime) -> int:
 
 
 async def expire_due(session: WriteSession, now: datetime) -> int:
-    """Post the expiry of one batch of lots, of each what no spending has used; returns how many lots.
+    """Post the expiry of one batch of lots; returns how many."""
+    due = await queries.due_lots(session, now, BATCH)
+    await _expire(session, due, now)
+    return len(due)
+
+
+async def _expire(session: WriteSession, due: Collection[tuple[UUID, UUID]], now: datetime) -> None:
+    """Post the expiry of lots, given with their `via`: of each what no spending has used.
 
     The customers' accounts are held meanwhile, and what was used is derived afresh: points that are just being spent
     do not expire.
     """
-    due = await queries.due_lots(session, now, BATCH)
+    if not due:
+        return
     owners = set((await identity_map.customers_of(session, [via for _, via in due])).values())
     await identity_map.lock_customers(session, owners)
     held = await identity_map.vias_of(session, owners)
@@ -121,7 +131,6 @@ async def expire_due(session: WriteSession, now: datetime) -> int:
         [cut(lot, "expire", unused[lot.id], lot.expires_at or now, "expired") for lot in lots if unused[lot.id] > 0],
     )
     await queries.sweep_lots(session, unused)
-    return len(due)
 
 
 async def settle(session: WriteSession, customers: Collection[UUID]) -> None:

@@ -36,8 +36,8 @@ Uses = dict[tuple[UUID, UUID], int]
 def allocate(lots: Iterable[Source], spendings: Iterable[Spending]) -> Uses:
     """Replay them in the order of time: the same facts give the same uses, whenever they are asked.
 
-    A spending takes what is active by then, the earliest expiry first. What it does not find is owed, and the next
-    lots that become active pay for it, the oldest debt first.
+    A spending takes what is active by then and has not expired, the earliest expiry first. What it does not find is
+    owed, and the next lots that become active pay for it, the oldest debt first.
     """
     uses: Uses = {}
     coming = deque(sorted(lots, key=lambda lot: (lot.active_at, lot.id)))
@@ -56,6 +56,8 @@ def allocate(lots: Iterable[Source], spendings: Iterable[Spending]) -> Uses:
         owed = spending.points
         while owed and open_lots:
             expires_at, active_at, lot_id, left = heapq.heappop(open_lots)
+            if expires_at <= spending.at:
+                continue  # nor can anything later take it
             taken = min(owed, left)
             uses[spending.id, lot_id] = taken
             owed -= taken

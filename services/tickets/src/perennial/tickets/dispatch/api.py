@@ -17,6 +17,7 @@ from perennial.tickets.dispatch.schemas import DispatchRuleIn, DispatchRuleOut
 router = APIRouter(prefix="/v1/dispatch-rules", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
 Writer = Annotated[Principal, Depends(requires("tickets:write"))]
+LARGEST_POSITION = 2**31 - 1
 
 
 def _out(row: DispatchRule, response: Response | None = None) -> DispatchRuleOut:
@@ -26,9 +27,14 @@ def _out(row: DispatchRule, response: Response | None = None) -> DispatchRuleOut
 
 
 def _after(page: PageRequest) -> tuple[int, UUID] | None:
+    if not page.after:
+        return None
     try:
-        return (int(page.after[0]), UUID(str(page.after[1]))) if page.after else None
-    except (ValueError, TypeError, IndexError) as error:
+        position, last = page.after
+        if isinstance(position, bool) or not isinstance(position, int) or abs(position) > LARGEST_POSITION:
+            raise ValueError("not a position")
+        return position, UUID(str(last))
+    except ValueError as error:
         raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
 
 

@@ -37,7 +37,8 @@ def check(form: Sequence[FormField], given: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _error(name: str, detail: str, code: str) -> FieldError:
-    pointer = name[:100].replace("~", "~0").replace("/", "~1")
+    printable = name.encode(errors="backslashreplace").decode()  # half of a surrogate pair cannot be answered
+    pointer = printable[:100].replace("~", "~0").replace("/", "~1")
     return FieldError(pointer=f"/fields/{pointer}", detail=detail, code=code)
 
 

@@ -171,3 +171,14 @@ async def test_a_consumer_waits_for_a_stream_that_is_not_there_yet(live_runtime:
     live_runtime.stopping.set()
     await asyncio.wait_for(running, 5)
     assert heard == [b"hello"]
+
+
+async def test_a_build_without_a_service_does_not_cost_its_position(live_runtime: Runtime) -> None:
+    others = streams.plan([])
+    durable = hot_durable("probe", 0)
+    await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"unread", {})
+    await streams.apply(live_runtime.js, others)
+    assert (await live_runtime.js.consumer_info(RESOLVED_STREAM, durable)).num_pending == 1
+    await streams.apply(live_runtime.js, others, force=True)
+    with pytest.raises(nats.js.errors.NotFoundError):
+        await live_runtime.js.consumer_info(RESOLVED_STREAM, durable)

@@ -33,6 +33,10 @@ ALIASES = {
     "Completed Checkout Step": "Checkout Step Completed",
     "Completed Order": ORDER_COMPLETED,
     "Updated Order": ORDER_UPDATED,
+    "Order Canceled": ORDER_CANCELLED,
+    "Cancelled Order": ORDER_CANCELLED,
+    "Refunded Order": ORDER_REFUNDED,
+    "Viewed Cart": "Cart Viewed",
 }
 _CANONICAL = {name.casefold(): name for name in NAMES} | {old.casefold(): new for old, new in ALIASES.items()}
 _CURRENCY = re.compile(r"^[A-Z]{3}$")

@@ -95,8 +95,11 @@ def plan(found: list[Service], replicas: int = 1) -> Plan:
     return Plan(streams, consumers)
 
 
-async def apply(js: JetStreamContext, wanted: Plan) -> None:
-    """Bring the broker to the plan: streams are created or updated, never deleted; consumers nobody needs go."""
+async def apply(js: JetStreamContext, wanted: Plan, *, force: bool = False) -> None:
+    """Bring the broker to the plan: streams are created or updated, never deleted; consumers nobody needs go.
+
+    A consumer that has something unread stays, unless forced: a build without its service must not cost its position.
+    """
     for name, config in wanted.streams.items():
         try:
             await js.stream_info(name)
@@ -109,6 +112,10 @@ async def apply(js: JetStreamContext, wanted: Plan) -> None:
         for consumer in wanted.consumers[name]:
             await js.add_consumer(name, consumer)
         for stale in existing - {consumer.durable_name for consumer in wanted.consumers[name]}:
+            info = await js.consumer_info(name, stale)
+            if (info.num_pending or info.num_ack_pending) and not force:
+                log.error("consumer.kept", stream=name, consumer=stale, unread=info.num_pending)
+                continue
             await js.delete_consumer(name, stale)
             log.warning("consumer.deleted", stream=name, consumer=stale)
 
@@ -136,10 +143,11 @@ async def trim(js: JetStreamContext, stream: str, *, above: float = 0.5) -> None
     log.info("stream.trimmed", stream=stream)
 
 
-async def _main(replicas: int) -> None:
+async def _main(replicas: int, *, force: bool) -> None:
     client = await connect_nats(os.environ["PERENNIAL_NATS_URL"], "streams")
     try:
-        await apply(client.jetstream(timeout=10), plan([services.load(name) for name in services.names()], replicas))
+        wanted = plan([services.load(name) for name in services.names()], replicas)
+        await apply(client.jetstream(timeout=10), wanted, force=force)
     finally:
         await client.close()
 
@@ -148,4 +156,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Provision streams and consumers.")
     parser.add_argument("command", choices=["apply"])
     parser.add_argument("--replicas", type=int, default=int(os.environ.get("PERENNIAL_STREAM_REPLICAS", "1")))
-    asyncio.run(_main(parser.parse_args().replicas))
+    parser.add_argument(
+        "--force", action="store_true", help="delete consumers of services that are gone, unread or not"
+    )
+    arguments = parser.parse_args()
+    asyncio.run(_main(arguments.replicas, force=arguments.force))

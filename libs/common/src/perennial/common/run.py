@@ -62,8 +62,12 @@ def build(found: Service, *, api: bool, worker: bool, settings: CommonSettings |
         runtime.stopping.set()
         await drain(tasks)
         await runtime.close()
+        await asyncio.to_thread(telemetry.flush)
 
-    return create_app(found, chosen, lifespan, api=api)
+    app = create_app(found, chosen, lifespan, api=api)
+    if found.mount is None:  # the gateway makes its own spans: one for a batch, none that slow it down
+        telemetry.trace_requests(app, chosen)
+    return app
 
 
 def start_worker(runtime: Runtime) -> list[asyncio.Task[None]]:

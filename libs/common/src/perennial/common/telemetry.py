@@ -4,10 +4,12 @@ import logging
 import sys
 
 import structlog
+from fastapi import FastAPI
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -15,6 +17,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from perennial.common.settings import CommonSettings
+
+FLUSH_MILLISECONDS = 3000
 
 
 def setup(name: str, settings: CommonSettings) -> None:
@@ -29,6 +33,19 @@ def setup(name: str, settings: CommonSettings) -> None:
         trace.set_tracer_provider(tracing)
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(f"{base}/v1/metrics")))
     metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=readers))
+
+
+def trace_requests(app: FastAPI, settings: CommonSettings) -> None:
+    """A span for each request, when a collector is configured; probes make none."""
+    if settings.otlp_endpoint:
+        FastAPIInstrumentor.instrument_app(app, excluded_urls="healthz,readyz,metrics")
+
+
+def flush() -> None:
+    """Send what is still held: a process that ends by a signal has no other last word."""
+    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
+        if isinstance(provider, TracerProvider | MeterProvider):
+            provider.force_flush(FLUSH_MILLISECONDS)
 
 
 def _with_trace(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -32,6 +32,8 @@ def test_the_document_has_every_route_with_its_problems() -> None:
         "/v1/me/loyalty",
         "/v1/me/loyalty/ledger",
         "/v1/me/loyalty/spend",
+        "/v1/audit/loyalty",
+        "/v1/audit/loyalty/head",
     }
     spend = paths["/v1/loyalty/accounts/{customer_id}/spend"]["post"]["responses"]
     assert {"201", "400", "401", "403", "404", "409", "422"} <= set(spend)

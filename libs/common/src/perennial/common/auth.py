@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -18,17 +18,23 @@ ISSUER, AUDIENCE = "perennial-gateway", "perennial-services"
 TTL_SECONDS = 60
 
 Kind = Literal["api_key", "customer", "staff", "service"]
+Authenticate = Callable[[Request], Awaitable["Principal"]]
 bearer = HTTPBearer(auto_error=False, scheme_name="bearer", bearerFormat="JWT")
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks. `via` is a customer's identifier when the customer asks in person."""
+    """Who asks.
+
+    `via` is a customer's identifier when the customer asks in person. `fields` is what the principal sees in clear:
+    names of fields, classes of them (`perennial.common.masks`), or `*`.
+    """
 
     kind: Kind
     id: str
     scopes: frozenset[str]
     via: UUID | None = None
+    fields: frozenset[str] = frozenset()
 
     def may(self, scope: str) -> bool:
         """Whether a scope `resource:action` is granted, by itself or by `resource:*` or `*`."""
@@ -46,6 +52,7 @@ def mint(private_key: str, principal: Principal, ttl: int = TTL_SECONDS) -> str:
         "sub": principal.id,
         "kind": principal.kind,
         "scope": " ".join(sorted(principal.scopes)),
+        "fields": " ".join(sorted(principal.fields)),
         "via": str(principal.via) if principal.via else None,
     }
     return jwt.encode(claims, private_key, algorithm=ALGORITHM)
@@ -68,14 +75,22 @@ def verify(token: str, public_key: str) -> Principal:
     if claims["exp"] <= time.time():
         raise Unauthorized(detail="the internal token has expired")
     via = UUID(claims["via"]) if claims.get("via") else None
-    return Principal(claims["kind"], claims["sub"], frozenset(claims["scope"].split()), via)
+    fields = frozenset(claims.get("fields", "").split())
+    return Principal(claims["kind"], claims["sub"], frozenset(claims["scope"].split()), via, fields)
 
 
 async def authenticated(request: Request, credentials: Annotated[Any, Security(bearer)]) -> Principal:
-    """The principal of a request to a service; no other header is trusted."""
-    if credentials is None:
+    """The principal of a request: of its internal token, or as the application's own `state.authenticate` says.
+
+    No other header is trusted. The gateway, where requests come from outside, brings an `authenticate`.
+    """
+    own: Authenticate | None = getattr(request.app.state, "authenticate", None)
+    if own is not None:
+        principal = await own(request)
+    elif credentials is None:
         raise Unauthorized(detail="Authorization is missing")
-    principal = verify(credentials.credentials, request.app.state.settings.internal_key)
+    else:
+        principal = verify(credentials.credentials, request.app.state.settings.internal_key)
     request.state.principal = principal
     return principal
 
@@ -84,9 +99,9 @@ Authenticated = Annotated[Principal, Depends(authenticated)]
 
 
 def requires(scope: str) -> Callable[..., Any]:
-    """A dependency: the principal, if it holds the scope. Raises Forbidden."""
+    """A dependency: the principal, if it holds the scope, which the OpenAPI document names. Raises Forbidden."""
 
-    async def holding(principal: Authenticated) -> Principal:
+    async def holding(principal: Annotated[Principal, Security(authenticated, scopes=[scope])]) -> Principal:
         if principal.kind == "customer" or not principal.may(scope):
             raise Forbidden(detail=f"the scope {scope} is required", code="insufficient_scope")
         return principal

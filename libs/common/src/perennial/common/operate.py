@@ -1,6 +1,7 @@
-"""What operators do to a service: `python -m perennial.common.operate <service> parked | replay | republish`.
+"""What operators do to a service: `python -m perennial.common.operate <service> <command>`.
 
-It reads the environment of the service's own processes.
+The commands are `parked`, `replay`, `republish` and `verify-audit`. It reads the environment of the service's own
+processes.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import structlog
 
 from perennial.common import outbox
 from perennial.common import service as services
+from perennial.common.audit import chain
 from perennial.common.failures import is_infrastructure
 from perennial.common.messaging import parked
 from perennial.common.messaging.worker import replay
@@ -59,6 +61,21 @@ async def republish(runtime: Runtime, since: datetime, until: datetime) -> int:
     return 0
 
 
+async def verify_audit(runtime: Runtime, noted: chain.Noted | None) -> int:
+    """Prove the audit trail, and print its head to be noted; 1 when something is wrong with it."""
+    async with runtime.database.read() as session:
+        wrong = await chain.verify(session, noted)
+        head = await chain.head(session)
+    if wrong is not None:
+        log.error("audit.broken", service=runtime.name, wrong=wrong)
+        return 1
+    log.info(
+        "audit.whole", service=runtime.name, entries=head.entries if head else 0,
+        head=f"{head.id}:{head.digest.hex()}" if head else None,
+    )  # fmt: skip
+    return 0
+
+
 def _instant(value: str) -> datetime:
     instant = datetime.fromisoformat(value)
     if instant.tzinfo is None:
@@ -74,6 +91,8 @@ async def _run(arguments: argparse.Namespace) -> int:
             return await show(runtime)
         if arguments.command == "replay":
             return await again(runtime, arguments.ids)
+        if arguments.command == "verify-audit":
+            return await verify_audit(runtime, arguments.head)
         return await republish(runtime, arguments.since, arguments.until)
     finally:
         await runtime.close()
@@ -90,6 +109,8 @@ def main() -> int:
     publishing = commands.add_parser("republish", help="publish the facts of a range again")
     publishing.add_argument("since", type=_instant)
     publishing.add_argument("until", type=_instant)
+    verifying = commands.add_parser("verify-audit", help="prove that the audit trail is what was written")
+    verifying.add_argument("--head", type=chain.Noted.parse, help="a head noted before, <id>:<digest>")
     return asyncio.run(_run(parser.parse_args()))
 
 

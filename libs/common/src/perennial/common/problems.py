@@ -43,7 +43,10 @@ class ProblemBody(BaseModel):
 
 
 class Problem(Exception):  # noqa: N818 (the RFC's name)
-    """An error with its status. Subclasses fix the status; `code` is stable, `detail` names the field."""
+    """An error with its status. Subclasses fix the status; `code` is stable, `detail` names the field.
+
+    `type` is a URI, by default made of the code; `members` are further members of the body.
+    """
 
     status: ClassVar[int] = 500
     code: str = "internal_error"
@@ -56,9 +59,13 @@ class Problem(Exception):  # noqa: N818 (the RFC's name)
         pointer: str | None = None,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        type: str | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code or self.code
+        self.type = type or TYPE_BASE + self.code.replace("_", "-")
+        self.members = dict(members or {})
         self.detail = detail or HTTPStatus(self.status).phrase
         self.headers = dict(headers or {})
         self.errors = list(errors)
@@ -132,7 +139,7 @@ def respond(problem: Problem) -> JSONResponse:
     """The response for a problem."""
     title = HTTPStatus(problem.status).phrase
     body = ProblemBody(
-        type=TYPE_BASE + problem.code.replace("_", "-"),
+        type=problem.type,
         title=title,
         status=problem.status,
         detail=problem.detail,
@@ -141,7 +148,7 @@ def respond(problem: Problem) -> JSONResponse:
         message=problem.detail,
         errors=problem.errors,
     )
-    content = body.model_dump(exclude=None if problem.errors else {"errors"})
+    content = {**problem.members, **body.model_dump(exclude=None if problem.errors else {"errors"})}
     return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 

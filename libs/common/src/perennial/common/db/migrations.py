@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, pool, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from perennial.common.audit.chain import CHAINED
 from perennial.common.db.tables import add_common_tables, new_metadata
 
 if TYPE_CHECKING:
@@ -75,6 +76,26 @@ def drop_common_tables() -> None:
     bind = context.get_context().bind
     assert bind is not None  # noqa: S101 (online)
     metadata.drop_all(bind, checkfirst=False)
+
+
+def chain_audit(connection: Connection | None = None) -> None:
+    """In every service's second migration: bind each row of the audit trail to the one before it.
+
+    The trigger numbers the rows itself, under a lock, so that their order is the order of the chain.
+    """
+    bind = connection or context.get_context().bind
+    assert bind is not None  # noqa: S101 (online)
+    for statement in CHAINED:
+        bind.execute(text(statement))
+
+
+def unchain_audit() -> None:
+    """The way back."""
+    bind = context.get_context().bind
+    assert bind is not None  # noqa: S101 (online)
+    bind.execute(text("DROP TRIGGER audit_chain ON audit"))
+    bind.execute(text("DROP FUNCTION audit_chain"))
+    bind.execute(text("ALTER TABLE audit DROP COLUMN previous, DROP COLUMN digest"))
 
 
 def append_only(*tables: str) -> None:

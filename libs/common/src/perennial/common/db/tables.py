@@ -123,7 +123,7 @@ def _request_tables(metadata: MetaData) -> None:
         Column("body", LargeBinary, nullable=False),
         Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False, index=True),
     )
-    Table(
+    audit = Table(
         "audit",
         metadata,
         Column("id", BigInteger, Identity(always=True), primary_key=True),
@@ -132,4 +132,8 @@ def _request_tables(metadata: MetaData) -> None:
         Column("action", Text, nullable=False),
         Column("subject", Text, nullable=False),
         Column("detail", JSONB, nullable=False),
+        Column("previous", LargeBinary, nullable=False),
+        Column("digest", LargeBinary, nullable=False),
     )
+    Index("ix_audit_at", audit.c.at, postgresql_using="brin")
+    Index("ix_audit_subject_id", audit.c.subject, audit.c.id)

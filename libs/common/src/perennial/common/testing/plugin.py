@@ -6,7 +6,7 @@ test; `committed` is for tests of relay, locks, LISTEN and concurrency: everythi
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -226,11 +226,17 @@ async def live_runtime(service: Service, settings: CommonSettings, committed: Da
 
 @pytest.fixture
 def token(key_pair: tuple[str, str]) -> Callable[..., str]:
-    """`token("loyalty:write")` for an API key, `token(via=…)` for a customer."""
+    """`token("loyalty:write")` for an API key, `token(via=…)` for a customer; `fields` is what it sees in clear."""
 
-    def made(*scopes: str, via: UUID | None = None, who: str = "tester") -> str:
-        kind: Kind = "customer" if via else "api_key"
-        return mint(key_pair[0], Principal(kind, who, frozenset(scopes or ("*",)), via))
+    def made(
+        *scopes: str,
+        via: UUID | None = None,
+        who: str = "tester",
+        fields: Iterable[str] = ("*",),
+        kind: Kind = "api_key",
+    ) -> str:
+        principal = Principal("customer" if via else kind, who, frozenset(scopes or ("*",)), via, frozenset(fields))
+        return mint(key_pair[0], principal)
 
     return made
 

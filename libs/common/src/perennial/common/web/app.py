@@ -13,6 +13,7 @@ from sqlalchemy import text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perennial.common import problems
+from perennial.common.audit import api as audit
 from perennial.common.problems import ProblemBody
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
@@ -71,7 +72,7 @@ def create_app(service: Service, settings: CommonSettings | None, lifespan: Life
     problems.install(app)
     _health(app)
     if api:
-        for router in service.routers:
+        for router in (*service.routers, audit.router(service.name)):
             app.include_router(router, responses=problems.documented())
         if service.mount is not None:
             service.mount(app)

@@ -14,7 +14,7 @@ from perennial.common.web.etags import IfMatch, tag
 router = APIRouter(prefix="/v1/channels", tags=["channels"])
 
 Reading = Annotated[Principal, Depends(requires("campaigns:read"))]
-Writing = Annotated[Principal, Depends(requires("campaigns:write"))]
+Writing = Annotated[Principal, Depends(requires("campaigns:manage"))]
 Name = Annotated[str, Path(max_length=64, pattern="^[a-z_]+$")]
 
 

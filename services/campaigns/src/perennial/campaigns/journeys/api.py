@@ -28,6 +28,7 @@ router = APIRouter(prefix="/v1/journeys", tags=["journeys"])
 
 Reading = Annotated[Principal, Depends(requires("campaigns:read"))]
 Writing = Annotated[Principal, Depends(requires("campaigns:write"))]
+Sending = Annotated[Principal, Depends(requires("campaigns:send"))]
 
 
 @router.post("", status_code=201, response_model=JourneyView, responses=documented(400, 409))
@@ -88,7 +89,7 @@ async def archive_journey(
 
 
 @router.post("/{journey_id}/publish", responses=documented(404, 409))
-async def publish_journey(journey_id: UUID, session: Write, response: Response, principal: Writing) -> JourneyView:
+async def publish_journey(journey_id: UUID, session: Write, response: Response, principal: Sending) -> JourneyView:
     """Check the draft and let it run as a new version; who is on an older one stays on it."""
     found = await service.publish(session, journey_id, f"{principal.kind}:{principal.id}")
     detail = {"version": found.published_version}
@@ -105,7 +106,7 @@ async def pause_journey(journey_id: UUID, session: Write, response: Response, pr
 
 
 @router.post("/{journey_id}/resume", responses=documented(404, 409))
-async def resume_journey(journey_id: UUID, session: Write, response: Response, principal: Writing) -> JourneyView:
+async def resume_journey(journey_id: UUID, session: Write, response: Response, principal: Sending) -> JourneyView:
     """Let a paused journey go on; what fell due meanwhile happens now."""
     found = await service.resume(session, journey_id)
     await audit.record(session, principal, "journey.resumed", str(journey_id))
@@ -113,7 +114,7 @@ async def resume_journey(journey_id: UUID, session: Write, response: Response, p
 
 
 @router.post("/{journey_id}/enrol", response_model=Enrolled, responses=documented(400, 404, 409))
-async def enrol(journey_id: UUID, body: EnrolBody, session: Write, principal: Writing, key: Keyed) -> Response:
+async def enrol(journey_id: UUID, body: EnrolBody, session: Write, principal: Sending, key: Keyed) -> Response:
     """Enrol the members of a segment, or customers by id (old ids of merged customers too)."""
 
     async def call() -> Enrolled:

@@ -14,7 +14,7 @@ from perennial.loyalty.programme.schemas import ProgrammeIn
 router = APIRouter(prefix="/v1/loyalty/programme", tags=["loyalty"])
 
 Reader = Annotated[Principal, Depends(requires("loyalty:read"))]
-Writer = Annotated[Principal, Depends(requires("loyalty:write"))]
+Manager = Annotated[Principal, Depends(requires("loyalty:manage"))]
 
 
 @router.get("", responses=documented(404))
@@ -32,7 +32,7 @@ async def get_programme(
 
 @router.put("", responses=documented(400, 412, 428))
 async def put_programme(
-    principal: Writer, body: ProgrammeIn, expected: IfMatch, session: Write, response: Response
+    principal: Manager, body: ProgrammeIn, expected: IfMatch, session: Write, response: Response
 ) -> Programme:
     """Replace the programme; what was earned before stays as it is."""
     made = await service.replace(session, principal, expected, body)

@@ -17,6 +17,7 @@ from perennial.tickets.texts import AgentId
 router = APIRouter(prefix="/v1/agents", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
 Writer = Annotated[Principal, Depends(requires("tickets:write"))]
+Manager = Annotated[Principal, Depends(requires("tickets:manage"))]
 
 
 async def _out(session: ReadSession, agent: Agent, response: Response) -> AgentOut:
@@ -38,7 +39,7 @@ async def list_agents(page: PageQuery, session: Read, who: Reader) -> Page[Agent
 
 
 @router.post("", status_code=201, responses=documented(409))
-async def create_agent(body: AgentIn, response: Response, session: Write, who: Writer) -> AgentOut:
+async def create_agent(body: AgentIn, response: Response, session: Write, who: Manager) -> AgentOut:
     """Somebody who works on tickets."""
     return await _out(session, await service.create(session, who, body.model_dump()), response)
 
@@ -51,7 +52,7 @@ async def get_agent(agent_id: AgentId, response: Response, session: Read, who: R
 
 @router.patch("/{agent_id}", responses=documented(400, 404, 412, 428))
 async def change_agent(
-    agent_id: AgentId, body: AgentChange, expected: IfMatch, response: Response, session: Write, who: Writer
+    agent_id: AgentId, body: AgentChange, expected: IfMatch, response: Response, session: Write, who: Manager
 ) -> AgentOut:
     """Change skills, capacity, team."""
     changed = await service.change(session, who, agent_id, expected, body.model_dump(exclude_unset=True))

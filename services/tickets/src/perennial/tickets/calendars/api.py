@@ -16,7 +16,7 @@ from perennial.tickets.texts import Key
 
 router = APIRouter(prefix="/v1/calendars", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
-Writer = Annotated[Principal, Depends(requires("tickets:write"))]
+Manager = Annotated[Principal, Depends(requires("tickets:manage"))]
 
 
 def _out(row: CalendarRow, response: Response | None = None) -> CalendarOut:
@@ -33,7 +33,7 @@ async def list_calendars(page: PageQuery, session: Read, who: Reader) -> Page[Ca
 
 
 @router.post("", status_code=201, responses=documented(409))
-async def create_calendar(body: CalendarIn, response: Response, session: Write, who: Writer) -> CalendarOut:
+async def create_calendar(body: CalendarIn, response: Response, session: Write, who: Manager) -> CalendarOut:
     """Working hours, for ticket types to count by."""
     definition = CalendarDefinition.model_validate(body.model_dump(by_alias=True, exclude={"key"}))
     return _out(await service.create(session, who, body.key, definition), response)
@@ -47,7 +47,7 @@ async def get_calendar(key: Key, response: Response, session: Read, who: Reader)
 
 @router.put("/{key}", responses=documented(400, 404, 412, 428))
 async def put_calendar(
-    key: Key, body: CalendarDefinition, expected: IfMatch, response: Response, session: Write, who: Writer
+    key: Key, body: CalendarDefinition, expected: IfMatch, response: Response, session: Write, who: Manager
 ) -> CalendarOut:
     """Replace a calendar; tickets that are open keep theirs."""
     return _out(await service.replace(session, who, key, expected, body), response)

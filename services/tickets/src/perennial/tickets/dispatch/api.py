@@ -16,7 +16,7 @@ from perennial.tickets.dispatch.schemas import DispatchRuleIn, DispatchRuleOut
 
 router = APIRouter(prefix="/v1/dispatch-rules", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
-Writer = Annotated[Principal, Depends(requires("tickets:write"))]
+Manager = Annotated[Principal, Depends(requires("tickets:manage"))]
 LARGEST_POSITION = 2**31 - 1
 
 
@@ -47,7 +47,7 @@ async def list_dispatch_rules(page: PageQuery, session: Read, who: Reader) -> Pa
 
 @router.post("", status_code=201, responses=documented(409))
 async def create_dispatch_rule(
-    body: DispatchRuleIn, response: Response, session: Write, who: Writer
+    body: DispatchRuleIn, response: Response, session: Write, who: Manager
 ) -> DispatchRuleOut:
     """A new rule."""
     return _out(await service.create(session, who, body.model_dump()), response)
@@ -61,13 +61,13 @@ async def get_dispatch_rule(rule_id: UUID, response: Response, session: Read, wh
 
 @router.put("/{rule_id}", responses=documented(400, 404, 412, 428))
 async def put_dispatch_rule(
-    rule_id: UUID, body: DispatchRuleIn, expected: IfMatch, response: Response, session: Write, who: Writer
+    rule_id: UUID, body: DispatchRuleIn, expected: IfMatch, response: Response, session: Write, who: Manager
 ) -> DispatchRuleOut:
     """Change a rule."""
     return _out(await service.replace(session, who, rule_id, expected, body.model_dump()), response)
 
 
 @router.delete("/{rule_id}", status_code=204, responses=documented(404))
-async def delete_dispatch_rule(rule_id: UUID, session: Write, who: Writer) -> None:
+async def delete_dispatch_rule(rule_id: UUID, session: Write, who: Manager) -> None:
     """Forget a rule."""
     await service.remove(session, who, rule_id)

@@ -16,7 +16,7 @@ from perennial.tickets.types.schemas import TypeIn, TypeOut
 
 router = APIRouter(prefix="/v1/ticket-types", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
-Writer = Annotated[Principal, Depends(requires("tickets:write"))]
+Manager = Annotated[Principal, Depends(requires("tickets:manage"))]
 
 
 def _out(row: TypeRow, response: Response | None = None) -> TypeOut:
@@ -33,7 +33,7 @@ async def list_ticket_types(page: PageQuery, session: Read, who: Reader) -> Page
 
 
 @router.post("", status_code=201, responses=documented(409))
-async def create_ticket_type(body: TypeIn, response: Response, session: Write, who: Writer) -> TypeOut:
+async def create_ticket_type(body: TypeIn, response: Response, session: Write, who: Manager) -> TypeOut:
     """A kind of request: its stages, its form, its service levels."""
     definition = TypeDefinition.model_validate(body.model_dump(exclude={"key"}))
     return _out(await service.create(session, who, body.key, definition), response)
@@ -47,7 +47,7 @@ async def get_ticket_type(key: Key, response: Response, session: Read, who: Read
 
 @router.put("/{key}", responses=documented(400, 404, 412, 428))
 async def put_ticket_type(
-    key: Key, body: TypeDefinition, expected: IfMatch, response: Response, session: Write, who: Writer
+    key: Key, body: TypeDefinition, expected: IfMatch, response: Response, session: Write, who: Manager
 ) -> TypeOut:
     """Replace a type; tickets keep to the version they were opened with."""
     return _out(await service.replace(session, who, key, expected, body), response)

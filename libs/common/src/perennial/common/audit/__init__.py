@@ -1,4 +1,4 @@
-"""The audit trail of a service: rows that its login role can only add."""
+"""The audit trail of a service: rows that its login role can only add, each bound to the one before it."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from perennial.common.db import WriteSession
 async def record(
     session: WriteSession, principal: Principal, action: str, subject: str, detail: Mapping[str, Any] | None = None
 ) -> None:
-    """Note who did what to what, in the transaction that did it."""
+    """Note who did what to what, in the transaction that did it; the chain is a lock, so note it last."""
     await session.execute(
         text("""INSERT INTO audit (principal, action, subject, detail)
                 VALUES (:principal, :action, :subject, CAST(:detail AS jsonb))"""),

@@ -1,0 +1,196 @@
+"""Who may do what: every role, every scope, and the rule of every route of the platform, in one table.
+
+A route that stands here nowhere is answered to nobody. The services check the scopes again, by the internal token.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PUBLIC, WRITE_KEY, CUSTOMER, STAFF = "public", "write key", "customer", "staff"
+
+
+@dataclass(frozen=True)
+class Role:
+    """What staff in a role may do (scopes) and see in clear besides public fields (fields, their classes, or `*`)."""
+
+    about: str
+    scopes: frozenset[str]
+    fields: frozenset[str] = frozenset()
+
+
+def _role(about: str, scopes: str, fields: str = "") -> Role:
+    return Role(about, frozenset(scopes.split()), frozenset(fields.split()))
+
+
+ROLES = {
+    "owner": _role("Everything, people and keys included.", "*", "*"),
+    "admin": _role(
+        "Runs the platform: everything but revealing what is masked.",
+        """customers:read identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:* keys:*
+        tokens:mint staff:* audit:read""",
+        "personal",
+    ),
+    "marketer": _role(
+        "Segments and campaigns, and what came of them.",
+        "customers:read segments:* campaigns:read campaigns:write campaigns:send loyalty:read",
+        "personal",
+    ),
+    "loyalty_manager": _role(
+        "The loyalty programme and its accounts.",
+        "customers:read segments:read loyalty:*",
+        "personal",
+    ),
+    "agent": _role(
+        "Serves customers: tickets, and what helps to answer them; reveals are on the record.",
+        "customers:read customers:reveal identities:read loyalty:read loyalty:write tickets:read tickets:write",
+        "personal",
+    ),
+    "service_manager": _role(
+        "Runs the service desk.",
+        "customers:read customers:reveal identities:read identities:write loyalty:* tickets:*",
+        "personal",
+    ),
+    "analyst": _role(
+        "Reads figures and lists, and nobody's name.",
+        "customers:read segments:read segments:write campaigns:read loyalty:read tickets:read",
+    ),
+    "developer": _role(
+        "Connects systems: sources, keys, webhooks.",
+        "customers:read identities:read sources:* keys:* webhooks:*",
+    ),
+    "auditor": _role("Reads who did what.", "audit:read"),
+}
+
+# Each rule, and its routes. A rule is a scope, or one of:
+#   public      anybody            write key   a source's key, checked by the tracking API itself
+#   customer    a customer token   staff       anybody on the staff, whatever the role
+_TABLE = {
+    PUBLIC: """
+        GET  /openapi.json /asyncapi.json /docs /docs/docs.js /docs/docs.css /healthz /readyz /metrics
+    """,
+    CUSTOMER: """
+        GET  /v1/me /v1/me/loyalty /v1/me/loyalty/ledger /v1/me/tickets /v1/me/tickets/{ticket_id}
+        GET  /v1/me/tickets/{ticket_id}/events
+        POST /v1/me/loyalty/spend /v1/me/tickets /v1/me/tickets/{ticket_id}/comments
+        POST /v1/me/tickets/{ticket_id}/rating
+    """,
+    "audit:read": """
+        GET  /v1/audit/campaigns /v1/audit/campaigns/head /v1/audit/gateway /v1/audit/gateway/head
+        GET  /v1/audit/identity /v1/audit/identity/head /v1/audit/integrations /v1/audit/integrations/head
+        GET  /v1/audit/loyalty /v1/audit/loyalty/head /v1/audit/profile /v1/audit/profile/head
+        GET  /v1/audit/segments /v1/audit/segments/head /v1/audit/tickets /v1/audit/tickets/head
+    """,
+    "campaigns:read": """
+        GET  /v1/channels /v1/channels/{name} /v1/enrolments/{enrolment_id} /v1/journeys /v1/journeys/{journey_id}
+        GET  /v1/journeys/{journey_id}/enrolments /v1/journeys/{journey_id}/funnel /v1/journeys/{journey_id}/refusals
+        GET  /v1/journeys/{journey_id}/versions /v1/messages /v1/messages/summary /v1/messages/{message_id}
+    """,
+    "campaigns:write": """
+        POST /v1/journeys /v1/journeys/{journey_id}/pause
+        PUT PATCH DELETE /v1/journeys/{journey_id}
+    """,
+    "campaigns:send": """
+        POST /v1/journeys/{journey_id}/enrol /v1/journeys/{journey_id}/publish /v1/journeys/{journey_id}/resume
+    """,
+    "campaigns:manage": """
+        PUT  /v1/channels/{name}
+    """,
+    "customers:read": """
+        GET  /v1/customers /v1/customers/summary /v1/customers/{id} /v1/customers/{id}/events /v1/events/{message_id}
+        GET  /v1/orders/summary
+    """,
+    "identities:read": """
+        GET  /v1/conflicts /v1/customers/{customer_id}/identifiers /v1/identifiers /v1/identity/parked /v1/merges
+        GET  /v1/merges/{merge_id}
+    """,
+    "identities:write": """
+        POST /v1/identity/parked/replay /v1/merges /v1/merges/{merge_id}/undo
+    """,
+    "keys:read": """
+        GET  /v1/api-keys /v1/api-keys/{key_id}
+    """,
+    "keys:write": """
+        POST /v1/api-keys
+        DELETE /v1/api-keys/{key_id}
+    """,
+    "tokens:mint": """
+        POST /v1/customer-tokens
+    """,
+    "loyalty:read": """
+        GET  /v1/loyalty/accounts /v1/loyalty/accounts/{customer_id} /v1/loyalty/accounts/{customer_id}/ledger
+        GET  /v1/loyalty/programme /v1/loyalty/summary
+    """,
+    "loyalty:write": """
+        POST /v1/loyalty/accounts/{customer_id}/spend
+    """,
+    "loyalty:adjust": """
+        POST /v1/loyalty/accounts/{customer_id}/adjust
+    """,
+    "loyalty:manage": """
+        PUT  /v1/loyalty/programme
+    """,
+    "segments:read": """
+        GET  /v1/rfm/customers /v1/rfm/customers/{customer_id} /v1/rfm/summary /v1/segments /v1/segments/{segment_id}
+        GET  /v1/segments/{segment_id}/members /v1/segments/{segment_id}/members/{customer_id}/explain
+        POST /v1/segments/preview
+    """,
+    "segments:write": """
+        POST /v1/segments
+        PUT PATCH DELETE /v1/segments/{segment_id}
+    """,
+    "sources:read": """
+        GET  /v1/sources /v1/sources/{source_id} /v1/sources/{source_id}/violations
+    """,
+    "sources:write": """
+        POST /v1/sources /v1/sources/{source_id}/disable /v1/sources/{source_id}/enable
+        POST /v1/sources/{source_id}/rotate-key
+    """,
+    "tickets:read": """
+        GET  /v1/agents /v1/agents/{agent_id} /v1/calendars /v1/calendars/{key} /v1/dispatch-rules
+        GET  /v1/dispatch-rules/{rule_id} /v1/ticket-types /v1/ticket-types/{key} /v1/tickets /v1/tickets/summary
+        GET  /v1/tickets/{ticket_id} /v1/tickets/{ticket_id}/events
+    """,
+    "tickets:write": """
+        POST /v1/tickets /v1/tickets/{ticket_id}/assign /v1/tickets/{ticket_id}/close /v1/tickets/{ticket_id}/comments
+        POST /v1/tickets/{ticket_id}/rating /v1/tickets/{ticket_id}/transition
+        PUT  /v1/agents/{agent_id}/presence
+    """,
+    "tickets:manage": """
+        POST /v1/agents /v1/calendars /v1/dispatch-rules /v1/ticket-types
+        PUT  /v1/calendars/{key} /v1/dispatch-rules/{rule_id} /v1/ticket-types/{key}
+        PATCH /v1/agents/{agent_id}
+        DELETE /v1/dispatch-rules/{rule_id}
+    """,
+    "webhooks:read": """
+        GET  /v1/webhooks /v1/webhooks/{webhook_id} /v1/webhooks/{webhook_id}/attempts
+        GET  /v1/webhooks/{webhook_id}/messages
+    """,
+    "webhooks:write": """
+        POST /v1/webhooks /v1/webhooks/{webhook_id}/messages/{message_id}/resend /v1/webhooks/{webhook_id}/recover
+        POST /v1/webhooks/{webhook_id}/rotate-secret /v1/webhooks/{webhook_id}/test
+        PATCH DELETE /v1/webhooks/{webhook_id}
+    """,
+    WRITE_KEY: """
+        GET  /v1/projects/{key}/settings /sourceConfig
+        POST /v1/batch /v1/b /v1/import /beacon/v1/batch /v1/identify /v1/i /v1/track /v1/t /v1/page /v1/p /v1/screen
+        POST /v1/s /v1/group /v1/g /v1/alias /v1/a
+    """,
+}
+
+
+def _read() -> Iterator[tuple[tuple[str, str], str]]:
+    for rule, lines in _TABLE.items():
+        for line in lines.strip().splitlines():
+            words = line.split()
+            for path in (word for word in words if word.startswith("/")):
+                for method in (word for word in words if not word.startswith("/")):
+                    yield (method, path), rule
+
+
+RULES = dict(_read())
+SCOPES = frozenset(rule for rule in RULES.values() if ":" in rule) | {"customers:reveal"}
+
+
+def rule_of(method: str, template: str) -> str | None:
+    """The rule of a route by its template; None for a route that nobody has judged."""
+    return RULES.get((method, template))

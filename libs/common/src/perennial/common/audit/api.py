@@ -1,0 +1,93 @@
+"""`/v1/audit/<service>`: who did what, newest first, and the head of the chain."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import text
+
+from perennial.common.audit import chain
+from perennial.common.auth import Principal, requires
+from perennial.common.problems import BadRequest, documented
+from perennial.common.web.deps import Read
+from perennial.common.web.pages import Page, PageQuery, PageRequest, paged
+
+_PAGE = text("""
+    SELECT id, at, principal, action, subject, detail, digest FROM audit
+    WHERE (CAST(:principal AS text) IS NULL OR principal = :principal)
+      AND (CAST(:action AS text) IS NULL OR action = :action)
+      AND (CAST(:subject AS text) IS NULL OR subject = :subject)
+      AND (CAST(:since AS timestamptz) IS NULL OR at >= :since)
+      AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
+      AND (CAST(:before AS bigint) IS NULL OR id < :before)
+    ORDER BY id DESC LIMIT :limit""")
+
+
+class Entry(BaseModel):
+    """One thing that somebody did."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: datetime
+    principal: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+
+
+class HeadOut(BaseModel):
+    """The newest link of the chain: note `head` elsewhere, and `verify-audit --head` proves that nothing was cut."""
+
+    entries: int
+    head: str | None
+    at: datetime | None
+
+
+Reader = Annotated[Principal, Depends(requires("audit:read"))]
+Filter = Annotated[str | None, Query(max_length=300)]
+Instant = Annotated[AwareDatetime | None, Query()]
+
+
+def router(service: str) -> APIRouter:
+    """The routes of one service's trail."""
+    made = APIRouter(prefix=f"/v1/audit/{service}", tags=["audit"])
+    made.add_api_route("", entries, name="list_audit", responses=documented(400))
+    made.add_api_route("/head", newest, name="get_audit_head")
+    return made
+
+
+async def entries(
+    _: Reader,
+    session: Read,
+    page: PageQuery,
+    principal: Filter = None,
+    action: Filter = None,
+    subject: Filter = None,
+    since: Instant = None,
+    until: Instant = None,
+) -> Page[Entry]:
+    """What was done, newest first; every filter is exact."""
+    wanted = {"principal": principal, "action": action, "subject": subject, "since": since, "until": until}
+    if any("\0" in text for text in (principal, action, subject) if text):
+        raise BadRequest("principal, action and subject must not hold NUL", pointer="query")
+    found = await session.execute(_PAGE, {**wanted, "before": _before(page), "limit": page.limit + 1})
+    return paged([Entry.model_validate(row) for row in found], page, lambda entry: (entry.id,))
+
+
+async def newest(_: Reader, session: Read) -> HeadOut:
+    """The head of the chain."""
+    head = await chain.head(session)
+    if head is None:
+        return HeadOut(entries=0, head=None, at=None)
+    return HeadOut(entries=head.entries, head=f"{head.id}:{head.digest.hex()}", at=head.at)
+
+
+def _before(page: PageRequest) -> int | None:
+    if not page.after:
+        return None
+    last = page.after[0]
+    if len(page.after) != 1 or not isinstance(last, int) or isinstance(last, bool) or not 0 <= last < 2**63:
+        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
+    return last

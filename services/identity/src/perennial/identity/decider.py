@@ -14,8 +14,7 @@ from perennial.common.runtime import Runtime
 from perennial.identity.decisions import queries, service
 from perennial.identity.decisions.service import Arrival, Keys, RootsMoved
 from perennial.identity.decisions.traces import Reader
-from perennial.identity.settings import IdentitySettings, key_of
-from perennial.identity.vault import Vault
+from perennial.identity.settings import IdentitySettings, key_of, vault_of
 
 log = structlog.get_logger()
 
@@ -23,7 +22,7 @@ log = structlog.get_logger()
 def keys_of(settings: IdentitySettings) -> Keys:
     """The keys in the settings. Raises ValueError naming a variable that is not a key."""
     reader = Reader(key_of("identifier_key", settings.identifier_key), settings.region)
-    return Keys(reader, Vault(key_of("encryption_key", settings.encryption_key)))
+    return Keys(reader, vault_of(settings))
 
 
 class Decider:

@@ -15,7 +15,10 @@ from perennial.identity.jobs import WEEKS
 from perennial.identity.merges.api import router as merges
 from perennial.identity.models import metadata
 from perennial.identity.parked.api import router as parked
+from perennial.identity.sealing.jobs import RESEAL
 from perennial.identity.settings import IdentitySettings
+from perennial.identity.suggestions.api import router as suggestions
+from perennial.identity.suggestions.jobs import SUGGEST
 from perennial.identity.worker import consume
 
 
@@ -29,10 +32,10 @@ SERVICE = Service(
     title="Identity",
     metadata=metadata,
     settings=IdentitySettings,
-    routers=(identifiers, merges, conflicts, parked),
+    routers=(identifiers, merges, conflicts, suggestions, parked),
     emits=(IdentifiersAssigned, CustomersMerged, CustomersSeparated),
     keeps_map=False,
-    jobs=(WEEKS,),
+    jobs=(WEEKS, SUGGEST, RESEAL),
     tasks=(consume,),
     startup=check_keys,
 )

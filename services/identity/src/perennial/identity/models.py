@@ -5,6 +5,7 @@ that row is also the customer's lock.
 """
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Column,
     DateTime,
@@ -111,3 +112,32 @@ conflict = Table(
     _now("last_at"),
     UniqueConstraint("via", "against", "reason"),
 )
+
+likeness = Table(
+    "likeness",
+    metadata,
+    Column("via", Uuid, primary_key=True),
+    Column("field", Text, primary_key=True, comment="A field of the matching model, such as last_name."),
+    Column("at", DateTime(timezone=True), nullable=False, comment="When the event that said it happened."),
+    Column("sealed", LargeBinary, comment="The normalised value, encrypted; null when it was cleared."),
+)
+
+suggestion = Table(
+    "suggestion",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("low", Uuid, nullable=False, comment="Two customers, as they were called when the pair was found."),
+    Column("high", Uuid, nullable=False, index=True),
+    Column("state", Text, nullable=False, comment="pending, approved, rejected or withdrawn"),
+    Column("weight", REAL, nullable=False, comment="Bits."),
+    Column("probability", REAL, nullable=False),
+    Column("fields", JSONB, nullable=False, comment="How the two agree, by field; no values."),
+    _now("created_at"),
+    _now("seen_at"),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decided_by", Text),
+    Column("reason", Text),
+    Column("merge_id", Uuid),
+    UniqueConstraint("low", "high"),
+)
+Index("ix_suggestion_state", suggestion.c.state, suggestion.c.weight.desc(), suggestion.c.id.desc())

@@ -20,6 +20,7 @@ from perennial.identity import changes, queries
 from perennial.identity.decisions import queries as sql
 from perennial.identity.decisions.graph import Graph, Meeting, Member
 from perennial.identity.decisions.traces import Reader, Trace
+from perennial.identity.suggestions import service as suggestions
 from perennial.identity.vault import Vault
 
 log = structlog.get_logger()
@@ -106,6 +107,8 @@ async def decide(session: WriteSession, arrivals: Sequence[Arrival], keys: Keys,
         rows = [(event.id, event.via, arrival.seq) for event, (arrival, _) in zip(resolved, meetings, strict=True)]
         if await sql.decide(session, week_of(now), rows) != len(rows):
             raise RootsMoved
+        said = [(arrival.event, event.via) for event, (arrival, _) in zip(resolved, meetings, strict=True)]
+        await suggestions.keep(session, said, keys.vault)
     _count(len(arrivals), len(fresh), len(resolved), len(again))
     return await _repeated(session, again, known) + resolved
 
@@ -252,7 +255,7 @@ def _event(arrival: Arrival, via: UUID, customer: UUID, version: int) -> Resolve
     event = arrival.event
     return ResolvedEvent(
         arrival.id, via, customer, version, arrival.source, event.message_id, event.type, event.name, event.timestamp,
-        event.received_at, event.live, event.body,
+        event.received_at, event.live, event.body, event.sent_at,
     )  # fmt: skip
 
 

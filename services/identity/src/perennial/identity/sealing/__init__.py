@@ -1,0 +1,1 @@
+"""Rotation of the keys by which identifiers are sealed."""

@@ -1,0 +1,1 @@
+"""Probable duplicates that share no identifier: proposed by likeness, decided by people."""

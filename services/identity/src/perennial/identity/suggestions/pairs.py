@@ -1,0 +1,25 @@
+"""What goes into the matching and what comes out of it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+FEWEST = 200  # records: with fewer there is nothing to learn from
+
+Record = Mapping[str, str | None]
+
+
+class Agreement(NamedTuple):
+    """How two records agree in one field, and what that is worth in bits, for (above zero) or against a match."""
+
+    level: str
+    weight: float
+
+
+class Pair(NamedTuple):
+    """Two records that are probably one person. `weight` is in bits: the logarithm of the odds."""
+
+    low: str
+    high: str
+    weight: float
+    probability: float
+    fields: dict[str, Agreement]

@@ -14,6 +14,7 @@ from perennial.common.runtime import Runtime
 from perennial.identity.decisions import queries, service
 from perennial.identity.decisions.service import Arrival, Keys, RootsMoved
 from perennial.identity.decisions.traces import Reader
+from perennial.identity.policy import service as policies
 from perennial.identity.settings import IdentitySettings, key_of, vault_of
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Decider:
             await self._ensure_week(service.week_of(now))
             try:
                 async with self._runtime.database.write() as session:
+                    self._keys = self._keys.under(await policies.in_force(session, self._keys.policy))
                     return await service.decide(session, arrivals, self._keys, now)
             except RootsMoved:
                 log.info("batch.restarted", events=len(arrivals))

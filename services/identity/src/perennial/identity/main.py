@@ -4,7 +4,12 @@ from typing import cast
 
 from fastapi import FastAPI
 
-from perennial.common.contracts.identity import CustomersMerged, CustomersSeparated, IdentifiersAssigned
+from perennial.common.contracts.identity import (
+    CustomersMerged,
+    CustomersSeparated,
+    IdentifiersAssigned,
+    IdentifierShared,
+)
 from perennial.common.run import build
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
@@ -15,6 +20,7 @@ from perennial.identity.jobs import WEEKS
 from perennial.identity.merges.api import router as merges
 from perennial.identity.models import metadata
 from perennial.identity.parked.api import router as parked
+from perennial.identity.policy.api import router as policy
 from perennial.identity.sealing.jobs import RESEAL
 from perennial.identity.settings import IdentitySettings
 from perennial.identity.suggestions.api import router as suggestions
@@ -32,8 +38,8 @@ SERVICE = Service(
     title="Identity",
     metadata=metadata,
     settings=IdentitySettings,
-    routers=(identifiers, merges, conflicts, suggestions, parked),
-    emits=(IdentifiersAssigned, CustomersMerged, CustomersSeparated),
+    routers=(identifiers, merges, conflicts, suggestions, policy, parked),
+    emits=(IdentifiersAssigned, IdentifierShared, CustomersMerged, CustomersSeparated),
     keeps_map=False,
     jobs=(WEEKS, SUGGEST, RESEAL),
     tasks=(consume,),

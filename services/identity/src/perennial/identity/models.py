@@ -62,11 +62,11 @@ map_change = Table(
     Column("version", BigInteger, primary_key=True),
     Column("customer_id", Uuid, nullable=False),
     Column("previous_id", Uuid, comment="Null when the identifier was new."),
-    Column("cause", Text, nullable=False, comment="attached, merged or separated"),
+    Column("cause", Text, nullable=False, comment="attached, merged, separated, shared, renamed or split"),
     Column("event_id", Uuid),
     Column("through", Uuid, comment="The identifier of the event to which this one was joined."),
     Column("merge_id", Uuid),
-    Column("rule", SmallInteger, nullable=False, comment="Version of the rules that decided."),
+    Column("rule", SmallInteger, nullable=False, comment="Version of the policy that decided."),
     _now("at"),
 )
 
@@ -101,7 +101,7 @@ conflict = Table(
     "conflict",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("reason", Text, nullable=False, comment="two_user_ids, limit or separated"),
+    Column("reason", Text, nullable=False, comment="two_user_ids, limit, separated or approval"),
     Column("kind", Text, nullable=False, comment="The kind of identifier of which there would be too many."),
     Column("via", Uuid, nullable=False, comment="The identifier that was left out."),
     Column("against", Uuid, nullable=False, comment="The strongest identifier of the event."),
@@ -110,6 +110,11 @@ conflict = Table(
     Column("last_event_id", Uuid, nullable=False),
     _now("first_at"),
     _now("last_at"),
+    Column("state", Text, server_default="open", nullable=False, comment="open, approved or dismissed"),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decided_by", Text),
+    Column("decision", Text, comment="Why a person has decided so."),
+    Column("merge_id", Uuid),
     UniqueConstraint("via", "against", "reason"),
 )
 
@@ -141,3 +146,30 @@ suggestion = Table(
     UniqueConstraint("low", "high"),
 )
 Index("ix_suggestion_state", suggestion.c.state, suggestion.c.weight.desc(), suggestion.c.id.desc())
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("definition", JSONB, nullable=False),
+    _now("created_at"),
+    Column("created_by", Text, nullable=False),
+)
+
+met = Table(
+    "met",
+    metadata,
+    Column("via", Uuid, primary_key=True, comment="An identifier that was seen beside a user id not its customer's."),
+    Column("user_via", Uuid, primary_key=True),
+    _now("at"),
+)
+
+shared = Table(
+    "shared",
+    metadata,
+    Column("via", Uuid, primary_key=True, comment="An identifier that belongs to several people: it joins nobody."),
+    Column("event_id", Uuid, comment="The event that showed it; null when a person has said so."),
+    Column("shared_by", Text),
+    Column("reason", Text),
+    _now("at"),
+)

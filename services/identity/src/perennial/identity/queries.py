@@ -10,14 +10,16 @@ from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.identity.decisions.graph import Member
 
 _FOUND = """
-    SELECT via, customer_id, version, kind, digest FROM identity_map WHERE digest = ANY($1::bytea[])"""
+    SELECT m.via, m.customer_id, m.version, m.kind, m.digest, s.via IS NOT NULL
+    FROM identity_map m LEFT JOIN shared s ON s.via = m.via WHERE m.digest = ANY($1::bytea[])"""
 # A customer that has been merged away meanwhile drops out when the lock comes: its row no longer names itself.
 _LOCK = text("""
     SELECT via FROM identity_map WHERE via = ANY(CAST(:customers AS uuid[])) AND via = customer_id
     ORDER BY via FOR NO KEY UPDATE""")
 _MEMBERS = text("""
-    SELECT via, customer_id, version, kind, digest FROM identity_map
-    WHERE customer_id = ANY(CAST(:customers AS uuid[])) ORDER BY via""")
+    SELECT m.via, m.customer_id, m.version, m.kind, m.digest, s.via IS NOT NULL, i.created_at
+    FROM identity_map m JOIN identifier i ON i.id = m.via LEFT JOIN shared s ON s.via = m.via
+    WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) ORDER BY m.via""")
 _ADD = """
     INSERT INTO identity_map (via, customer_id, version, kind, digest)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[])"""

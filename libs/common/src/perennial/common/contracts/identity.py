@@ -7,17 +7,18 @@ from uuid import UUID
 import msgspec
 from pydantic import Field
 
-from perennial.common.contracts.base import CustomerId, Event, Part, Version, Via
+from perennial.common.contracts.base import CustomerId, Event, Part, Version, Via, personal
 
 RESOLVED_SUBJECT = "identity.events.resolved.v1"
 RESOLVED_STREAM = "EVENTS"
 
 
-class ResolvedEvent(msgspec.Struct, frozen=True):
+class ResolvedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """A tracking event with its identifier and that identifier's customer.
 
     `id` is the digest of source and message id: the same for every repeat. `name` is the event's semantic name where
-    it has one. `timestamp` is corrected for the client's clock. `body` is the event as it was sent.
+    it has one. `timestamp` is corrected for the client's clock, `sent_at` is what that clock said when the client sent
+    it. `body` is the event as it was sent.
     """
 
     id: UUID
@@ -32,6 +33,7 @@ class ResolvedEvent(msgspec.Struct, frozen=True):
     received_at: datetime
     live: bool
     body: msgspec.Raw
+    sent_at: datetime | None = None
 
 
 class EventsResolved(msgspec.Struct, frozen=True):
@@ -47,7 +49,7 @@ class Assignment(Part):
     customer: CustomerId
     version: Version
     kind: str | None = None
-    digest: str | None = Field(default=None, description="Keyed blind index of the identifier, hex.")
+    digest: str | None = personal("sensitive", default=None, description="Keyed blind index of the identifier, hex.")
 
 
 class IdentifiersAssigned(Event):
@@ -78,3 +80,13 @@ class CustomersSeparated(Event):
     merge_id: UUID
     survivor: CustomerId
     separated: CustomerId
+
+
+class IdentifierShared(Event):
+    """An identifier turned out to belong to several people: it left its customer, and joins nobody from now on."""
+
+    subject: ClassVar[str] = "identity.identifier.shared.v1"
+
+    via: Via
+    customer: CustomerId
+    met: int = Field(ge=0, description="How many different user ids it was seen beside; 0 when a person has said so.")

@@ -2,24 +2,30 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from perennial.common.identifiers import KINDS
 from perennial.common.ids import uuid7
+from perennial.identity.policy.rules import DEFAULT, USER_ID, Policy
 
-RULE = 1  # the version of what this module decides, noted beside every change
-TWO_USER_IDS, LIMIT, SEPARATED = "two_user_ids", "limit", "separated"
+TWO_USER_IDS, LIMIT, SEPARATED, APPROVAL = "two_user_ids", "limit", "separated", "approval"
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Member(NamedTuple):
-    """An identifier as the map has it. Version 0 is one that this transaction has found for the first time."""
+    """An identifier as the map has it. Version 0 is one that this transaction has found for the first time.
+
+    One that is `shared` belongs to several people and joins nobody. `since` is when it was first seen, where asked for.
+    """
 
     via: UUID
     customer: UUID
     version: int
     kind: str
     digest: bytes
+    shared: bool = False
+    since: datetime = LONG_AGO
 
 
 class Meeting(NamedTuple):
@@ -29,6 +35,7 @@ class Meeting(NamedTuple):
     source: str
     message_id: str
     live: bool
+    at: datetime
     members: Sequence[Member]
 
     def evidence(self) -> dict[str, Any]:
@@ -46,6 +53,7 @@ class Side:
     members: dict[UUID, str]
     born: bool = True
     counts: dict[str, int] = field(default_factory=dict)
+    since: dict[UUID, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for kind in self.members.values():
@@ -54,7 +62,18 @@ class Side:
     @property
     def known_by_name(self) -> bool:
         """Whether it has a user_id."""
-        return "user_id" in self.counts
+        return USER_ID in self.counts
+
+    @property
+    def user(self) -> UUID | None:
+        """The identifier that is its user_id."""
+        return next((via for via, kind in self.members.items() if kind == USER_ID), None)
+
+    def held(self, kind: str, since: datetime | None) -> int:
+        """How many identifiers of a kind it holds; of those that came after an instant only, if one is given."""
+        if since is None:
+            return self.counts.get(kind, 0)
+        return sum(held == kind and self.since.get(via, LONG_AGO) > since for via, held in self.members.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +100,16 @@ class Union:
     live: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """An identifier turned out to be shared, and left the customer that it was with."""
+
+    via: UUID
+    customer: UUID
+    met: frozenset[UUID]
+    event_id: UUID
+
+
 @dataclass(slots=True)
 class Conflict:
     """An identifier was left out of an event, so often."""
@@ -95,50 +124,115 @@ class Conflict:
 
 
 class Graph:
-    """Customers being joined. Feed it meetings in their order of arrival, then read what came of them."""
+    """Customers being joined. Feed it meetings in their order of arrival, then read what came of them.
 
-    def __init__(self, members: Iterable[Member], separations: Iterable[tuple[UUID, UUID]] = ()) -> None:
-        grouped: dict[UUID, dict[UUID, str]] = {}
+    `met` are the user ids that an identifier was seen beside and not joined with.
+    """
+
+    def __init__(
+        self,
+        members: Iterable[Member],
+        separations: Iterable[tuple[UUID, UUID]] = (),
+        policy: Policy = DEFAULT,
+        met: Mapping[UUID, Iterable[UUID]] | None = None,
+    ) -> None:
+        grouped: dict[UUID, list[Member]] = {}
         for member in members:
-            grouped.setdefault(member.customer, {})[member.via] = member.kind
-        self.sides = {via: side for name, vias in grouped.items() for side in [Side(name, vias)] for via in vias}
+            grouped.setdefault(member.customer, []).append(member)
+        self.sides: dict[UUID, Side] = {}
+        for name, held in grouped.items():
+            side = Side(name, {member.via: member.kind for member in held})
+            side.since = {member.via: member.since for member in held}
+            self.sides.update(dict.fromkeys(side.members, side))
         self.separations = list(separations)
+        self.policy = policy
+        self.met = {via: set(users) for via, users in (met or {}).items()}
+        self.met_now: dict[tuple[UUID, UUID], None] = {}
+        self.shared: dict[UUID, Parting] = {}
         self.attachments: list[Attachment] = []
         self.unions: list[Union] = []
         self.conflicts: dict[tuple[UUID, UUID, str], Conflict] = {}
 
-    def meet(self, meeting: Meeting) -> None:
-        """Join the customers of one event, in the order of evidence; what may not be joined is left out."""
-        strongest = meeting.members[0]
-        base = self._side(strongest)
+    def speaker(self, members: Sequence[Member]) -> Member:
+        """The identifier that speaks for an event: the strongest that is one person's, else the strongest."""
+        return next((member for member in members if not self._apart(member)), members[0])
+
+    def meet(self, meeting: Meeting) -> Member:
+        """Join the customers of one event, in the order of evidence; what may not be joined is left out.
+
+        Returns the identifier that speaks for the event.
+        """
+        strongest = self.speaker(meeting.members)
+        base = self._side(strongest, meeting.at)
         touched = [base]
-        for member in meeting.members[1:]:
-            side = self._side(member)
+        for member in meeting.members:
+            side = self._side(member, meeting.at)
             touched.append(side)
-            if side is base:
+            if side is base or self._apart(member) or self._apart(strongest):
                 continue
-            refused = self.refusal(base, side)
+            refused = self.refusal(base, side, meeting.at)
             if refused:
                 self._leave_out(meeting, strongest, member, refused)
+                if refused[0] == TWO_USER_IDS and base.user is not None:
+                    self._meet_user(member, side, base.user, meeting)
+                    base = self._side(strongest)
             else:
                 base = self._join(base, side, meeting, strongest.via)
         for side in touched:
             side.born = True
+        return strongest
 
-    def refusal(self, one: Side, other: Side) -> tuple[str, str] | None:
+    def refusal(self, one: Side, other: Side, at: datetime) -> tuple[str, str] | None:
         """Why two customers may not be joined by evidence (reason, kind), or None."""
-        for kind, count in other.counts.items():
-            if kind in one.counts and one.counts[kind] + count > KINDS[kind].limit:
-                return (TWO_USER_IDS if kind == "user_id" else LIMIT, kind)
+        for kind in other.counts:
+            rule = self.policy.rules[kind]
+            since = at - rule.window if rule.window and at > LONG_AGO + rule.window else None
+            if kind in one.counts and one.held(kind, since) + other.held(kind, since) > rule.limit:
+                return (TWO_USER_IDS if kind == USER_ID else LIMIT, kind)
         for low, high in self.separations:
             if {self.sides[low].id, self.sides[high].id} == {one.id, other.id}:
                 return (SEPARATED, "")
+        moving = min(len(one.members), len(other.members))
+        if self.policy.approve_from is not None and moving >= self.policy.approve_from and one.born and other.born:
+            return (APPROVAL, "")
         return None
 
-    def _side(self, member: Member) -> Side:
+    def _apart(self, member: Member) -> bool:
+        """Whether an identifier belongs to several people."""
+        return member.shared or member.via in self.shared or not self.policy.rules[member.kind].unique
+
+    def _meet_user(self, member: Member, side: Side, user: UUID, meeting: Meeting) -> None:
+        """Note that an identifier was seen beside one user id more; too many, and it is shared."""
+        after = self.policy.rules[member.kind].shared_after
+        if member.kind == USER_ID or after is None:
+            return
+        met = self.met.setdefault(member.via, set())
+        for one in (side.user, user):
+            if one is not None and one not in met:
+                met.add(one)
+                self.met_now[member.via, one] = None
+        if len(met) >= after:
+            self.shared[member.via] = Parting(member.via, side.id, frozenset(met), meeting.event_id)
+            self.part(member.via)
+
+    def part(self, via: UUID) -> None:
+        """Take an identifier out of its customer. If the customer bears its name, it takes its oldest one's."""
+        side = self.sides[via]
+        if len(side.members) == 1:
+            return
+        kind, since = side.members.pop(via), side.since.pop(via, LONG_AGO)
+        side.counts[kind] -= 1
+        if not side.counts[kind]:
+            del side.counts[kind]
+        if side.id == via:
+            side.id = min(side.members)
+        self.sides[via] = Side(via, {via: kind}, since={via: since})
+
+    def _side(self, member: Member, at: datetime = LONG_AGO) -> Side:
         side = self.sides.get(member.via)
         if side is None:
-            side = self.sides[member.via] = Side(member.via, {member.via: member.kind}, born=False)
+            since = {member.via: member.since if member.since > LONG_AGO else at}
+            side = self.sides[member.via] = Side(member.via, {member.via: member.kind}, born=False, since=since)
         return side
 
     def _join(self, base: Side, side: Side, meeting: Meeting, through: UUID) -> Side:
@@ -158,6 +252,7 @@ class Graph:
     def unite(self, keep: Side, give: Side) -> None:
         """Move all members of one side to the other."""
         keep.members.update(give.members)
+        keep.since.update(give.since)
         for kind, count in give.counts.items():
             keep.counts[kind] = keep.counts.get(kind, 0) + count
         for via in give.members:

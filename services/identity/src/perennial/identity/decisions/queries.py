@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -9,13 +10,14 @@ from sqlalchemy import text
 
 from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.common.ids import uuid7
-from perennial.identity.decisions.graph import Conflict
+from perennial.identity.decisions.graph import Conflict, Parting
 
 _PROBE = text("SELECT id, via, seq FROM decision WHERE id = ANY(CAST(:ids AS uuid[]))")
 _CUSTOMERS = text("SELECT via, customer_id, version FROM identity_map WHERE via = ANY(CAST(:vias AS uuid[]))")
 _CLAIM = """
-    INSERT INTO identifier (id, kind, digest, sealed)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[]) AS new (id, kind, digest, sealed)
+    INSERT INTO identifier (id, kind, digest, sealed, created_at)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::timestamptz[])
+      AS new (id, kind, digest, sealed, created_at)
     ORDER BY digest ON CONFLICT (digest) DO NOTHING RETURNING id"""
 _DECIDE = """
     INSERT INTO decision (id, week, via, seq)
@@ -39,6 +41,7 @@ class Claim(NamedTuple):
     kind: str
     digest: bytes
     sealed: bytes
+    at: datetime
 
 
 async def decided(session: ReadSession, ids: Sequence[UUID]) -> dict[UUID, tuple[UUID, int]]:
@@ -89,6 +92,35 @@ async def count_conflicts(session: WriteSession, conflicts: Sequence[Conflict]) 
             "evidence": [json.dumps(item.evidence) for item in conflicts],
             "events": [item.last_event_id for item in conflicts],
         },
+    )
+
+
+async def met(session: ReadSession, vias: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """The user ids that each identifier was seen beside and not joined with."""
+    found: dict[UUID, list[UUID]] = {}
+    for via, user in await session.execute(
+        text("SELECT via, user_via FROM met WHERE via = ANY(CAST(:vias AS uuid[]))"), {"vias": list(vias)}
+    ):
+        found.setdefault(via, []).append(user)
+    return found
+
+
+async def meet(session: WriteSession, pairs: Iterable[tuple[UUID, UUID]]) -> None:
+    """Note which identifiers were seen beside which user ids."""
+    vias, users = zip(*sorted(pairs), strict=True)
+    await session.execute(
+        text("""INSERT INTO met (via, user_via)
+                SELECT * FROM unnest(CAST(:vias AS uuid[]), CAST(:users AS uuid[])) ON CONFLICT DO NOTHING"""),
+        {"vias": list(vias), "users": list(users)},
+    )
+
+
+async def share(session: WriteSession, partings: Sequence[Parting]) -> None:
+    """Mark identifiers as shared, by the events that showed it."""
+    await session.execute(
+        text("""INSERT INTO shared (via, event_id)
+                SELECT * FROM unnest(CAST(:vias AS uuid[]), CAST(:events AS uuid[])) ON CONFLICT DO NOTHING"""),
+        {"vias": [one.via for one in partings], "events": [one.event_id for one in partings]},
     )
 
 

@@ -1,7 +1,7 @@
 """Decides, once and for all, whose events these are: one transaction for a pull."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from perennial.identity import changes, queries
 from perennial.identity.decisions import queries as sql
 from perennial.identity.decisions.graph import Graph, Meeting, Member
 from perennial.identity.decisions.traces import Reader, Trace
+from perennial.identity.policy.rules import DEFAULT, Policy
 from perennial.identity.suggestions import service as suggestions
 from perennial.identity.vault import Vault
 
@@ -61,10 +62,15 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True)
 class Keys:
-    """What finds and what seals identifiers."""
+    """What finds and what seals identifiers, and the policy by which they join."""
 
     reader: Reader
     vault: Vault
+    policy: Policy = DEFAULT
+
+    def under(self, policy: Policy) -> "Keys":
+        """The same under another policy."""
+        return self if policy is self.policy else Keys(self.reader.under(policy), self.vault, policy)
 
 
 @dataclass
@@ -74,6 +80,7 @@ class Joined:
     new: list[Member] = field(default_factory=list)
     moved: list[Member] = field(default_factory=list)
     graph: Graph = field(default_factory=lambda: Graph([]))
+    speakers: dict[UUID, Member] = field(default_factory=dict)
 
 
 def week_of(moment: datetime) -> int:
@@ -97,10 +104,10 @@ async def decide(session: WriteSession, arrivals: Sequence[Arrival], keys: Keys,
     known = await sql.decided(session, [arrival.id for arrival in arrivals])
     fresh, again = _sort_out(arrivals, known)
     meetings = await _read(session, fresh, keys.reader)
-    found = await _look_up(session, [trace for _, traces in meetings for trace in traces], keys.vault)
-    joined = await _join(session, [_meeting(arrival, traces, found) for arrival, traces in meetings])
-    await _write(session, joined)
-    resolved = _resolved(meetings, found, joined)
+    found = await _look_up(session, meetings, keys.vault)
+    joined = await _join(session, [_meeting(arrival, traces, found) for arrival, traces in meetings], keys.policy)
+    await _write(session, joined, keys.policy)
+    resolved = _resolved(meetings, joined)
     if resolved:
         if time.monotonic() - started > LONGEST_SECONDS:
             raise RootsMoved
@@ -151,23 +158,28 @@ async def park(session: WriteSession, failed: Sequence[parked.Parked]) -> None:
     counted.add(len(new), {"outcome": "parked"})
 
 
-async def _look_up(session: WriteSession, traces: Iterable[Trace], vault: Vault) -> dict[bytes, Member]:
+async def _look_up(
+    session: WriteSession, meetings: Sequence[tuple[Arrival, list[Trace]]], vault: Vault
+) -> dict[bytes, Member]:
     """The map's rows of identifiers by blind index; the missing ones are claimed, in the order of first appearance."""
-    wanted = {trace.digest: trace for trace in traces}
+    wanted: dict[bytes, tuple[Trace, datetime]] = {}
+    for arrival, traces in meetings:
+        for trace in traces:
+            wanted.setdefault(trace.digest, (trace, arrival.event.received_at))
     if not wanted:
         return {}
     found = {member.digest: member for member in await queries.found(session, wanted)}
     if len(found) == len(wanted):
         return found
     claims = [
-        sql.Claim(uuid7(), trace.kind, trace.digest, vault.seal(trace.value, trace.digest))
-        for trace in wanted.values()
+        sql.Claim(uuid7(), trace.kind, trace.digest, vault.seal(trace.value, trace.digest), at)
+        for trace, at in wanted.values()
         if trace.digest not in found
     ]
     mine = await sql.claim(session, claims)
     for item in claims:
         if item.id in mine:
-            found[item.digest] = Member(item.id, item.id, 0, item.kind, item.digest)
+            found[item.digest] = Member(item.id, item.id, 0, item.kind, item.digest, since=item.at)
     lost = [item.digest for item in claims if item.id not in mine]
     if lost:  # somebody else was first, and has committed: the insert waited for it
         found.update((member.digest, member) for member in await queries.found(session, lost))
@@ -176,22 +188,36 @@ async def _look_up(session: WriteSession, traces: Iterable[Trace], vault: Vault)
 
 def _meeting(arrival: Arrival, traces: Sequence[Trace], found: dict[bytes, Member]) -> Meeting:
     members = [found[trace.digest] for trace in traces]
-    return Meeting(arrival.id, arrival.source, arrival.event.message_id, arrival.event.live, members)
+    event = arrival.event
+    return Meeting(arrival.id, arrival.source, event.message_id, event.live, event.received_at, members)
 
 
-async def _join(session: WriteSession, meetings: Sequence[Meeting]) -> Joined:
+async def _join(session: WriteSession, meetings: Sequence[Meeting], policy: Policy) -> Joined:
     """Join customers where an event brings new identifiers or more than one customer; mostly there is none."""
-    opened = [meeting for meeting in meetings if _opens(meeting.members)]
+    nobody = Graph([], policy=policy)
+    joined = Joined(graph=nobody, speakers={one.event_id: nobody.speaker(one.members) for one in meetings})
+    opened = [meeting for meeting in meetings if _opens(_joining(meeting.members, policy)) or _new(meeting.members)]
     if not opened:
-        return Joined()
-    together = [member for meeting in opened if len(meeting.members) > 1 for member in meeting.members]
-    customers = {member.customer for member in together if member.version}
-    locked = await _locked(session, customers, {member.via for member in together if member.version})
-    separations = await sql.separations(session, [member.via for member in locked]) if len(customers) > 1 else []
-    joined = Joined(graph=Graph(locked, separations))
-    for meeting in opened:
-        joined.graph.meet(meeting)
-    sides = joined.graph.sides
+        return joined
+    together = [
+        member
+        for meeting in opened
+        if len(meeting.members) > 1
+        for member in _joining(meeting.members, policy)
+        if member.version
+    ]
+    customers = {member.customer for member in together}
+    vias = {member.via for member in together}
+    locked = await _locked(session, customers, vias)
+    graph = joined.graph = Graph(locked, policy=policy)
+    if len(customers) > 1:
+        graph.separations = await sql.separations(session, [member.via for member in locked])
+        graph.met = {via: set(users) for via, users in (await sql.met(session, list(vias))).items()}
+    concerned = {meeting.event_id for meeting in opened}
+    for meeting in meetings:
+        if meeting.event_id in concerned or any(member.via in graph.sides for member in meeting.members):
+            joined.speakers[meeting.event_id] = graph.meet(meeting)
+    sides = graph.sides
     new = {member.via: member for meeting in opened for member in meeting.members if not member.version}
     joined.new = [member._replace(customer=sides[via].id, version=1) for via, member in new.items()]
     joined.moved = [
@@ -202,9 +228,17 @@ async def _join(session: WriteSession, meetings: Sequence[Meeting]) -> Joined:
     return joined
 
 
+def _joining(members: Sequence[Member], policy: Policy) -> list[Member]:
+    """The identifiers that may join customers: one person's, as far as is known."""
+    return [member for member in members if not member.shared and policy.rules[member.kind].unique]
+
+
+def _new(members: Sequence[Member]) -> bool:
+    return any(not member.version for member in members)
+
+
 def _opens(members: Sequence[Member]) -> bool:
-    first = members[0].customer
-    return any(not member.version or member.customer != first for member in members)
+    return any(member.customer != members[0].customer for member in members[1:])
 
 
 async def _locked(session: WriteSession, customers: set[UUID], vias: set[UUID]) -> list[Member]:
@@ -219,22 +253,26 @@ async def _locked(session: WriteSession, customers: set[UUID], vias: set[UUID]) 
     return members
 
 
-async def _write(session: WriteSession, joined: Joined) -> None:
+async def _write(session: WriteSession, joined: Joined, policy: Policy) -> None:
     graph = joined.graph
+    if graph.met_now:
+        await sql.meet(session, graph.met_now)
+    if graph.shared:
+        await sql.share(session, list(graph.shared.values()))
+        log.info("identifiers.shared", count=len(graph.shared))
     if joined.new or joined.moved:
-        await changes.record(session, joined.new, joined.moved, graph.attachments, graph.unions)
+        reasons = changes.Reasons(policy.version, graph.attachments, graph.unions, list(graph.shared.values()))
+        await changes.record(session, joined.new, joined.moved, reasons)
     if graph.conflicts:
         await sql.count_conflicts(session, [graph.conflicts[key] for key in sorted(graph.conflicts)])
         log.info("conflicts.queued", count=len(graph.conflicts))
 
 
-def _resolved(
-    meetings: Sequence[tuple[Arrival, list[Trace]]], found: dict[bytes, Member], joined: Joined
-) -> list[ResolvedEvent]:
+def _resolved(meetings: Sequence[tuple[Arrival, list[Trace]]], joined: Joined) -> list[ResolvedEvent]:
     changed = {member.via: member for member in (*joined.new, *joined.moved)}
     resolved = []
-    for arrival, traces in meetings:
-        member = found[traces[0].digest]
+    for arrival, _ in meetings:
+        member = joined.speakers[arrival.id]
         if changed:
             member = changed.get(member.via, member)
         resolved.append(_event(arrival, member.via, member.customer, member.version))

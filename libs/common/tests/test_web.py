@@ -206,3 +206,10 @@ async def test_the_document_describes_problems(http: httpx.AsyncClient) -> None:
     assert create_thing["operationId"] == "probe_create"
     assert "application/problem+json" in create_thing["responses"]["422"]["content"]
     assert "ProblemBody" in document["components"]["schemas"]
+
+
+async def test_a_problem_bears_the_id_of_its_request(client: httpx.AsyncClient) -> None:
+    sent = await client.get("/v1/things", params={"cursor": "x"}, headers={"X-Request-Id": "r-1"})
+    assert sent.json()["instance"] == "/requests/r-1"
+    forged = await client.get("/v1/things", params={"cursor": "x"}, headers={"X-Request-Id": '"}\x1b[31m'})
+    assert '"' not in forged.json()["instance"]

@@ -54,9 +54,10 @@ def accept() -> Accept:
         live: bool = True,
         imported: bool = False,
         at: datetime | None = None,
+        received: datetime | None = None,
         **body: Any,
     ) -> AcceptedEvent:
-        now = datetime.now(UTC)
+        now = received or datetime.now(UTC)
         message_id = message_id or f"m{next(NUMBERS)}"
         raw = msgspec.Raw(msgspec.json.encode({"type": kind, "messageId": message_id, **body}))
         return AcceptedEvent(message_id, kind, "Order Completed", at or now, now, live, imported, raw)

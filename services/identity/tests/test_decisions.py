@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -205,3 +206,9 @@ async def test_many_new_identifiers_are_told_in_facts_the_broker_takes(
     await decided(*[accept(userId=f"u{n}", anonymousId=f"a{n}") for n in range(1000)])
     facts = await emitted(ASSIGNED)
     assert [len(fact["assignments"]) for fact in facts] == [1500, 500]
+
+
+async def test_when_the_client_sent_an_event_travels_on(decided: Any, accept: Any) -> None:
+    sent = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    [first, second] = await decided(msgspec.structs.replace(accept(userId="u1"), sent_at=sent), accept(userId="u2"))
+    assert (first.sent_at, second.sent_at) == (sent, None)

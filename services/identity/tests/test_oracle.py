@@ -1,8 +1,10 @@
 """However events are shuffled, repeated and cut into pulls, the map is what a plain oracle says."""
 
 import itertools
+import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -14,54 +16,17 @@ from sqlalchemy import text
 from perennial.common.auth import Principal
 from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.db import WriteSession
-from perennial.common.identifiers import KINDS
 from perennial.common.problems import Conflict
 from perennial.identity.decisions.service import Arrival, Keys, decide
 from perennial.identity.merges import service as merges
+from perennial.identity.policy.rules import DEFAULT, WINDOWS, Policy, Rule
+from perennial.identity.testing.oracle import Oracle, Sent, largest
 
 EXAMPLES = settings(
     max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-FIELDS = {"user_id": "userId", "anonymous_id": "anonymousId"}
+START = datetime(2026, 1, 1, tzinfo=UTC)
 STAFF = Principal("staff", "oracle", frozenset({"*"}))
-
-
-class Sent(NamedTuple):
-    """An event as a set of identifiers `kind:value`."""
-
-    name: str
-    identifiers: frozenset[str]
-
-    def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"context": {"externalIds": []}}
-        for identifier in sorted(self.identifiers):
-            kind, value = identifier.split(":", 1)
-            if kind in FIELDS and FIELDS[kind] not in body:
-                body[FIELDS[kind]] = value
-            else:
-                body["context"]["externalIds"].append({"type": kind, "id": value})
-        return body
-
-    def strongest_first(self) -> list[str]:
-        return sorted(self.identifiers, key=lambda identifier: (KINDS[identifier.split(":")[0]].rank, identifier))
-
-
-def oracle(events: Sequence[Sent]) -> set[frozenset[str]]:
-    """Customers as sets of identifiers, one event after the other, with nothing clever."""
-    customer_of: dict[str, set[str]] = {}
-    for event in events:
-        first, *others = event.strongest_first()
-        base = customer_of.setdefault(first, {first})
-        for identifier in others:
-            other = customer_of.setdefault(identifier, {identifier})
-            if other is base or any(
-                sum(one.startswith(f"{kind}:") for one in base | other) > KINDS[kind].limit for kind in KINDS
-            ):
-                continue
-            base |= other
-            for one in other:
-                customer_of[one] = base
-    return {frozenset(customer) for customer in customer_of.values()}
 
 
 def identifiers(kinds: Sequence[str], values: int) -> st.SearchStrategy[frozenset[str]]:
@@ -73,38 +38,96 @@ def identifiers(kinds: Sequence[str], values: int) -> st.SearchStrategy[frozense
     return st.frozensets(one, min_size=1, max_size=4)
 
 
-def histories(kinds: Sequence[str], values: int) -> st.SearchStrategy[list[Sent]]:
-    return st.lists(identifiers(kinds, values), min_size=1, max_size=25).map(
-        lambda found: [Sent(f"m{number}", one) for number, one in enumerate(found)]
+def histories(kinds: Sequence[str], values: int, most: int = 25) -> st.SearchStrategy[list[Sent]]:
+    """Events some hours apart, so that windows end between them."""
+    event = st.tuples(identifiers(kinds, values), st.integers(0, 200))
+    return st.lists(event, min_size=1, max_size=most).map(_in_time)
+
+
+def _in_time(found: list[tuple[frozenset[str], int]]) -> list[Sent]:
+    hours = itertools.accumulate(after for _, after in found)
+    return [
+        Sent(f"m{number}", one, START + timedelta(hours=at))
+        for number, ((one, _), at) in enumerate(zip(found, hours, strict=True))
+    ]
+
+
+def policies() -> st.SearchStrategy[Policy]:
+    """Any order of the kinds below user_id, small limits, windows, kinds that join nobody, sharing, approval."""
+    others = ["email", "device_id", "anonymous_id"]
+    rule = st.builds(
+        Rule,
+        rank=st.just(0),
+        limit=st.integers(1, 3),
+        window=st.sampled_from(list(WINDOWS.values())),
+        unique=st.sampled_from([True, True, True, False]),
+        shared_after=st.sampled_from([None, 2, 3]),
+    )
+    return st.builds(
+        lambda order, rules, approve: Policy(
+            0,
+            {
+                **DEFAULT.rules,
+                **{kind: replace(rules[kind], rank=10 + rank) for rank, kind in enumerate(order)},
+            },
+            approve,
+        ),
+        st.permutations(others),
+        st.fixed_dictionaries(dict.fromkeys(others, rule)),
+        st.sampled_from([None, None, 1, 2, 3]),
     )
 
 
-Run = Callable[[Sequence[Sequence[Sent]]], Awaitable[tuple[set[frozenset[str]], dict[str, UUID]]]]
+class Outcome(NamedTuple):
+    """What there is after some pulls, in the names of the oracle."""
+
+    customers: set[frozenset[str]]
+    spoke: dict[str, str]
+    shared: set[str]
+    conflicts: set[tuple[str, str, str]]
+
+
+Run = Callable[..., Awaitable[Outcome]]
 
 
 @pytest.fixture
 def run(session: WriteSession, keys: Keys, accept: Any, whole: Any) -> Run:
-    """Decide pulls one after the other in a savepoint: the customers, and the identifier of each event."""
+    """Decide pulls one after the other in a savepoint."""
 
-    async def decided(pulls: Sequence[Sequence[Sent]]) -> tuple[set[frozenset[str]], dict[str, UUID]]:
+    async def decided(pulls: Sequence[Sequence[Sent]], policy: Policy = DEFAULT) -> Outcome:
         savepoint = await session.begin_nested()
         vias: dict[str, UUID] = {}
         for number, pull in enumerate(pulls):
-            events = [accept(message_id=sent.name, **sent.body()) for sent in pull]
+            events = [accept(message_id=sent.name, received=sent.at, **sent.body()) for sent in pull]
             arrivals = Arrival.of(EventsAccepted("shop", events), number)
-            for event in await decide(session, arrivals, keys, datetime.now(UTC)):
+            for event in await decide(session, arrivals, keys.under(policy), datetime.now(UTC)):
                 assert event.message_id not in vias
                 vias[event.message_id] = event.via
         await whole(session)
-        names = await readable(session, keys)
-        rows = await session.execute(text("SELECT via, customer_id FROM identity_map"))
-        found: dict[UUID, set[str]] = {}
-        for via, customer in rows:
-            found.setdefault(customer, set()).add(names[via])
+        found = await outcome(session, keys, vias)
         await savepoint.rollback()
-        return {frozenset(customer) for customer in found.values()}, vias
+        return found
 
     return decided
+
+
+async def outcome(session: WriteSession, keys: Keys, vias: dict[str, UUID]) -> Outcome:
+    names = await readable(session, keys)
+    customers: dict[UUID, set[str]] = {}
+    for via, customer in await session.execute(text("SELECT via, customer_id FROM identity_map")):
+        customers.setdefault(customer, set()).add(names[via])
+    shared = (await session.execute(text("SELECT via FROM shared"))).scalars()
+    conflicts = await session.execute(text("SELECT via, against, reason FROM conflict"))
+    return Outcome(
+        {frozenset(customer) for customer in customers.values()},
+        {name: names[via] for name, via in vias.items()},
+        {names[via] for via in shared},
+        {(names[via], names[against], reason) for via, against, reason in conflicts},
+    )
+
+
+def said(oracle: Oracle) -> Outcome:
+    return Outcome(oracle.customers(), oracle.spoke, oracle.shared, oracle.conflicts)
 
 
 async def readable(session: WriteSession, keys: Keys) -> dict[UUID, str]:
@@ -131,9 +154,19 @@ async def test_pulls_and_repeats_change_nothing(
         sent = history[which % len(history)]
         first = with_repeats.index(sent)
         with_repeats.insert(first + 1 + after % (len(with_repeats) - first), sent)
-    customers, vias = await run(cut(with_repeats, cuts))
-    assert customers == oracle(history)
-    assert set(vias) == {sent.name for sent in history}
+    assert await run(cut(with_repeats, cuts)) == said(Oracle(DEFAULT).run(history))
+
+
+@EXAMPLES
+@given(
+    history=histories(["user_id", "email", "device_id", "anonymous_id"], 4, most=40),
+    cuts=st.lists(st.integers(0, 45), max_size=6),
+    policy=policies(),
+)
+async def test_under_any_policy_it_is_what_the_oracle_says(
+    run: Run, history: list[Sent], cuts: list[int], policy: Policy
+) -> None:
+    assert await run(cut(history, cuts), policy) == said(Oracle(policy).run(history))
 
 
 @EXAMPLES
@@ -147,7 +180,29 @@ async def test_where_no_limit_is_crossed_the_order_does_not_matter(
 ) -> None:
     shuffled = list(history)
     order.shuffle(shuffled)
-    assert (await run(cut(shuffled, cuts)))[0] == oracle(history)
+    assert (await run(cut(shuffled, cuts))).customers == Oracle(DEFAULT).run(history).customers()
+
+
+async def test_a_stream_of_shared_devices_and_garbage_makes_no_giant(run: Run) -> None:
+    """Eighty people on twelve shop tablets, a few of them with a garbage id that everybody bears."""
+    chance = random.Random(3)
+    history = []
+    for number in range(900):
+        user = f"user_id:u{chance.randint(1, 80)}"
+        bears = {user, f"device_id:tablet{chance.randint(1, 12)}"}
+        if chance.random() < 0.5:
+            bears.discard(user)
+            bears.add(f"anonymous_id:visit{number}")
+        if chance.random() < 0.2:
+            bears.add("email:noreply@x.cn")
+        history.append(Sent(f"m{number}", frozenset(bears), START + timedelta(minutes=number)))
+    found = await run([history[start : start + 100] for start in range(0, 900, 100)])
+    assert found == said(Oracle(DEFAULT).run(history))
+    assert {f"device_id:tablet{number}" for number in range(1, 13)} <= found.shared
+    assert "email:noreply@x.cn" in found.shared
+    people = [customer for customer in found.customers if any(one.startswith("user_id:") for one in customer)]
+    assert len(people) == 80
+    assert largest(found.customers) <= 30
 
 
 @EXAMPLES

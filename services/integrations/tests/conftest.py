@@ -20,7 +20,7 @@ def service() -> Service:
 
 @pytest.fixture(scope="session")  # type: ignore[no-redef]
 def extra_settings() -> dict[str, Any]:
-    return {"webhook_allow_cidrs": ["127.0.0.0/8"]}
+    return {"egress_allow_cidrs": ["127.0.0.0/8"]}
 
 
 @dataclass

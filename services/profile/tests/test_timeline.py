@@ -51,6 +51,8 @@ async def test_everything_that_happened_newest_first(hear: Hear, get: Show) -> N
         "name": "Product Viewed",
         "timestamp": "2026-05-01T12:00:00Z",
         "received_at": events[0].received_at.isoformat().replace("+00:00", "Z"),
+        "original_timestamp": None,
+        "sent_at": None,
         "source": "shop",
         "live": True,
         "via": str(via),
@@ -200,3 +202,17 @@ async def test_the_login_role_can_only_add_to_the_timeline(committed: Database) 
         assert {row["may"] for row in rows} == {False}
     finally:
         await connection.close()
+
+
+async def test_all_four_timestamps(hear: Hear, get: Show) -> None:
+    via = uuid7()
+    body = b'{"type":"track","event":"A","originalTimestamp":"2026-05-02T11:00:00+01:00","timestamp":"2026-05-02"}'
+    sent = NOON + timedelta(days=1)
+    event = tracked("A", via=via, at=NOON - timedelta(hours=2), message_id="four")
+    await hear(msgspec.structs.replace(event, body=msgspec.Raw(body), sent_at=sent), tracked("B", message_id="one"))
+    shown = await get("/v1/events/four")
+    assert shown["original_timestamp"] == "2026-05-02T11:00:00+01:00"
+    assert (shown["sent_at"], shown["timestamp"]) == ("2026-05-02T12:00:00Z", "2026-05-01T10:00:00Z")
+    assert shown["received_at"] == event.received_at.isoformat().replace("+00:00", "Z")
+    assert (await get("/v1/events/one"))["sent_at"] is None
+    assert (await get(f"/v1/customers/{via}/events"))["items"][0] == shown

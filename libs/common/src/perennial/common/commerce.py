@@ -1,4 +1,4 @@
-"""Semantic e-commerce events: their names, and the money in them."""
+"""Semantic events: the names of e-commerce and of the life of a customer, and the money in them."""
 
 import re
 from collections.abc import Mapping
@@ -38,7 +38,18 @@ ALIASES = {
     "Refunded Order": ORDER_REFUNDED,
     "Viewed Cart": "Cart Viewed",
 }
-_CANONICAL = {name.casefold(): name for name in NAMES} | {old.casefold(): new for old, new in ALIASES.items()}
+LIFECYCLE = (
+    "Email Delivered", "Email Opened", "Email Link Clicked", "Email Bounced", "Email Marked as Spam", "Unsubscribed",
+    "Push Notification Received", "Push Notification Tapped", "Push Notification Bounced", "Application Installed",
+    "Application Opened", "Application Updated", "Application Backgrounded", "Application Uninstalled",
+    "Application Crashed", "Deep Link Opened", "Install Attributed", "Live Chat Conversation Started",
+    "Live Chat Conversation Ended", "Live Chat Message Sent", "Live Chat Message Received", "Account Created",
+    "Account Deleted", "Signed Up", "Signed In", "Signed Out", "Invite Sent", "Account Added User",
+    "Account Removed User", "Trial Started", "Trial Ended",
+)  # fmt: skip
+_CANONICAL = {name.casefold(): name for name in (*NAMES, *LIFECYCLE)} | {
+    old.casefold(): new for old, new in ALIASES.items()
+}
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
 _CENT = Decimal("0.01")
 _LARGEST = Decimal(10) ** 12

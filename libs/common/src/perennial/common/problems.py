@@ -113,6 +113,12 @@ class PreconditionFailed(Problem):
     status, code = 412, "precondition_failed"
 
 
+class UnsupportedMediaType(Problem):
+    """415."""
+
+    status, code = 415, "unsupported_media_type"
+
+
 class Unprocessable(Problem):
     """422."""
 
@@ -136,14 +142,14 @@ class Unavailable(Problem):
 
 
 def respond(problem: Problem) -> JSONResponse:
-    """The response for a problem."""
+    """The response for a problem; its `instance` is the id of the request, by which the logs find it too."""
     title = HTTPStatus(problem.status).phrase
     body = ProblemBody(
         type=problem.type,
         title=title,
         status=problem.status,
         detail=problem.detail,
-        instance=f"urn:uuid:{uuid7()}",
+        instance=f"/requests/{structlog.contextvars.get_contextvars().get('request_id') or uuid7()}",
         code=problem.code,
         message=problem.detail,
         errors=problem.errors,
@@ -169,6 +175,15 @@ def _invalid(error: RequestValidationError) -> Problem:
     return Unprocessable(detail, code="invalid_request", errors=errors)
 
 
+def surprised(path: str, error: Exception) -> JSONResponse:
+    """The response for an error that nobody expected, which is logged."""
+    if is_infrastructure(error):
+        log.warning("request.unavailable", path=path, error=repr(error))
+        return respond(Unavailable("a part of the platform is not available, try again"))
+    log.error("request.failed", path=path, exc_info=error)
+    return respond(Problem("an unexpected error; it has been logged"))
+
+
 def install(app: FastAPI) -> None:
     """Answer every error as a problem, also those nobody expected."""
 
@@ -187,11 +202,7 @@ def install(app: FastAPI) -> None:
         return respond(problem)
 
     async def on_surprise(request: Request, error: Exception) -> JSONResponse:
-        if is_infrastructure(error):
-            log.warning("request.unavailable", path=request.url.path, error=repr(error))
-            return respond(Unavailable("a part of the platform is not available, try again"))
-        log.error("request.failed", path=request.url.path, exc_info=error)
-        return respond(Problem("an unexpected error; it has been logged"))
+        return surprised(request.url.path, error)
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)

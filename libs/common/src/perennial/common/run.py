@@ -20,10 +20,13 @@ from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
 from perennial.common.web.app import create_app
+from perennial.common.web.protocol import Protocol
 
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
+# Longer than proxies and SDKs keep a connection (60 s; Retry-After): who closes first cuts the other's next request.
+KEEP_ALIVE_SECONDS = 75
 
 
 class Server(uvicorn.Server):
@@ -132,8 +135,9 @@ def main() -> None:
     both = not arguments.api and not arguments.worker
     app = build(found, api=arguments.api or both, worker=arguments.worker or both, settings=settings)
     config = uvicorn.Config(
-        app, arguments.host, arguments.port, loop="uvloop", http="httptools", lifespan="on", access_log=False,
+        app, arguments.host, arguments.port, loop="uvloop", http=Protocol, ws="none", lifespan="on", access_log=False,
         log_config=None, timeout_graceful_shutdown=15, server_header=False, proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )  # fmt: skip
     Server(config).run()
 

@@ -1,6 +1,7 @@
 """Configuration from the environment, built in factories and never at import."""
 
 from datetime import tzinfo
+from ipaddress import IPv4Network, IPv6Network
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr
@@ -22,6 +23,9 @@ class CommonSettings(BaseSettings):
     currency: str = Field(default="USD", min_length=3, max_length=3, description="ISO 4217, when an event names none.")
     region: str = Field(default="US", description="ISO 3166 region of phone numbers without a country code.")
     identifier_key: SecretStr = Field(default=SecretStr(""), description="Hex key of the blind index of identifiers.")
+    egress_allow_cidrs: list[IPv4Network | IPv6Network] = Field(
+        default=[], description="JSON: private networks that webhooks and key documents may reach, over HTTP too."
+    )
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP collector; none: no export.")
     log_level: str = "INFO"
     pool_size: int = Field(default=8, ge=2)

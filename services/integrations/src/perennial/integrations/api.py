@@ -1,6 +1,6 @@
 """Routes of integrations."""
 
-import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,13 +9,13 @@ from sqlalchemy import delete
 
 from perennial.common import audit
 from perennial.common.auth import Principal, requires
+from perennial.common.egress import ForbiddenAddressError, check_reachable
 from perennial.common.problems import BadRequest, Forbidden, Unprocessable
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.deps import runtime_of
-from perennial.common.web.etags import IfMatch, match, tag
-from perennial.integrations import queries, service
+from perennial.common.web.etags import IfMatch, Seen, match, tag
+from perennial.integrations import disclosure, queries, service
 from perennial.integrations.delivery import key_of, settings_of
-from perennial.integrations.egress import ForbiddenAddressError, check_reachable
 from perennial.integrations.models import Webhook
 from perennial.integrations.schemas import (
     AttemptOut,
@@ -38,17 +38,31 @@ async def _check(request: Request, url: str | None) -> None:
     if url is None:
         return
     try:
-        await check_reachable(url, settings_of(runtime_of(request)).webhook_allow_cidrs)
+        await check_reachable(url, runtime_of(request).settings.egress_allow_cidrs)
     except ForbiddenAddressError as error:
         raise Unprocessable(str(error), code="forbidden_url", pointer="/url") from error
 
 
-def _check_personal(webhook: Webhook, who: Principal) -> None:
-    """Whoever can change where personal data goes, or have it sent again, must be allowed to see it."""
-    if webhook.personal and not who.may("webhooks:pii"):
+def _may_show(who: Principal, fields: Sequence[str]) -> None:
+    """Whoever decides that an endpoint gets fields in clear needs a scope for it, and sees them too."""
+    if disclosure.private(fields) and not who.may("webhooks:pii"):
         raise Forbidden(
-            "the endpoint gets personal data: the scope webhooks:pii is required", code="insufficient_scope"
+            "fields: the endpoint gets personal data, the scope webhooks:pii is required",
+            code="insufficient_scope",
+            pointer="/fields",
         )
+    if unseen := disclosure.beyond(fields, who.fields):
+        raise Forbidden(
+            f"fields: you do not see {', '.join(unseen)} in clear yourself", code="field_masked", pointer="/fields"
+        )
+
+
+def _may_change(who: Principal, webhook: Webhook, body: WebhookChange) -> None:
+    """Less may be shown by anybody who may write; more, or the same to somebody else, by whoever sees all of it."""
+    given = body.model_fields_set
+    after = body.fields if "fields" in given else webhook.fields
+    elsewhere = bool({"url", "event_types"} & given) or ("disabled" in given and not body.disabled)
+    _may_show(who, after if elsewhere else disclosure.beyond(after, webhook.fields))
 
 
 def _out(row: Any) -> WebhookOut:
@@ -67,12 +81,12 @@ async def create_webhook(
     request: Request, body: WebhookIn, response: Response, session: Write, who: Writer
 ) -> WebhookMade:
     """Subscribe an endpoint. The answer holds the signing secret; it is never shown again."""
-    if body.personal and not who.may("webhooks:pii"):
-        raise Forbidden("personal: the scope webhooks:pii is required", code="insufficient_scope")
+    _may_show(who, body.fields)
     await _check(request, body.url)
     webhook, secret = await service.create(session, key_of(settings_of(runtime_of(request))), **body.model_dump())
-    await audit.record(session, who, "webhook.created", str(webhook.id), {"url": body.url})
+    await audit.record(session, who, "webhook.created", str(webhook.id), {"url": body.url, "fields": body.fields})
     tag(response, webhook.version)
+    response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
     return WebhookMade(**_out(webhook).model_dump(), secret=secret)
 
 
@@ -103,7 +117,7 @@ async def change_webhook(
 ) -> WebhookOut:
     """Change, disable or enable an endpoint."""
     webhook = await service.find(session, webhook_id, lock=True)
-    _check_personal(webhook, who)
+    _may_change(who, webhook, body)
     match(expected, webhook.version)
     await _check(request, body.url)
     changed = await service.change(session, webhook, body.model_dump(exclude_unset=True))
@@ -113,9 +127,9 @@ async def change_webhook(
 
 
 @router.delete("/{webhook_id}", status_code=204, responses=documented(404))
-async def delete_webhook(webhook_id: UUID, session: Write, who: Writer) -> None:
+async def delete_webhook(webhook_id: UUID, seen: Seen, session: Write, who: Writer) -> None:
     """Forget an endpoint and its log."""
-    await service.find(session, webhook_id, lock=True)
+    match(seen, (await service.find(session, webhook_id, lock=True)).version)
     await session.execute(delete(Webhook).where(Webhook.id == webhook_id))
     await audit.record(session, who, "webhook.deleted", str(webhook_id))
 
@@ -124,7 +138,7 @@ async def delete_webhook(webhook_id: UUID, session: Write, who: Writer) -> None:
 async def rotate_secret(request: Request, webhook_id: UUID, session: Write, who: Writer) -> SecretOut:
     """A new secret; both sign for a day."""
     webhook = await service.find(session, webhook_id, lock=True)
-    _check_personal(webhook, who)
+    _may_show(who, webhook.fields)
     secret, expires_at = await service.rotate(session, key_of(settings_of(runtime_of(request))), webhook)
     await audit.record(session, who, "webhook.secret_rotated", str(webhook_id))
     return SecretOut(secret=secret, previous_expires_at=expires_at)
@@ -145,7 +159,7 @@ async def list_attempts(webhook_id: UUID, page: PageQuery, session: Read, who: R
     if before is not None and not (isinstance(before, int) and 0 <= before < 2**63):
         raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
     rows = await queries.attempts(session, webhook_id, before, page.limit + 1)
-    items = [AttemptOut.model_validate(row, from_attributes=True) for row in rows]
+    items = [AttemptOut.model_validate(service.logged(row, who)) for row in rows]
     return paged(items, page, lambda item: [item.id])
 
 
@@ -154,19 +168,19 @@ async def list_messages(webhook_id: UUID, page: PageQuery, session: Read, who: R
     """The endpoint's messages and where each stands, the newest first."""
     await service.find(session, webhook_id)
     rows = await queries.messages(session, webhook_id, _id(page.after), page.limit + 1)
-    items = [MessageOut(**{**row._mapping, "body": json.loads(row.body)}) for row in rows]  # noqa: SLF001 (public API)
+    items = [MessageOut(**{**row._mapping, "body": service.seen(row, who)}) for row in rows]  # noqa: SLF001 (public API)
     return paged(items, page, lambda item: [str(item.id)])
 
 
 @router.post("/{webhook_id}/messages/{message_id}/resend", status_code=202, responses=documented(404))
 async def resend_message(webhook_id: UUID, message_id: UUID, session: Write, who: Writer) -> Queued:
     """Send one message again, whatever became of it."""
-    _check_personal(await service.find(session, webhook_id), who)
+    _may_show(who, (await service.find(session, webhook_id)).fields)
     return Queued(queued=await service.resend(session, webhook_id, message=message_id))
 
 
 @router.post("/{webhook_id}/recover", status_code=202, responses=documented(404))
 async def recover_messages(webhook_id: UUID, body: Recover, session: Write, who: Writer) -> Queued:
     """Send again everything that did not arrive since an instant."""
-    _check_personal(await service.find(session, webhook_id), who)
+    _may_show(who, (await service.find(session, webhook_id)).fields)
     return Queued(queued=await service.resend(session, webhook_id, since=body.since))

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from opentelemetry import metrics
@@ -38,7 +37,7 @@ def key_of(settings: IntegrationsSettings) -> bytes:
 async def deliver(runtime: Runtime) -> None:
     """Deliver for as long as the process lives."""
     settings = settings_of(runtime)
-    egress = Egress(settings.webhook_allow_cidrs, settings.webhook_timeout)
+    egress = Egress(settings.egress_allow_cidrs, settings.webhook_timeout)
     try:
         while not runtime.stopping.is_set():
             runtime.beats["deliveries"] = asyncio.get_running_loop().time()
@@ -59,7 +58,7 @@ async def deliver_once(runtime: Runtime, egress: Egress) -> int:
     """One round; returns how many attempts were made. A death between sending and settling sends again: same id."""
     settings = settings_of(runtime)
     async with runtime.database.write() as session:
-        claimed = await queries.claim(session, BATCH)
+        claimed = await service.claim(session, BATCH)
         sealed = await queries.secrets_of(session, [row.webhook_id for row in claimed])
     if not claimed:
         return 0
@@ -71,8 +70,8 @@ async def deliver_once(runtime: Runtime, egress: Egress) -> int:
     return len(claimed)
 
 
-async def _send(egress: Egress, row: Any, secrets: Sequence[bytes]) -> Result:
-    message_id, timestamp, body = f"msg_{row.message_id}", int(time.time()), bytes(row.body)
+async def _send(egress: Egress, row: service.Sending, secrets: Sequence[bytes]) -> Result:
+    message_id, timestamp, body = f"msg_{row.message_id}", int(time.time()), row.body
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Perennial-Webhooks/1",

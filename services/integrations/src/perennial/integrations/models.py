@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, LargeBinary, Text, func, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, LargeBinary, Text, false, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -22,7 +22,7 @@ class Base(DeclarativeBase):
 
 
 class Webhook(Base):
-    """A partner's endpoint."""
+    """A partner's endpoint. `fields` is what it gets in clear; `personal` is for the version before."""
 
     __tablename__ = "webhook"
 
@@ -30,7 +30,8 @@ class Webhook(Base):
     url: Mapped[str]
     event_types: Mapped[list[str]]
     description: Mapped[str]
-    personal: Mapped[bool] = mapped_column(default=False)
+    fields: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    personal: Mapped[bool] = mapped_column(server_default=false())
     disabled: Mapped[bool] = mapped_column(default=False)
     disabled_reason: Mapped[str | None]
     failures: Mapped[int] = mapped_column(default=0)
@@ -53,7 +54,10 @@ class WebhookSecret(Base):
 
 
 class Message(Base):
-    """What is delivered, once for all endpoints: the id is the event's, the bodies are the exact bytes signed."""
+    """What is delivered: the id is the event's. `body` is what goes to an endpoint that gets nothing in clear.
+
+    `personal_body` is the whole of it, where that is more.
+    """
 
     __tablename__ = "message"
 
@@ -65,7 +69,11 @@ class Message(Base):
 
 
 class Delivery(Base):
-    """One message for one endpoint: pending until it is delivered, failed or aborted."""
+    """One message for one endpoint: pending until it is delivered, failed or aborted.
+
+    From the first attempt on, `fields` is the allow-list it was sent under and `body` the exact bytes (null: the
+    message's own), which every later attempt repeats.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
@@ -78,10 +86,12 @@ class Delivery(Base):
     state: Mapped[str] = mapped_column(default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    fields: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Attempt(Base):
-    """One request to an endpoint, and what came of it."""
+    """One request to an endpoint, what it was shown in clear, and what came of it."""
 
     __tablename__ = "attempt"
     __table_args__ = (Index("ix_attempt_webhook_id_id", "webhook_id", "id"),)
@@ -94,3 +104,4 @@ class Attempt(Base):
     error: Mapped[str | None]
     latency_ms: Mapped[int]
     response: Mapped[str] = mapped_column(default="")
+    fields: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))

@@ -14,8 +14,8 @@ IN_FLIGHT_PER_ENDPOINT = 4
 
 
 async def endpoints(session: ReadSession) -> Sequence[Row[Any]]:
-    """Every endpoint that is not disabled: id, event types, personal."""
-    rows = await session.execute(text("SELECT id, event_types, personal FROM webhook WHERE NOT disabled"))
+    """Every endpoint that is not disabled: id, event types."""
+    rows = await session.execute(text("SELECT id, event_types FROM webhook WHERE NOT disabled"))
     return rows.all()
 
 
@@ -70,11 +70,21 @@ async def claim(session: WriteSession, limit: int) -> Sequence[Row[Any]]:
         UPDATE delivery d SET next_at = now() + make_interval(secs => :lease)
         FROM due JOIN webhook w ON w.id = due.webhook_id JOIN message m ON m.id = due.message_id
         WHERE d.webhook_id = due.webhook_id AND d.message_id = due.message_id
-        RETURNING d.webhook_id, d.message_id, d.attempts, w.url, m.type,
-                  CASE WHEN w.personal THEN coalesce(m.personal_body, m.body) ELSE m.body END AS body"""),
+        RETURNING d.webhook_id, d.message_id, d.attempts, w.url, w.fields AS wanted, d.fields, d.body AS sent, m.body,
+                  m.personal_body"""),
         {"limit": limit, "each": IN_FLIGHT_PER_ENDPOINT, "lease": LEASE_SECONDS},
     )
     return rows.all()
+
+
+async def freeze(session: WriteSession, sendings: Sequence[dict[str, Any]]) -> None:
+    """Keep the bytes of deliveries, and the allow-lists under which they are sent."""
+    if sendings:
+        await session.execute(
+            text("""UPDATE delivery SET fields = CAST(:fields AS text[]), body = :body
+                    WHERE webhook_id = :webhook_id AND message_id = :message_id"""),
+            list(sendings),
+        )
 
 
 async def secrets_of(session: ReadSession, webhooks: Sequence[UUID]) -> dict[UUID, list[bytes]]:
@@ -93,8 +103,8 @@ async def secrets_of(session: ReadSession, webhooks: Sequence[UUID]) -> dict[UUI
 async def add_attempts(session: WriteSession, attempts: Sequence[dict[str, Any]]) -> None:
     """Log attempts."""
     await session.execute(
-        text("""INSERT INTO attempt (webhook_id, message_id, status, error, latency_ms, response)
-                VALUES (:webhook_id, :message_id, :status, :error, :latency_ms, :response)"""),
+        text("""INSERT INTO attempt (webhook_id, message_id, status, error, latency_ms, response, fields)
+                VALUES (:webhook_id, :message_id, :status, :error, :latency_ms, :response, CAST(:fields AS text[]))"""),
         list(attempts),
     )
 
@@ -131,21 +141,22 @@ async def requeue(session: WriteSession, webhook: UUID, *, message: UUID | None,
     return len(rows.all())
 
 
-async def attempts(session: ReadSession, webhook: UUID, before: int | None, limit: int) -> Sequence[Row[Any]]:
+async def attempts(session: ReadSession, webhook: UUID, before: int | None, limit: int) -> list[dict[str, Any]]:
     """An endpoint's attempts, the newest first."""
     rows = await session.execute(
         text("""SELECT * FROM attempt WHERE webhook_id = :webhook AND (CAST(:before AS bigint) IS NULL OR id < :before)
                 ORDER BY id DESC LIMIT :limit"""),
         {"webhook": webhook, "before": before, "limit": limit},
     )
-    return rows.all()
+    return [dict(row) for row in rows.mappings()]
 
 
 async def messages(session: ReadSession, webhook: UUID, before: UUID | None, limit: int) -> Sequence[Row[Any]]:
     """An endpoint's messages, the newest first."""
     rows = await session.execute(
-        text("""SELECT m.id, m.type, m.body, m.created_at, d.state, d.attempts, d.next_at
-                FROM delivery d JOIN message m ON m.id = d.message_id
+        text("""SELECT m.id, m.type, m.body, m.personal_body, m.created_at, d.state, d.attempts, d.next_at,
+                       coalesce(d.fields, w.fields) AS fields
+                FROM delivery d JOIN message m ON m.id = d.message_id JOIN webhook w ON w.id = d.webhook_id
                 WHERE d.webhook_id = :webhook AND (CAST(:before AS uuid) IS NULL OR m.id < :before)
                 ORDER BY m.id DESC LIMIT :limit"""),
         {"webhook": webhook, "before": before, "limit": limit},

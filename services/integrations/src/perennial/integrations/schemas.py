@@ -1,14 +1,30 @@
 """HTTP bodies of integrations."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from perennial.common.masks import snake
+from perennial.common.web.fields import Flag, Instant, left_out
 
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z]+(\.[a-z_]+)*(\.v\d+|\.\*)$", max_length=100)]
+EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=100)]
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2000, pattern=r"^[!-~]+$")]
+Seen = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z][A-Za-z0-9_ -]{0,99})$")]
 Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+SEEN = (
+    "What the endpoint gets in clear besides public fields: names of fields, `personal`, `sensitive`, or `*`. "
+    "Never more than you see yourself; needs the scope webhooks:pii."
+)
+
+
+def _spelled(fields: list[str]) -> list[str]:
+    return sorted({snake(name) for name in fields})
+
+
+Fields = Annotated[list[Seen], Field(max_length=50), AfterValidator(_spelled)]
 
 
 class WebhookIn(BaseModel):
@@ -17,9 +33,9 @@ class WebhookIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: Url
-    event_types: list[EventType] = Field(min_length=1, max_length=100)
+    event_types: EventTypes
     description: Line = ""
-    personal: bool = Field(default=False, description="Include personal data; needs the scope webhooks:pii.")
+    fields: Fields = Field(default=[], description=SEEN)
 
 
 class WebhookChange(BaseModel):
@@ -27,10 +43,11 @@ class WebhookChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Url | None = None
-    event_types: list[EventType] | None = Field(default=None, min_length=1, max_length=100)
-    description: Line | None = None
-    disabled: bool | None = None
+    url: Url = left_out()
+    event_types: EventTypes = left_out()
+    description: Line = left_out()
+    fields: Fields = left_out(SEEN)
+    disabled: Flag = left_out()
 
 
 class WebhookOut(BaseModel):
@@ -40,7 +57,7 @@ class WebhookOut(BaseModel):
     url: str
     event_types: list[str]
     description: str
-    personal: bool
+    fields: list[str]
     disabled: bool
     disabled_reason: str | None
     failing_since: datetime | None
@@ -62,7 +79,7 @@ class SecretOut(BaseModel):
 
 
 class AttemptOut(BaseModel):
-    """One request to the endpoint."""
+    """One request to the endpoint. What it answered is hidden from whoever sees less than it was shown."""
 
     id: int
     message_id: UUID
@@ -74,7 +91,7 @@ class AttemptOut(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """A message and where its delivery stands."""
+    """A message, as far as both endpoint and reader may see it, and where its delivery stands."""
 
     id: UUID
     type: str
@@ -96,12 +113,4 @@ class Recover(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: AwareDatetime
-
-    @field_validator("since")
-    @classmethod
-    def _in_range(cls, since: datetime) -> datetime:
-        try:
-            return since.astimezone(UTC)
-        except OverflowError as error:
-            raise ValueError("out of range") from error
+    since: Instant

@@ -2,13 +2,16 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
 
+from perennial.common import prose
+from perennial.common.auth import Principal
 from perennial.common.contracts import Event, catalogue
 from perennial.common.contracts.integrations import WebhookDisabled
 from perennial.common.db import ReadSession, WriteSession
@@ -16,7 +19,7 @@ from perennial.common.ids import uuid7
 from perennial.common.notify import notify
 from perennial.common.outbox import emit
 from perennial.common.problems import NotFound, Unprocessable
-from perennial.integrations import queries, signing
+from perennial.integrations import disclosure, queries, signing
 from perennial.integrations.egress import Result
 from perennial.integrations.models import Webhook, WebhookSecret
 
@@ -50,18 +53,22 @@ def matches(event_types: Sequence[str], contract: type[Event]) -> bool:
 
 
 def bodies(event: Event) -> tuple[bytes, bytes | None]:
-    """The exact bytes of a message without personal data, and with it where the event holds any."""
-    data = event.model_dump(mode="json", exclude={"id", "occurred_at"})
-    fields = event.model_json_schema().get("properties", {})
-    personal = {name for name, field in fields.items() if field.get("x-personal")}
-    public = {name: value for name, value in data.items() if name not in personal}
-    return _body(event, public), _body(event, data) if personal else None
+    """A message as it is when nothing is shown in clear, and the whole of it where that is more."""
+    message = disclosure.clear(event)
+    public = disclosure.masked(message, ())
+    return disclosure.encode(public), disclosure.encode(message) if public != message else None
 
 
-def _body(event: Event, data: dict[str, Any]) -> bytes:
-    timestamp = event.occurred_at.isoformat().replace("+00:00", "Z")
-    said = {"type": event.subject, "timestamp": timestamp, "data": data}
-    return json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
+@dataclass(frozen=True)
+class Sending:
+    """One attempt about to be made: the exact bytes, and the allow-list that they were made under."""
+
+    webhook_id: UUID
+    message_id: UUID
+    attempts: int
+    url: str
+    body: bytes
+    fields: Sequence[str]
 
 
 async def enqueue(session: WriteSession, events: Sequence[Event]) -> None:
@@ -81,11 +88,11 @@ async def enqueue(session: WriteSession, events: Sequence[Event]) -> None:
 
 
 async def create(
-    session: WriteSession, key: bytes, *, url: str, event_types: list[str], description: str, personal: bool
+    session: WriteSession, key: bytes, *, url: str, event_types: list[str], description: str, fields: Sequence[str] = ()
 ) -> tuple[Webhook, str]:
     """A new endpoint and its secret."""
     check_types(event_types)
-    webhook = Webhook(id=uuid7(), url=url, event_types=event_types, description=description, personal=personal)
+    webhook = Webhook(id=uuid7(), url=url, event_types=event_types, description=description, fields=list(fields))
     session.add(webhook)
     await session.flush()
     await session.refresh(webhook)
@@ -160,7 +167,50 @@ async def resend(
     return queued
 
 
-async def settle(session: WriteSession, done: Sequence[tuple[Any, Result]], retries: Sequence[float]) -> None:
+async def claim(session: WriteSession, limit: int) -> list[Sending]:
+    """Take what is due, each with its bytes: those of the attempt before, unless the endpoint may see less by now."""
+    rows = await queries.claim(session, limit)
+    sendings, changed = [], []
+    for row in rows:
+        fields = _allowed(row)
+        body = row.sent
+        if row.fields is None or set(fields) != set(row.fields):
+            body = _body(row.personal_body, fields) if row.personal_body is not None else None
+            changed.append({"webhook_id": row.webhook_id, "message_id": row.message_id, "fields": fields, "body": body})
+        exact = bytes(row.body if body is None else body)
+        sendings.append(Sending(row.webhook_id, row.message_id, row.attempts, row.url, exact, fields))
+    await queries.freeze(session, changed)
+    return sendings
+
+
+def _allowed(row: Any) -> Sequence[str]:
+    """What a delivery may show: never more than its first attempt did, nor than the endpoint may see now."""
+    if row.personal_body is None:
+        return []
+    return list(row.wanted) if row.fields is None else disclosure.meet(row.fields, row.wanted)
+
+
+def _body(whole: bytes, fields: Sequence[str]) -> bytes | None:
+    """The bytes of a message under an allow-list; None where they are those that show nothing in clear."""
+    return disclosure.encode(disclosure.masked(json.loads(whole), fields)) if fields else None
+
+
+def seen(row: Any, who: Principal) -> dict[str, Any]:
+    """A message as somebody may read it in the log: never more than the endpoint was shown."""
+    fields = disclosure.meet(row.fields, who.fields)
+    if row.personal_body is None or not fields:
+        return dict(json.loads(row.body))
+    return disclosure.masked(json.loads(row.personal_body), fields)
+
+
+def logged(row: Mapping[str, Any], who: Principal) -> dict[str, Any]:
+    """An attempt as somebody may read it; a partner's answer may repeat whatever the partner was shown."""
+    hidden = bool(disclosure.beyond(row["fields"], who.fields))
+    shown = {name: None if row[name] is None else prose.masked(who, row[name]) for name in ("error", "response")}
+    return {**row, **shown, **({"response": prose.HIDDEN} if hidden and row["response"] else {})}
+
+
+async def settle(session: WriteSession, done: Sequence[tuple[Sending, Result]], retries: Sequence[float]) -> None:
     """Write down what came of attempts: delivered, to be tried again, or given up; and how each endpoint fares."""
     now = datetime.now(UTC)
     await queries.add_attempts(session, [_attempt(claimed, result) for claimed, result in done])
@@ -172,7 +222,7 @@ async def settle(session: WriteSession, done: Sequence[tuple[Any, Result]], retr
             await _judge(session, webhook, results, now)
 
 
-def _attempt(claimed: Any, result: Result) -> dict[str, Any]:
+def _attempt(claimed: Sending, result: Result) -> dict[str, Any]:
     return {
         "webhook_id": claimed.webhook_id,
         "message_id": claimed.message_id,
@@ -180,10 +230,11 @@ def _attempt(claimed: Any, result: Result) -> dict[str, Any]:
         "error": result.error,
         "latency_ms": result.latency_ms,
         "response": result.response,
+        "fields": list(claimed.fields),
     }
 
 
-def _outcome(claimed: Any, result: Result, retries: Sequence[float], now: datetime) -> dict[str, Any]:
+def _outcome(claimed: Sending, result: Result, retries: Sequence[float], now: datetime) -> dict[str, Any]:
     state, next_at = "pending", now
     if succeeded(result):
         state = "delivered"

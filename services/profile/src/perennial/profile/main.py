@@ -9,6 +9,7 @@ from perennial.profile.customers.api import router as customers
 from perennial.profile.jobs import JOBS
 from perennial.profile.models import metadata
 from perennial.profile.orders.api import router as orders
+from perennial.profile.reveals.api import router as reveals
 from perennial.profile.timeline.api import router as timeline
 from perennial.profile.worker import REACTIONS
 
@@ -16,7 +17,7 @@ SERVICE = Service(
     name="profile",
     title="Profile",
     metadata=metadata,
-    routers=(customers, timeline, orders),
+    routers=(customers, timeline, reveals, orders),
     reactions=REACTIONS,
     emits=(TraitsChanged,),
     jobs=JOBS,

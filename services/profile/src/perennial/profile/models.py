@@ -37,6 +37,7 @@ event = Table(
     Column("received_at", _Instant, nullable=False),
     Column("live", Boolean, nullable=False),
     Column("body", JSONB, nullable=False),
+    Column("sent_at", _Instant, comment="By the client's clock."),
     postgresql_partition_by="RANGE (timestamp)",
     comment="Append-only. One partition per month (UTC), made by ensure_event_months(); no default partition.",
 )

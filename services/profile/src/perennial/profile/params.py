@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from perennial.common.auth import Principal, requires
 from perennial.common.problems import BadRequest, NotFound
+from perennial.common.web.fields import Spelled
 
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -30,13 +31,18 @@ def _in_range(value: datetime) -> datetime:
 Word = Annotated[str, BeforeValidator(_storable)]
 """Text that Postgres can hold."""
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]
+Instant = Annotated[AwareDatetime, AfterValidator(_in_range), Spelled]
 """A time with its zone, within what Postgres and Python can count."""
 
 
 def nobody(any_id: UUID) -> NotFound:
     """What to raise for an id that no customer has or had."""
     return NotFound(f"id: there is no customer {any_id}", pointer="path/id")
+
+
+def no_event(message_id: str) -> NotFound:
+    """What to raise for a message id that nobody has sent."""
+    return NotFound(f"message_id: there is no event {message_id!r}", pointer="path/message_id")
 
 
 def bad_cursor() -> BadRequest:

@@ -1,7 +1,7 @@
 """The base of every fact, and the marks its fields can bear."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,9 +14,19 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def personal(**extra: Any) -> Any:
-    """A field that holds personal data; the mark is in the JSON Schema and webhooks leave the field out by default."""
-    return Field(json_schema_extra={"x-personal": True}, **extra)
+Mark = Literal["traits", "text", "prose", "reference", "sensitive"]
+
+
+def personal(mark: Mark, **extra: Any) -> Any:
+    """A field that holds personal data, and of which form; the mark is in the JSON Schema.
+
+    traits      values by the traits' names, each of its own class
+    text        what somebody said: hidden from whoever does not see personal fields
+    prose       a short text that should name nobody: addresses and numbers inside it are masked
+    reference   opaque, unless it is an e-mail address or a phone
+    sensitive   left out for whoever does not see sensitive fields
+    """
+    return Field(json_schema_extra={"x-personal": mark}, **extra)
 
 
 class Part(BaseModel):

@@ -8,8 +8,11 @@ SUBJECT = "gateway.events.accepted.v1"
 STREAM = "INGEST"
 
 
-class AcceptedEvent(msgspec.Struct, frozen=True):
-    """A valid tracking event, before anybody knows whose it is. `body` is the event as it was sent."""
+class AcceptedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A valid tracking event, before anybody knows whose it is. `body` is the event as it was sent.
+
+    `sent_at` is when the client says that it sent it, by its own clock; a batch says it once for all its events.
+    """
 
     message_id: str
     type: str
@@ -19,10 +22,11 @@ class AcceptedEvent(msgspec.Struct, frozen=True):
     live: bool
     imported: bool
     body: msgspec.Raw
+    sent_at: datetime | None = None
 
 
 class EventsAccepted(msgspec.Struct, frozen=True):
-    """`gateway.events.accepted.v1`: the events of one request, of one source."""
+    """`gateway.events.accepted.v1`: events of one source, of one request or of several at a time."""
 
     source: str
     events: list[AcceptedEvent]

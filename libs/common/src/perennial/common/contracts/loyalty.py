@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from perennial.common.contracts.base import CustomerId, Event, Part, Version, Via
+from perennial.common.contracts.base import CustomerId, Event, Part, Version, Via, personal
 
 
 class Account(Part):
@@ -52,8 +52,8 @@ class PointsEarned(Event):
     via: Via
     customer: CustomerId
     points: int
-    reason: str
-    reference: str | None = None
+    reason: str = personal("prose")
+    reference: str | None = personal("reference", default=None)
 
 
 class PointsSpent(Event):
@@ -65,8 +65,8 @@ class PointsSpent(Event):
     via: Via
     customer: CustomerId
     points: int
-    reason: str
-    reference: str | None = None
+    reason: str = personal("prose")
+    reference: str | None = personal("reference", default=None)
 
 
 class PointsReversed(Event):
@@ -78,7 +78,7 @@ class PointsReversed(Event):
     via: Via
     customer: CustomerId
     points: int
-    reference: str | None = None
+    reference: str | None = personal("reference", default=None)
 
 
 class TierChanged(Event):

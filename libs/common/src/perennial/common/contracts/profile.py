@@ -12,4 +12,4 @@ class TraitsChanged(Event):
 
     via: Via
     customer: CustomerId
-    traits: dict[str, Any] = personal(description="Only the traits that changed.")
+    traits: dict[str, Any] = personal("traits", description="Only the traits that changed.")

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from perennial.common.contracts.base import CustomerId, Event, Version, Via
+from perennial.common.contracts.base import CustomerId, Event, Version, Via, personal
 
 
 class TicketEvent(Event):
@@ -31,7 +31,7 @@ class TicketAssigned(TicketEvent):
 
     subject: ClassVar[str] = "tickets.ticket.assigned.v1"
 
-    assignee: str
+    assignee: str = personal("reference")
 
 
 class TicketMoved(TicketEvent):
@@ -47,7 +47,7 @@ class TicketClosed(TicketEvent):
 
     subject: ClassVar[str] = "tickets.ticket.closed.v1"
 
-    resolution: str
+    resolution: str = personal("text")
 
 
 class TicketBreached(TicketEvent):

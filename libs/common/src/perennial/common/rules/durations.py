@@ -25,8 +25,10 @@ def parse_duration(text: str) -> timedelta:
     return duration
 
 
-def format_duration(duration: timedelta) -> str:
-    """The shortest spelling without weeks: `P90D`, `P1DT12H`, `PT0S`."""
+def format_duration(duration: timedelta | str) -> str:
+    """The shortest spelling without weeks: `P90D`, `P1DT12H`, `PT0S`; an operand masked for showing as it is."""
+    if isinstance(duration, str):
+        return duration
     hours, rest = divmod(duration.seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     days = f"{duration.days}D" if duration.days else ""

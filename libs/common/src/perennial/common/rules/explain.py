@@ -26,6 +26,7 @@ class Explanation:
     """
 
     pointer: str
+    rule: Rule
     phrase: str
     holds: bool
     value: object = None
@@ -39,6 +40,7 @@ def explain(rule: Rule, view: View, now: datetime, *, language: Language = "en",
     value, evidence = _seen(rule, view, now)
     return Explanation(
         pointer=pointer,
+        rule=rule,
         phrase=phrase(rule, language),
         holds=compile_rule(rule)(view, now),
         value=value,

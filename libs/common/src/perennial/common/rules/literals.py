@@ -77,9 +77,9 @@ def _moment(value: object) -> Moment:
     return found
 
 
-def format_moment(value: Moment) -> str:
+def format_moment(value: Moment | str) -> str:
     """`P30D`, `2026-01-01` for a midnight in UTC, else `2026-01-01T08:30:00Z`."""
-    if isinstance(value, timedelta):
+    if not isinstance(value, datetime):
         return format_duration(value)
     spelled = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return spelled.removesuffix("T00:00:00Z")

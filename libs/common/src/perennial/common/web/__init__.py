@@ -10,10 +10,11 @@ from perennial.common.problems import (
     Problem,
     Unauthorized,
     Unprocessable,
+    UnsupportedMediaType,
     documented,
 )
 from perennial.common.web.deps import Read, Write
-from perennial.common.web.idempotency import Idempotent
+from perennial.common.web.idempotency import Idempotent, Repeatable
 from perennial.common.web.pages import Page, PageQuery, paged
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "PreconditionRequired",
     "Problem",
     "Read",
+    "Repeatable",
     "Unauthorized",
     "Unprocessable",
+    "UnsupportedMediaType",
     "Write",
     "documented",
     "paged",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
@@ -32,6 +33,11 @@ class PageRequest:
     response: Response
 
 
+def bad_cursor() -> BadRequest:
+    """What to raise for a cursor that belongs to another list, or to none."""
+    return BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
+
+
 def encode_cursor(key: Sequence[Any]) -> str:
     """An opaque cursor from a sort key of JSON values."""
     return base64.urlsafe_b64encode(json.dumps(list(key), default=str).encode()).decode().rstrip("=")
@@ -40,12 +46,20 @@ def encode_cursor(key: Sequence[Any]) -> str:
 def decode_cursor(cursor: str) -> list[Any]:
     """The sort key in a cursor. Raises BadRequest."""
     try:
-        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError) as error:
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
-    if not isinstance(key, list):
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        key = json.loads(text)
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise bad_cursor() from error
+    if not isinstance(key, list) or not key or not all(map(_plain, key)):
+        raise bad_cursor()
     return key
+
+
+def _plain(part: Any) -> bool:
+    """Whether `paged` can have written it: text that Postgres takes, or a number that it can count."""
+    if isinstance(part, str):
+        return "\0" not in part and not any("\ud800" <= char <= "\udfff" for char in part)
+    return type(part) is int and abs(part) < 2**63
 
 
 async def _page_request(
@@ -66,6 +80,12 @@ def paged(rows: Sequence[T], page: PageRequest, key: Callable[[T], Sequence[Any]
     if len(rows) <= page.limit:
         return Page(items=items)
     cursor = encode_cursor(key(items[-1]))
-    url = page.request.url.include_query_params(cursor=cursor)
-    page.response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    page.response.headers["Link"] = f'<{_next(page.request, cursor)}>; rel="next"'
     return Page(items=items, next_cursor=cursor)
+
+
+def _next(request: Request, cursor: str) -> str:
+    """The path as the client sent it: the `Host` header may be anything, and a prefix is not ours to know."""
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    path = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    return f"{path.decode('latin-1')}?{urlencode([*query, ('cursor', cursor)])}"

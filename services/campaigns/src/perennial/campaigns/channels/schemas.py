@@ -4,9 +4,10 @@ from datetime import datetime, time, timedelta
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from perennial.campaigns.journeys.plain import Plain
+from perennial.common.web.fields import Spelled, Whole
 
 
 def _link(value: str) -> str:
@@ -24,6 +25,17 @@ def _sender(value: str) -> str:
     return value
 
 
+def _window(value: timedelta) -> timedelta:
+    if not timedelta() < value <= timedelta(days=30):
+        raise ValueError("must be longer than nothing and at most 30 days")
+    return value
+
+
+_CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
+Local = Annotated[time, Spelled, WithJsonSchema({"type": "string", "pattern": _CLOCK})]
+Window = Annotated[timedelta, AfterValidator(_window), Spelled]
+
+
 class ChannelBody(BaseModel):
     """Sender and limits of a channel; every message is measured by them at the moment of sending."""
 
@@ -33,10 +45,10 @@ class ChannelBody(BaseModel):
     unsubscribe: Annotated[Plain, Field(max_length=500), AfterValidator(_link)] | None = Field(
         default=None, description="For List-Unsubscribe; without it, a mailto: to the sender."
     )
-    cap: int | None = Field(default=None, ge=1, le=1000, description="Marketing messages per customer in the window.")
-    cap_window: timedelta = Field(default=timedelta(days=1), gt=timedelta(), le=timedelta(days=30))
-    quiet_from: time | None = Field(default=None, description="Local time where the customer lives.")
-    quiet_until: time | None = None
+    cap: Whole | None = Field(default=None, ge=1, le=1000, description="Marketing messages per customer in the window.")
+    cap_window: Window = timedelta(days=1)
+    quiet_from: Local | None = Field(default=None, description="Local time where the customer lives.")
+    quiet_until: Local | None = None
 
     @model_validator(mode="after")
     def _both(self) -> Self:

@@ -1,6 +1,7 @@
 """Who is on a journey, who was refused, and one walk explained."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -11,6 +12,7 @@ from perennial.campaigns.enrolments.listing import Wanted, vias_today
 from perennial.campaigns.enrolments.schemas import EnrolmentStory, EnrolmentView, RefusedView, State
 from perennial.campaigns.journeys.service import journey
 from perennial.campaigns.messages import queries as messages
+from perennial.common import masks
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, documented, paged
 
@@ -48,8 +50,15 @@ async def list_refusals(
 
 
 @router.get("/enrolments/{enrolment_id}", responses=documented(404))
-async def get_enrolment(enrolment_id: UUID, session: Read, _: Reading) -> EnrolmentStory:
+async def get_enrolment(enrolment_id: UUID, session: Read, who: Reading) -> EnrolmentStory:
     """One walk: what began it, its steps and messages, and what ended it."""
     found = await listing.one(session, enrolment_id)
+    found["cause"] = _cause(who, found["cause"])
     written = await messages.of_enrolment(session, enrolment_id)
     return EnrolmentStory.model_validate(found | {"messages": written}, from_attributes=True)
+
+
+def _cause(who: Principal, cause: Mapping[str, Any]) -> dict[str, Any]:
+    """What began a walk; of an event, its properties as they may be seen."""
+    said = cause.get("properties")
+    return {**cause, "properties": masks.properties(who, said)} if isinstance(said, Mapping) else dict(cause)

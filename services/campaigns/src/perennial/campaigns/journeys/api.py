@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from perennial.campaigns.cursors import id_in, number_in
 from perennial.campaigns.journeys import funnel as funnels
-from perennial.campaigns.journeys import queries, service
+from perennial.campaigns.journeys import queries, service, veiled
+from perennial.campaigns.journeys.definition import read
+from perennial.campaigns.journeys.models import Journey
 from perennial.campaigns.journeys.schemas import (
     EnrolBody,
     Enrolled,
@@ -18,11 +20,11 @@ from perennial.campaigns.journeys.schemas import (
     State,
     VersionView,
 )
-from perennial.campaigns.once import Keyed, once
-from perennial.common import audit
+from perennial.common import audit, masks
 from perennial.common.auth import Principal, requires
-from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
 from perennial.common.web.etags import IfMatch, tag
+from perennial.common.web.idempotency import run
 
 router = APIRouter(prefix="/v1/journeys", tags=["journeys"])
 
@@ -31,31 +33,35 @@ Writing = Annotated[Principal, Depends(requires("campaigns:write"))]
 Sending = Annotated[Principal, Depends(requires("campaigns:send"))]
 
 
+def _view(principal: Principal, found: Journey) -> JourneyView:
+    view = JourneyView.model_validate(found)
+    return view.model_copy(update={"definition": masks.shown_conditions(principal, view.definition)})
+
+
 @router.post("", status_code=201, response_model=JourneyView, responses=documented(400, 409))
-async def create_journey(body: JourneyBody, session: Write, principal: Writing, key: Keyed) -> Response:
+async def create_journey(body: JourneyBody, session: Write, principal: Writing, once: Repeatable) -> Response:
     """Draft a journey; it does nothing until it is published. `Idempotency-Key` is heeded."""
 
     async def call() -> JourneyView:
+        veiled.check(principal, read(body.definition))
         made = await service.draft(session, body.name, body.definition)
         await audit.record(session, principal, "journey.drafted", str(made.id), {"name": made.name})
-        return JourneyView.model_validate(made)
+        return _view(principal, made)
 
-    answer = await once(session, key, call, 201)
-    answer.headers["ETag"] = '"1"'
-    return answer
+    return await run(once, session, call, 201, location="/v1/journeys/{id}", etag="{revision}")
 
 
 @router.get("", responses=documented(400))
-async def list_journeys(session: Read, page: PageQuery, _: Reading, state: State | None = None) -> Page[JourneyView]:
+async def list_journeys(session: Read, page: PageQuery, who: Reading, state: State | None = None) -> Page[JourneyView]:
     """Journeys, newest first."""
     rows = await queries.listed(session, state, id_in(page.after), page.limit + 1)
-    return paged([JourneyView.model_validate(row) for row in rows], page, lambda item: [item.id])
+    return paged([_view(who, row) for row in rows], page, lambda item: [item.id])
 
 
 @router.get("/{journey_id}", responses=documented(404))
-async def get_journey(journey_id: UUID, session: Read, response: Response, _: Reading) -> JourneyView:
+async def get_journey(journey_id: UUID, session: Read, response: Response, who: Reading) -> JourneyView:
     """One journey with its draft."""
-    return _tagged(response, JourneyView.model_validate(await service.journey(session, journey_id)))
+    return _tagged(response, _view(who, await service.journey(session, journey_id)))
 
 
 @router.put("/{journey_id}", responses=documented(404, 409, 412, 428))
@@ -63,9 +69,10 @@ async def put_journey(
     journey_id: UUID, body: JourneyBody, session: Write, response: Response, expected: IfMatch, principal: Writing
 ) -> JourneyView:
     """Replace name and draft; what is published stays as it is."""
+    veiled.check(principal, read(body.definition))
     found = await service.change(session, journey_id, body.name, body.definition, expected)
     await audit.record(session, principal, "journey.changed", str(journey_id))
-    return _tagged(response, JourneyView.model_validate(found))
+    return _tagged(response, _view(principal, found))
 
 
 @router.patch("/{journey_id}", responses=documented(404, 409, 412, 428))
@@ -73,9 +80,11 @@ async def patch_journey(
     journey_id: UUID, body: JourneyPatch, session: Write, response: Response, expected: IfMatch, principal: Writing
 ) -> JourneyView:
     """Change the name or the draft."""
+    if body.definition is not None:
+        veiled.check(principal, read(body.definition))
     found = await service.change(session, journey_id, body.name, body.definition, expected)
     await audit.record(session, principal, "journey.changed", str(journey_id))
-    return _tagged(response, JourneyView.model_validate(found))
+    return _tagged(response, _view(principal, found))
 
 
 @router.delete("/{journey_id}", responses=documented(404, 412, 428))
@@ -85,7 +94,7 @@ async def archive_journey(
     """Archive: everybody on it leaves, and nobody enters again. The figures stay."""
     found = await service.archive(session, journey_id, expected)
     await audit.record(session, principal, "journey.archived", str(journey_id))
-    return _tagged(response, JourneyView.model_validate(found))
+    return _tagged(response, _view(principal, found))
 
 
 @router.post("/{journey_id}/publish", responses=documented(404, 409))
@@ -94,7 +103,7 @@ async def publish_journey(journey_id: UUID, session: Write, response: Response, 
     found = await service.publish(session, journey_id, f"{principal.kind}:{principal.id}")
     detail = {"version": found.published_version}
     await audit.record(session, principal, "journey.published", str(journey_id), detail)
-    return _tagged(response, JourneyView.model_validate(found))
+    return _tagged(response, _view(principal, found))
 
 
 @router.post("/{journey_id}/pause", responses=documented(404, 409))
@@ -102,7 +111,7 @@ async def pause_journey(journey_id: UUID, session: Write, response: Response, pr
     """Hold everybody where they are, and let nobody enter."""
     found = await service.pause(session, journey_id)
     await audit.record(session, principal, "journey.paused", str(journey_id))
-    return _tagged(response, JourneyView.model_validate(found))
+    return _tagged(response, _view(principal, found))
 
 
 @router.post("/{journey_id}/resume", responses=documented(404, 409))
@@ -110,11 +119,11 @@ async def resume_journey(journey_id: UUID, session: Write, response: Response, p
     """Let a paused journey go on; what fell due meanwhile happens now."""
     found = await service.resume(session, journey_id)
     await audit.record(session, principal, "journey.resumed", str(journey_id))
-    return _tagged(response, JourneyView.model_validate(found))
+    return _tagged(response, _view(principal, found))
 
 
 @router.post("/{journey_id}/enrol", response_model=Enrolled, responses=documented(400, 404, 409))
-async def enrol(journey_id: UUID, body: EnrolBody, session: Write, principal: Sending, key: Keyed) -> Response:
+async def enrol(journey_id: UUID, body: EnrolBody, session: Write, principal: Sending, once: Repeatable) -> Response:
     """Enrol the members of a segment, or customers by id (old ids of merged customers too)."""
 
     async def call() -> Enrolled:
@@ -123,15 +132,17 @@ async def enrol(journey_id: UUID, body: EnrolBody, session: Write, principal: Se
         await audit.record(session, principal, "journey.enrolled", str(journey_id), answer.model_dump())
         return answer
 
-    return await once(session, key, call, 200)
+    return await run(once, session, call)
 
 
 @router.get("/{journey_id}/versions", responses=documented(400, 404))
-async def list_versions(journey_id: UUID, session: Read, page: PageQuery, _: Reading) -> Page[VersionView]:
+async def list_versions(journey_id: UUID, session: Read, page: PageQuery, who: Reading) -> Page[VersionView]:
     """What was published, newest first."""
     await service.journey(session, journey_id)
     rows = await queries.versions(session, journey_id, number_in(page.after), page.limit + 1)
-    return paged([VersionView.model_validate(row) for row in rows], page, lambda item: [item.version])
+    views = [VersionView.model_validate(row) for row in rows]
+    shown = [view.model_copy(update={"definition": masks.shown_conditions(who, view.definition)}) for view in views]
+    return paged(shown, page, lambda item: [item.version])
 
 
 @router.get("/{journey_id}/funnel", responses=documented(404))

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from perennial.campaigns.journeys.plain import Plain
+from perennial.common.web.fields import left_out
 
 State = Literal["draft", "published", "paused", "archived"]
 Name = Annotated[Plain, Field(min_length=1, max_length=200)]
@@ -22,12 +23,12 @@ class JourneyBody(BaseModel):
 
 
 class JourneyPatch(BaseModel):
-    """What to change."""
+    """What to change (RFC 7396 merge patch)."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name | None = None
-    definition: dict[str, Any] | None = None
+    name: Name = left_out()
+    definition: dict[str, Any] = left_out()
 
 
 class JourneyView(BaseModel):

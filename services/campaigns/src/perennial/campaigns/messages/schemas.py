@@ -10,7 +10,10 @@ Status = Literal["queued", "sent", "not_sent", "failed"]
 
 
 class MessageView(BaseModel):
-    """A message of a journey's step. `to` is masked; `at` is when it was sent, or decided that it would not be."""
+    """A message of a journey's step; `at` is when it was sent, or decided that it would not be.
+
+    `to` is masked, and `subject` hidden, from whoever does not see the address or what the text was made of.
+    """
 
     id: UUID
     journey_id: UUID
@@ -31,7 +34,7 @@ class MessageView(BaseModel):
 
 
 class MessageStory(MessageView):
-    """One message, with its text, and why it was sent or not. The address is shown in full; that is audited."""
+    """One message, with its text as far as it may be seen, and why it was sent or not."""
 
     body: str | None
     provider_id: str | None

@@ -4,6 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from perennial.campaigns.messages.models import Message
+from perennial.campaigns.messages.templates import Sources
+from perennial.common import masks, prose
+from perennial.common.auth import Principal
 
 _REASONS = {
     "no_address": "not sent: the customer has no trait email that is an address",
@@ -16,17 +19,9 @@ _REASONS = {
 }
 
 
-def masked(address: str | None) -> str | None:
-    """`j***@example.com`."""
-    if address is None:
-        return None
-    local, _, domain = address.rpartition("@")
-    return f"{local[:1]}***@{domain}"
-
-
-def explained(message: Message) -> str:
-    """Why a message is where it is, in a sentence."""
-    error = (message.detail or {}).get("error", "")
+def explained(message: Message, detail: dict[str, Any]) -> str:
+    """Why a message is where it is, in a sentence; `detail` as it may be shown."""
+    error = detail.get("error", "")
     if message.status == "sent":
         times = "" if message.attempts <= 1 else f", after {message.attempts} attempts"
         return f"sent: the provider took it{times}"
@@ -36,7 +31,7 @@ def explained(message: Message) -> str:
         return f"to be tried again: the provider did not take it: {error}"
     said = _REASONS.get(message.reason or "")
     if said is not None:
-        return _filled(said, message.detail or {})
+        return _filled(said, detail)
     return "approved, about to be sent" if message.approved_at else "waits for another check before it is sent"
 
 
@@ -47,24 +42,46 @@ def _filled(said: str, detail: dict[str, Any]) -> str:
         return said.partition("(")[0].partition(": {")[0].strip()
 
 
-def view(message: Message, customer: UUID) -> dict[str, Any]:
+def is_clear(principal: Principal, made_of: Sources) -> bool:
+    """Whether a text is shown: to whoever sees all that it was made of; for what an event may hold, personal fields."""
+    if masks.sees_all(principal):
+        return True
+    return (
+        not masks.hidden(principal, made_of.traits)
+        and all(masks.sees_property(principal, name) for name in made_of.names)
+        and not made_of.whole
+        and (prose.sees_private(principal) or not made_of.event)
+    )
+
+
+def view(principal: Principal, message: Message, customer: UUID, made_of: Sources) -> dict[str, Any]:
     """What a list shows of a message."""
-    fields = ("id", "journey_id", "version", "step", "enrolment_id", "via", "channel", "purpose", "subject", "status",
-              "reason", "attempts", "created_at")  # fmt: skip
+    fields = ("id", "journey_id", "version", "step", "enrolment_id", "via", "channel", "purpose", "status", "reason",
+              "attempts", "created_at")  # fmt: skip
+    address = message.address
     return {name: getattr(message, name) for name in fields} | {
         "customer_id": customer,
-        "to": masked(message.address),
+        "to": None if address is None else masks.identifier(principal, "email", address),
+        "subject": _text(principal, message.subject, made_of),
         "at": message.settled_at,
     }
 
 
-def story(message: Message, customer: UUID) -> dict[str, Any]:
-    """All there is to say of one message."""
-    return view(message, customer) | {
-        "to": message.address,
-        "body": message.body,
-        "provider_id": message.provider_id,
+def _text(principal: Principal, text: str | None, made_of: Sources) -> str | None:
+    if text is None:
+        return None
+    return prose.masked(principal, text) if is_clear(principal, made_of) else prose.HIDDEN
+
+
+def story(principal: Principal, message: Message, customer: UUID, made_of: Sources) -> dict[str, Any]:
+    """All there is to say of one message, as far as somebody may see it."""
+    provider_id = message.provider_id
+    said = message.reason == "template_error" and not is_clear(principal, made_of)  # it may quote what it failed on
+    detail = {"error": prose.HIDDEN} if said else prose.within(principal, message.detail)
+    return view(principal, message, customer, made_of) | {
+        "body": _text(principal, message.body, made_of),
+        "provider_id": None if provider_id is None else prose.masked(principal, provider_id),
         "customer_at_decision": message.customer_id,
-        "explanation": explained(message),
-        "detail": message.detail,
+        "explanation": explained(message, detail or {}),
+        "detail": detail,
     }

@@ -83,6 +83,36 @@ def reads(source: str) -> frozenset[str]:
     return frozenset(_trait(variable.segments) for variable in found.globals.get("traits", ()))
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What a text is made of: traits, the names by which their insides and the event's are read, and whole events."""
+
+    traits: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    event: bool = False
+    whole: bool = False
+
+    def __or__(self, other: "Sources") -> "Sources":
+        """Of two texts together."""
+        return Sources(
+            self.traits | other.traits, self.names | other.names, self.event or other.event, self.whole or other.whole
+        )
+
+
+@lru_cache(maxsize=2000)
+def sources(source: str) -> Sources:
+    """What a template that `reads` has accepted is made of."""
+    found = _parsed(source, markup=False).analyze(include_partials=False)
+    event = found.globals.get("event", ())
+    read = [variable.segments for variables in found.variables.values() for variable in variables]
+    return Sources(
+        reads(source),
+        frozenset(segment for segments in read for segment in segments[1:] if isinstance(segment, str)),
+        event=bool(event),
+        whole=any(variable.segments[-1] in {"event", "properties"} for variable in event),
+    )
+
+
 def _trait(segments: Sequence[object]) -> str:
     if len(segments) < 2 or not isinstance(segments[1], str):
         raise TemplateFault("traits must be read by name, such as traits.first_name")

@@ -20,9 +20,10 @@ Reader = Annotated[Principal, Depends(requires("identities:read"))]
 async def list_conflicts(
     page: PageQuery,
     session: Read,
-    _: Reader,
+    who: Reader,
     reason: Annotated[Literal["two_user_ids", "limit", "separated"] | None, Query()] = None,
 ) -> Page[ConflictShown]:
     """Conflicts, newest first; the same identifiers in conflict again are counted, not queued again."""
     rows = await queries.listing(session, last_id(page), page.limit + 1, reason)
-    return paged([ConflictShown.model_validate(dict(row)) for row in rows], page, lambda item: [item.id])
+    items = [ConflictShown.model_validate(dict(row)).seen_by(who) for row in rows]
+    return paged(items, page, lambda item: [item.id])

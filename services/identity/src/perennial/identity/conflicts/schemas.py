@@ -1,10 +1,13 @@
 """Bodies of the route on conflicts."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
+
+from perennial.common import masks
+from perennial.common.auth import Principal
 
 
 class ConflictShown(BaseModel):
@@ -22,3 +25,7 @@ class ConflictShown(BaseModel):
     last_event_id: UUID
     first_at: datetime
     last_at: datetime
+
+    def seen_by(self, principal: Principal) -> Self:
+        """The same with what the principal does not see in clear masked."""
+        return self.model_copy(update={"evidence": masks.properties(principal, self.evidence)})

@@ -184,7 +184,7 @@ class Graph:
 
     def refusal(self, one: Side, other: Side, at: datetime) -> tuple[str, str] | None:
         """Why two customers may not be joined by evidence (reason, kind), or None."""
-        for kind in other.counts:
+        for kind in sorted(other.counts, key=lambda held: self.policy.rules[held].rank):
             rule = self.policy.rules[kind]
             since = at - rule.window if rule.window and at > LONG_AGO + rule.window else None
             if kind in one.counts and one.held(kind, since) + other.held(kind, since) > rule.limit:

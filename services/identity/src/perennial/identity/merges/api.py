@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
@@ -21,23 +21,24 @@ Reader = Annotated[Principal, Depends(requires("identities:read"))]
 Writer = Annotated[Principal, Depends(requires("identities:write"))]
 
 
-async def _shown(session: ReadSession, merge_id: UUID) -> MergeShown:
+async def _shown(session: ReadSession, merge_id: UUID, who: Principal) -> MergeShown:
     found = await sql.one(session, merge_id)
     if found is None:
         raise NotFound(f"there is no merge {merge_id}", pointer="path/merge_id")
-    return MergeShown.model_validate(dict(found))
+    return MergeShown.model_validate(dict(found)).seen_by(who)
 
 
 @router.post("", status_code=201, responses=documented(400, 404, 409))
-async def create_merge(body: MergeCreate, session: Write, principal: Writer) -> MergeShown:
+async def create_merge(body: MergeCreate, response: Response, session: Write, principal: Writer) -> MergeShown:
     """Make one customer of two. Refused when each has a user_id."""
     merge_id = await service.merge(session, body.customer_ids, body.reason, principal)
-    return await _shown(session, merge_id)
+    response.headers["Location"] = f"/v1/merges/{merge_id}"
+    return await _shown(session, merge_id, principal)
 
 
 @router.get("", responses=documented(400))
 async def list_merges(
-    page: PageQuery, session: Read, _: Reader, customer_id: Annotated[UUID | None, Query()] = None
+    page: PageQuery, session: Read, who: Reader, customer_id: Annotated[UUID | None, Query()] = None
 ) -> Page[MergeShown]:
     """Merges, newest first; of one customer, by today's id or an old one."""
     customers = None
@@ -45,17 +46,18 @@ async def list_merges(
         today = (await queries.resolve(session, [customer_id])).get(customer_id, customer_id)
         customers = [customer_id, today]
     rows = await sql.listing(session, last_id(page), page.limit + 1, customers)
-    return paged([MergeShown.model_validate(dict(row)) for row in rows], page, lambda item: [item.id])
+    items = [MergeShown.model_validate(dict(row)).seen_by(who) for row in rows]
+    return paged(items, page, lambda item: [item.id])
 
 
 @router.get("/{merge_id}", responses=documented(404))
-async def get_merge(merge_id: UUID, session: Read, _: Reader) -> MergeShown:
+async def get_merge(merge_id: UUID, session: Read, who: Reader) -> MergeShown:
     """A merge with its evidence."""
-    return await _shown(session, merge_id)
+    return await _shown(session, merge_id, who)
 
 
 @router.post("/{merge_id}/undo", responses=documented(400, 404, 409))
 async def undo_merge(merge_id: UUID, body: MergeUndo, session: Write, principal: Writer) -> MergeShown:
     """Two customers again; facts follow their identifiers."""
     await service.undo(session, merge_id, body.reason, principal)
-    return await _shown(session, merge_id)
+    return await _shown(session, merge_id, principal)

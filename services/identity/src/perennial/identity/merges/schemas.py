@@ -1,10 +1,13 @@
 """Bodies of the routes on merges."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from perennial.common import masks, prose
+from perennial.common.auth import Principal
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -39,3 +42,11 @@ class MergeShown(BaseModel):
     created_at: datetime
     undone_at: datetime | None
     undone_reason: str | None
+
+    def seen_by(self, principal: Principal) -> Self:
+        """The same with what the principal does not see in clear masked; a reason is what somebody wrote."""
+        evidence = masks.properties(principal, self.evidence)
+        if "reason" in evidence:
+            evidence["reason"] = prose.private(principal, self.evidence["reason"])
+        undone = prose.private(principal, self.undone_reason)
+        return self.model_copy(update={"evidence": evidence, "undone_reason": undone})

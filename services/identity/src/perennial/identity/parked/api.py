@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
+from perennial.common import masks
 from perennial.common.auth import Principal, requires
 from perennial.common.problems import BadRequest, documented
 from perennial.common.web import Page, PageQuery, Read, paged
@@ -18,7 +19,7 @@ Writer = Annotated[Principal, Depends(requires("identities:write"))]
 
 
 @router.get("", responses=documented(400))
-async def list_parked(page: PageQuery, session: Read, _: Reader) -> Page[ParkedShown]:
+async def list_parked(page: PageQuery, session: Read, who: Reader) -> Page[ParkedShown]:
     """Events that wait for a fix, oldest first."""
     after = page.after[0] if page.after else 0
     if not isinstance(after, int):
@@ -26,7 +27,7 @@ async def list_parked(page: PageQuery, session: Read, _: Reader) -> Page[ParkedS
     rows = await service.waiting(session, after, page.limit + 1)
     items = [
         ParkedShown(id=row.id, subject=row.subject, event_id=row.event_id, error=row.error, parked_at=row.parked_at,
-                    body=row.body)
+                    body=row.body).seen_by(who)
         for row in rows
     ]  # fmt: skip
     return paged(items, page, lambda item: [item.id])
@@ -36,4 +37,6 @@ async def list_parked(page: PageQuery, session: Read, _: Reader) -> Page[ParkedS
 async def replay_parked(body: ReplayWanted, request: Request, principal: Writer) -> ReplayDone:
     """Decide and publish them now; what fails again stays, with the reason."""
     done, failed = await service.replay(runtime_of(request), body.ids, principal)
-    return ReplayDone(replayed=done, failed=[Refusal(id=one, error=error) for one, error in failed.items()])
+    return ReplayDone(
+        replayed=done, failed=[Refusal(id=one, error=masks.error(principal, said)) for one, said in failed.items()]
+    )

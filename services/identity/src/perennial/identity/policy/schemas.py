@@ -49,8 +49,8 @@ class KindRule(BaseModel):
 class PolicyBody(BaseModel):
     """The rules of every kind, the strongest evidence first.
 
-    Zeros and dashes alone, `-1`, `null`, `none`, `undefined`, `anonymous`, `guest`, `test`, `unknown`, `nan`, `true` and
-    `false` identify nobody under any policy.
+    Zeros and dashes alone, `-1`, `null`, `none`, `undefined`, `anonymous`, `guest`, `test`, `unknown`, `nan`, `true`
+    and `false` identify nobody under any policy.
     """
 
     model_config = ConfigDict(extra="forbid")

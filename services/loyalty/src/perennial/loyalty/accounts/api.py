@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from perennial.common import identity_map
+from perennial.common import identity_map, prose
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.web import BadRequest, Page, PageQuery, Read, documented, paged
@@ -40,9 +40,10 @@ async def get_account(_: Reader, session: Read, customer_id: UUID) -> AccountOut
 
 
 @router.get("/accounts/{customer_id}/ledger", responses=documented(400, 404))
-async def get_ledger(_: Reader, session: Read, customer_id: UUID, page: PageQuery) -> Page[PostingOut]:
+async def get_ledger(who: Reader, session: Read, customer_id: UUID, page: PageQuery) -> Page[PostingOut]:
     """One customer's postings, the newest first."""
-    return await _ledger(session, await service.owner_of(session, customer_id), page)
+    found = await _ledger(session, await service.owner_of(session, customer_id), page)
+    return found.model_copy(update={"items": [_seen(who, item) for item in found.items]})
 
 
 @router.get("/summary")
@@ -62,6 +63,12 @@ async def get_my_account(via: CustomerVia, session: Read) -> AccountOut:
 async def get_my_ledger(via: CustomerVia, session: Read, page: PageQuery) -> Page[PostingOut]:
     """The customer's own postings, the newest first."""
     return await _ledger(session, await identity_map.customer_of(session, via) or via, page)
+
+
+def _seen(who: Principal, item: PostingOut) -> PostingOut:
+    """Reasons and references are in somebody's own words: addresses and phones in them are masked."""
+    words = {"reason": prose.masked(who, item.reason), "reference": prose.reference(who, item.reference)}
+    return item.model_copy(update=words)
 
 
 async def _ledger(session: ReadSession, owner: UUID, page: PageRequest) -> Page[PostingOut]:

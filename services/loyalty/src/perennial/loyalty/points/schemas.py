@@ -5,7 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from perennial.loyalty.fields import Storable, Whole
+from perennial.common.web.fields import Whole
+from perennial.loyalty.fields import Storable
 
 MOST = 10**12
 

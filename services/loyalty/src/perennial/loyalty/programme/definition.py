@@ -4,16 +4,24 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from perennial.common import rules
 from perennial.common.commerce import ORDER_COMPLETED
-from perennial.loyalty.fields import Whole
+from perennial.common.web.fields import Whole
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
 
-Rate = Annotated[Decimal, Field(ge=0, le=10_000, decimal_places=6)]
-Factor = Annotated[Decimal, Field(ge=0, le=100, decimal_places=4)]
+
+def _decimal(most: int, pattern: str) -> WithJsonSchema:
+    options = [{"type": "number", "minimum": 0, "maximum": most}, {"type": "string", "pattern": pattern}]
+    return WithJsonSchema({"anyOf": options}, mode="validation")
+
+
+Rate = Annotated[
+    Decimal, Field(ge=0, le=10_000, decimal_places=6), _decimal(10_000, r"^([0-9]{1,4}(\.[0-9]{1,6})?|10000)$")
+]
+Factor = Annotated[Decimal, Field(ge=0, le=100, decimal_places=4), _decimal(100, r"^([0-9]{1,2}(\.[0-9]{1,4})?|100)$")]
 
 
 def _about_the_order(condition: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -22,11 +22,15 @@ async def list_customers(
     request: Request,
     session: Read,
     page: PageQuery,
-    _: MayRead,
+    who: MayRead,
     identifier: Annotated[Word | None, Query(max_length=400, description="`kind:value`, such as email:a@b.cd.")] = None,
     q: Annotated[
         Word | None,
-        Query(min_length=1, max_length=200, description="Words in a trait; under three characters its beginning."),
+        Query(
+            min_length=1,
+            max_length=200,
+            description="Words in a trait that you see in clear; under three characters its beginning.",
+        ),
     ] = None,
 ) -> Page[CustomerItem]:
     """Customers in the order of their ids: all, those who answer to a search, or the one who has an identifier."""
@@ -36,10 +40,10 @@ async def list_customers(
     if identifier is not None:
         items = await view.by_identifier(session, identifier, settings_of(request))
     elif q is not None:
-        items = await view.search(session, q, after, limit)
+        items = await view.search(session, who, q, after, limit)
     else:
         items = await view.listing(session, after, limit)
-    return paged(items, page, lambda item: [item.id])
+    return paged([item.seen_by(who) for item in items], page, lambda item: [item.id])
 
 
 @router.get("/v1/customers/summary")
@@ -50,9 +54,9 @@ async def summarise_customers(session: Read, _: MayRead) -> CustomersSummary:
 
 
 @router.get("/v1/customers/{id}", responses=documented(404))
-async def get_customer(id: UUID, request: Request, session: Read, _: MayRead) -> Customer:
+async def get_customer(id: UUID, request: Request, session: Read, who: MayRead) -> Customer:
     """All that is known of a customer; an old id answers for the customer it belongs to today."""
-    return await view.show(session, id, settings_of(request).currency)
+    return (await view.show(session, id, settings_of(request).currency)).seen_by(who)
 
 
 @router.get("/v1/me", responses=documented(404))

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
+from perennial.common import masks
+from perennial.common.auth import Principal
 from perennial.common.db import ReadSession
 from perennial.profile.orders.queries import COUNTS, SUMS
 
@@ -50,16 +52,17 @@ _OVERVIEW = text("""
 _LIST = text("""
     SELECT via FROM identity_map WHERE via = customer_id AND via > :after ORDER BY via LIMIT :limit""")
 _BY_IDENTIFIER = text("SELECT customer_id FROM identity_map WHERE digest = :digest AND kind = :kind")
-# The words of ix_trait_text, then: is this trait still what the customer shows?
-_SEARCH = text("""
+# The words of ix_trait_text, then: may this trait be searched, and is it still what the customer shows?
+_SEARCH = text(f"""
     SELECT DISTINCT m.customer_id FROM trait AS t JOIN identity_map AS m USING (via)
-    WHERE left(t.value #>> '{}', 200) ILIKE :pattern AND jsonb_typeof(t.value) = 'string'
+    WHERE left(t.value #>> '{{}}', 200) ILIKE :pattern AND jsonb_typeof(t.value) = 'string'
+      AND {masks.searchable("t.key", "(t.value #>> '{}')")}
       AND m.customer_id > :after
       AND NOT EXISTS (
         SELECT FROM identity_map AS o JOIN trait AS newer ON newer.via = o.via
         WHERE o.customer_id = m.customer_id AND newer.key = t.key
           AND (newer.at, newer.source, newer.message_id) > (t.at, t.source, t.message_id))
-    ORDER BY m.customer_id LIMIT :limit""")
+    ORDER BY m.customer_id LIMIT :limit""")  # noqa: S608 (ours)
 _SUMMARY = text("""
     SELECT (SELECT count(*) FROM identity_map WHERE via = customer_id) AS customers,
            (SELECT coalesce(sum(events), 0) FROM activity) AS events""")
@@ -86,9 +89,9 @@ async def identified(session: ReadSession, kind: str, digest: bytes) -> list[UUI
     return list((await session.execute(_BY_IDENTIFIER, {"kind": kind, "digest": digest})).scalars())
 
 
-async def found(session: ReadSession, pattern: str, after: UUID, limit: int) -> list[UUID]:
-    """Customers who show a trait whose text is like the pattern, in the order of their ids."""
-    values = {"pattern": pattern, "after": after, "limit": limit}
+async def found(session: ReadSession, principal: Principal, pattern: str, after: UUID, limit: int) -> list[UUID]:
+    """Customers who show the principal a trait whose text is like the pattern, in the order of their ids."""
+    values = {"pattern": pattern, "after": after, "limit": limit, **masks.search_parameters(principal)}
     return list((await session.execute(_SEARCH, values)).scalars())
 
 

@@ -1,11 +1,13 @@
 """HTTP bodies of the 360."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from perennial.common import masks
+from perennial.common.auth import Principal
 from perennial.profile.orders.schemas import CustomerOrders
 
 Utc = Annotated[datetime, AfterValidator(lambda value: value.astimezone(UTC))]
@@ -76,6 +78,19 @@ class Customer(Me):
     segments: list[SegmentMembership]
     messages: Messages
 
+    def seen_by(self, principal: Principal) -> Self:
+        """The same with what the principal does not see in clear masked."""
+        details = {
+            masks.text(principal, name): TraitDetail(
+                value=masks.trait(principal, name, detail.value), at=detail.at, source=detail.source
+            )
+            for name, detail in self.trait_details.items()
+        }
+        counters = {masks.text(principal, name): counter for name, counter in self.counters.items()}
+        return self.model_copy(
+            update={"traits": masks.traits(principal, self.traits), "trait_details": details, "counters": counters}
+        )
+
 
 class CustomerItem(BaseModel):
     """A customer in a list."""
@@ -85,6 +100,10 @@ class CustomerItem(BaseModel):
     first_seen: datetime | None
     last_seen: datetime | None
     events: int
+
+    def seen_by(self, principal: Principal) -> Self:
+        """The same with what the principal does not see in clear masked."""
+        return self.model_copy(update={"traits": masks.traits(principal, self.traits)})
 
 
 class CustomersSummary(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from perennial.common import identifiers
+from perennial.common.auth import Principal
 from perennial.common.db import ReadSession
 from perennial.common.problems import Unprocessable
 from perennial.common.settings import CommonSettings
@@ -97,11 +98,14 @@ async def by_identifier(session: ReadSession, identifier: str, settings: CommonS
     return await _items(session, await queries.identified(session, kind, identifiers.blind_index(key, kind, normal)))
 
 
-async def search(session: ReadSession, words: str, after: UUID, limit: int) -> list[CustomerItem]:
-    """Customers with a trait that contains the words, or, for fewer than three characters, begins with them."""
+async def search(session: ReadSession, principal: Principal, words: str, after: UUID, limit: int) -> list[CustomerItem]:
+    """Customers with a trait that contains the words, or, for fewer than three characters, begins with them.
+
+    What the principal does not see in clear is not looked into.
+    """
     literal = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     pattern = f"{literal}%" if len(words) < SHORTEST_WORD else f"%{literal}%"
-    return await _items(session, await queries.found(session, pattern, after, limit))
+    return await _items(session, await queries.found(session, principal, pattern, after, limit))
 
 
 async def _items(session: ReadSession, customers: Sequence[UUID]) -> list[CustomerItem]:

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 
 from perennial.common import identity_map
-from perennial.common.web import NotFound, Page, PageQuery, Read, Unprocessable, documented, paged
-from perennial.profile.params import Instant, MayRead, Word, bad_cursor, nobody
+from perennial.common.web import Page, PageQuery, Read, Unprocessable, documented, paged
+from perennial.profile.params import Instant, MayRead, Word, bad_cursor, no_event, nobody
 from perennial.profile.timeline import queries
 from perennial.profile.timeline.schemas import TimelineEvent
 
@@ -22,7 +22,7 @@ async def list_customer_events(
     id: UUID,
     session: Read,
     page: PageQuery,
-    _: MayRead,
+    who: MayRead,
     name: Annotated[Word | None, Query(max_length=1000, description="Canonical name, such as Order Completed.")] = None,
     type: Annotated[EventType | None, Query()] = None,
     since: Annotated[Instant | None, Query(alias="from", description="Not earlier than this.")] = None,
@@ -35,7 +35,7 @@ async def list_customer_events(
     rows = await queries.of_customer(session, id, wanted, page.limit + 1)
     if not rows and await identity_map.customer_of(session, id) is None:
         raise nobody(id)
-    events = [TimelineEvent.model_validate(row) for row in rows]
+    events = [TimelineEvent.model_validate(row).seen_by(who) for row in rows]
     return paged(events, page, lambda event: (event.timestamp.isoformat(), event.id))
 
 
@@ -43,14 +43,14 @@ async def list_customer_events(
 async def get_event(
     message_id: Annotated[Word, Path(max_length=100)],
     session: Read,
-    _: MayRead,
+    who: MayRead,
     source: Annotated[Word | None, Query(max_length=200, description="When several sources use the same id.")] = None,
 ) -> TimelineEvent:
     """The event that was sent with this message id."""
     row = await queries.by_message(session, message_id, source)
     if row is None:
-        raise NotFound(f"message_id: there is no event {message_id!r}", pointer="path/message_id")
-    return TimelineEvent.model_validate(row)
+        raise no_event(message_id)
+    return TimelineEvent.model_validate(row).seen_by(who)
 
 
 def _after(cursor: list[object]) -> tuple[datetime, UUID] | None:

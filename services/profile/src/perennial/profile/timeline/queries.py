@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession, raw
 
-COLUMNS = ("id", "via", "source", "message_id", "type", "name", "timestamp", "received_at", "live", "body")
+COLUMNS = ("id", "via", "source", "message_id", "type", "name", "timestamp", "received_at", "live", "body", "sent_at")
 
 _MONTHS = text("SELECT ensure_event_months(CAST(:months AS date[]))")
 _COUNT = """
@@ -27,7 +27,9 @@ _ACTIVE = """
 # One index range per identifier; the bounds let Postgres skip the months in which the identifier was silent.
 _TIMELINE = text("""
     SELECT e.* FROM identity_map AS m JOIN activity AS a USING (via) CROSS JOIN LATERAL (
-        SELECT id, message_id, type, name, timestamp, received_at, source, live, via, body FROM event
+        SELECT id, message_id, type, name, timestamp, received_at, sent_at, source, live, via, body,
+            coalesce(body ->> 'originalTimestamp', body ->> 'timestamp') AS original_timestamp
+        FROM event
         WHERE via = m.via AND timestamp >= greatest(a.first_seen, CAST(:since AS timestamptz))
           AND timestamp <= least(a.latest, CAST(:until AS timestamptz), CAST(:at AS timestamptz))
           AND (CAST(:at AS timestamptz) IS NULL OR (timestamp, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
@@ -37,7 +39,9 @@ _TIMELINE = text("""
     WHERE m.customer_id = (SELECT customer_id FROM identity_map WHERE via = :any_id)
     ORDER BY e.timestamp DESC, e.id DESC LIMIT :limit""")
 _BY_MESSAGE = text("""
-    SELECT id, message_id, type, name, timestamp, received_at, source, live, via, body FROM event
+    SELECT id, message_id, type, name, timestamp, received_at, sent_at, source, live, via, body,
+        coalesce(body ->> 'originalTimestamp', body ->> 'timestamp') AS original_timestamp
+    FROM event
     WHERE message_id = :message_id AND (CAST(:source AS text) IS NULL OR source = CAST(:source AS text))
     ORDER BY received_at DESC, id DESC LIMIT 1""")
 

@@ -44,7 +44,7 @@ def name_of(event: ResolvedEvent) -> str | None:
 def _row(event: ResolvedEvent) -> Row:
     return (
         event.id, event.via, event.source, event.message_id, event.type, name_of(event), event.timestamp,
-        event.received_at, event.live, str(event.body, "utf-8"),
+        event.received_at, event.live, str(event.body, "utf-8"), event.sent_at,
     )  # fmt: skip
 
 

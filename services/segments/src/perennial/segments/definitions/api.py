@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Row
 
-from perennial.common import audit, rules
+from perennial.common import audit, masks, rules
 from perennial.common.auth import Principal, requires
 from perennial.common.problems import BadRequest
 from perennial.common.rules import Explanation
@@ -31,9 +31,14 @@ Reader = Annotated[Principal, Depends(requires("segments:read"))]
 Writer = Annotated[Principal, Depends(requires("segments:write"))]
 
 
-def _out(row: Row[Any]) -> SegmentOut:
-    sentence = rules.describe(rules.parse(row.rule))
-    return SegmentOut(**{**row._mapping, "sentence": sentence})  # noqa: SLF001 (public API)
+def _out(row: Row[Any], who: Principal) -> SegmentOut:
+    rule = masks.shown_rule(who, rules.parse(row.rule))
+    shown = {
+        "rule": rules.dump(rule),
+        "sentence": rules.describe(rule),
+        "error": row.error and masks.error(who, row.error),
+    }
+    return SegmentOut(**{**row._mapping, **shown})  # noqa: SLF001 (public API)
 
 
 def _uuid(key: list[Any]) -> UUID | None:
@@ -46,24 +51,25 @@ def _uuid(key: list[Any]) -> UUID | None:
 @router.post("", status_code=201, responses=documented(409))
 async def create_segment(body: SegmentIn, response: Response, session: Write, who: Writer) -> SegmentOut:
     """Define a segment. It is built in the background: `state` tells when it serves."""
-    segment_id = await service.define(session, body.name, body.rule)
+    segment_id = await service.define(session, who, body.name, body.rule)
     await audit.record(session, who, "segment.created", str(segment_id), {"name": body.name})
     row = await service.find(session, segment_id)
     tag(response, row.version)
-    return _out(row)
+    response.headers["Location"] = f"/v1/segments/{segment_id}"
+    return _out(row, who)
 
 
 @router.get("", responses=documented(400))
 async def list_segments(page: PageQuery, session: Read, who: Reader) -> Page[SegmentOut]:
     """Every segment that is not archived, the oldest first."""
     rows = await queries.page(session, _uuid(page.after), page.limit + 1)
-    return paged([_out(row) for row in rows], page, lambda item: [str(item.id)])
+    return paged([_out(row, who) for row in rows], page, lambda item: [str(item.id)])
 
 
 @router.post("/preview")
 async def preview_segment(body: PreviewIn, session: Read, who: Reader) -> PreviewOut:
     """How many customers a rule holds for now, and some of them; nothing is kept."""
-    rule, now = service.read_rule(body.rule), datetime.now(UTC)
+    rule, now = service.read_rule(who, body.rule), datetime.now(UTC)
     count, sample = await service.preview(session, rule, now)
     return PreviewOut(count=count, sample=sample, sentence=rules.describe(rule), as_of=now)
 
@@ -73,7 +79,7 @@ async def get_segment(segment_id: UUID, response: Response, session: Read, who: 
     """One segment."""
     row = await service.find(session, segment_id)
     tag(response, row.version)
-    return _out(row)
+    return _out(row, who)
 
 
 @router.put("/{segment_id}", responses=documented(400, 404, 409, 412, 428))
@@ -98,11 +104,11 @@ async def _change(
 ) -> SegmentOut:
     row = await service.find_locked(session, segment_id)
     match(expected, row.version)
-    await service.change(session, row, body.name, body.rule)
+    await service.change(session, who, row, body.name, body.rule)
     await audit.record(session, who, "segment.changed", str(segment_id), body.model_dump(exclude_unset=True))
     changed = await service.find(session, segment_id)
     tag(response, changed.version)
-    return _out(changed)
+    return _out(changed, who)
 
 
 @router.delete("/{segment_id}", status_code=204, responses=documented(400, 404, 409, 412, 428))
@@ -127,17 +133,19 @@ async def list_members(segment_id: UUID, page: PageQuery, session: Read, who: Re
 async def explain_member(segment_id: UUID, customer_id: UUID, session: Read, who: Reader) -> ExplainOut:
     """Why a customer is a member, or is not: each part of the rule with what it saw."""
     row = await service.find(session, segment_id)
-    customer, member, explanation = await service.explain(session, row, customer_id)
-    return ExplainOut(customer_id=customer, member=member, as_of=datetime.now(UTC), reason=_reason(explanation))
+    customer, member, explanation = await service.explain(session, who, row, customer_id)
+    return ExplainOut(customer_id=customer, member=member, as_of=datetime.now(UTC), reason=_reason(explanation, who))
 
 
-def _reason(explanation: Explanation) -> Reason:
+def _reason(explanation: Explanation, who: Principal) -> Reason:
     return Reason(
         pointer=explanation.pointer,
         phrase=explanation.phrase,
         holds=explanation.holds,
-        value=explanation.value,
-        evidence=[{"at": seen.at, "properties": seen.properties} for seen in explanation.evidence],
+        value=masks.compared_value(who, explanation.rule, explanation.value),
+        evidence=[
+            {"at": seen.at, "properties": masks.properties(who, seen.properties)} for seen in explanation.evidence
+        ],
         next_change=explanation.next_change,
-        parts=[_reason(part) for part in explanation.parts],
+        parts=[_reason(part, who) for part in explanation.parts],
     )

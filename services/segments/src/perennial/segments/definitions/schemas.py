@@ -1,10 +1,14 @@
 """HTTP bodies of segments."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from perennial.common.web.fields import left_out
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class SegmentIn(BaseModel):
@@ -12,7 +16,7 @@ class SegmentIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Name
     rule: dict[str, Any]
 
 
@@ -21,8 +25,8 @@ class SegmentChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str | None = Field(default=None, min_length=1, max_length=200)
-    rule: dict[str, Any] | None = None
+    name: Name = left_out()
+    rule: dict[str, Any] = left_out()
 
 
 class SegmentOut(BaseModel):

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
-from perennial.common import identity_map, rules
+from perennial.common import identity_map, masks, rules
+from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.notify import notify
@@ -23,17 +24,19 @@ SAMPLE = 20
 PREVIEW_SECONDS = 15
 
 
-def read_rule(document: Mapping[str, Any]) -> Rule:
-    """The rule of a request. Raises Unprocessable with the path of the fault."""
+def read_rule(who: Principal, document: Mapping[str, Any]) -> Rule:
+    """The rule of a request. Raises Unprocessable with the path of the fault, Forbidden for a field masked for them."""
     try:
-        return rules.parse(dict(document))
+        rule = rules.parse(dict(document))
     except RuleError as error:
         raise Unprocessable(f"rule: {error}", code="invalid_rule", pointer=f"/rule{error.pointer}") from error
+    masks.check_rule(who, rule)
+    return rule
 
 
-async def define(session: WriteSession, name: str, document: Mapping[str, Any]) -> UUID:
+async def define(session: WriteSession, who: Principal, name: str, document: Mapping[str, Any]) -> UUID:
     """A new segment; it is built right after this transaction."""
-    rule = read_rule(document)
+    rule = read_rule(who, document)
     await _check_name(session, name, None)
     segment_id = uuid7()
     await _check_references(session, rule, segment_id)
@@ -42,9 +45,11 @@ async def define(session: WriteSession, name: str, document: Mapping[str, Any]) 
     return segment_id
 
 
-async def change(session: WriteSession, row: Row[Any], name: str | None, document: Mapping[str, Any] | None) -> None:
+async def change(
+    session: WriteSession, who: Principal, row: Row[Any], name: str | None, document: Mapping[str, Any] | None
+) -> None:
     """A new version; the one before serves until it is built."""
-    rule = read_rule(document if document is not None else row.rule)
+    rule = rules.parse(row.rule) if document is None else read_rule(who, document)
     wanted = name or row.name
     await _check_name(session, wanted, row.id)
     await _check_references(session, rule, row.id)
@@ -110,12 +115,16 @@ async def preview(session: ReadSession, rule: Rule, now: datetime) -> tuple[int,
     return (found[0].n if found else 0), [row.customer_id for row in found]
 
 
-async def explain(session: ReadSession, row: Row[Any], any_id: UUID) -> tuple[UUID, bool, Explanation]:
-    """Why a customer is in a segment, or is not: the rule's tree with what each leaf saw. Raises NotFound."""
+async def explain(session: ReadSession, who: Principal, row: Row[Any], any_id: UUID) -> tuple[UUID, bool, Explanation]:
+    """Why a customer is in a segment, or is not: the rule's tree with what each leaf saw.
+
+    Raises NotFound, and Forbidden where the rule compares what is masked for who asks.
+    """
     customer = await identity_map.customer_of(session, any_id)
     if customer is None:
         raise NotFound("customer: there is none with this id", pointer="path/customer_id")
     rule, now = rules.parse(row.rule), datetime.now(UTC)
+    masks.check_rule(who, rule)
     views = await load_views(session, [customer], rules.footprint(rule).in_detail(), now)
     member = await memberships.is_member(session, row.id, customer)
     return customer, member, rules.explain(rule, views[customer], now)

@@ -41,6 +41,7 @@ async def list_agents(page: PageQuery, session: Read, who: Reader) -> Page[Agent
 @router.post("", status_code=201, responses=documented(409))
 async def create_agent(body: AgentIn, response: Response, session: Write, who: Manager) -> AgentOut:
     """Somebody who works on tickets."""
+    response.headers["Location"] = f"/v1/agents/{body.id}"
     return await _out(session, await service.create(session, who, body.model_dump()), response)
 
 

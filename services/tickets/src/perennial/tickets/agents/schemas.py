@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from perennial.common.web.fields import Flag, Whole, left_out
 from perennial.tickets.texts import AgentId, Key, Label
 
 Skills = Annotated[list[Key], Field(max_length=50)]
-Capacity = Annotated[int, Field(ge=0, le=1000, strict=True, description="Open tickets at a time.")]
+Capacity = Annotated[Whole, Field(ge=0, le=1000, description="Open tickets at a time.")]
 
 
 class AgentIn(BaseModel):
@@ -20,7 +21,7 @@ class AgentIn(BaseModel):
     team: Key | None = None
     skills: Skills = []
     capacity: Capacity = 10
-    online: bool = False
+    online: Flag = False
 
 
 class AgentChange(BaseModel):
@@ -28,11 +29,11 @@ class AgentChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Label | None = None
+    name: Label = left_out()
     team: Key | None = None
-    skills: Skills | None = None
-    capacity: Capacity | None = None
-    online: bool | None = None
+    skills: Skills = left_out()
+    capacity: Capacity = left_out()
+    online: Flag = left_out()
 
 
 class Presence(BaseModel):
@@ -40,7 +41,7 @@ class Presence(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    online: bool
+    online: Flag
 
 
 class AgentOut(BaseModel):

@@ -11,8 +11,6 @@ from perennial.tickets.agents.models import Agent
 from perennial.tickets.dispatch import service as dispatching
 from perennial.tickets.requests.assigning import dispatch_waiting
 
-NULLABLE = frozenset({"team"})
-
 
 async def find(session: ReadSession, agent_id: str, *, locked: bool = False) -> Agent:
     """An agent. Raises NotFound."""
@@ -43,8 +41,7 @@ async def change(
     agent = await find(session, agent_id, locked=True)
     match(expected, agent.version)
     for name, value in given.items():
-        if value is not None or name in NULLABLE:
-            setattr(agent, name, value)
+        setattr(agent, name, value)
     agent.version += 1
     await session.flush()
     await audit.record(session, who, "agent.changed", agent_id, given)

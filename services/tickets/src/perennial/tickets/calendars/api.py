@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
-from perennial.common.web.etags import IfMatch, tag
+from perennial.common.web.etags import NEW, IfMatchOrNew, tag
 from perennial.tickets.calendars import queries, service
 from perennial.tickets.calendars.definition import CalendarDefinition
 from perennial.tickets.calendars.models import CalendarRow
@@ -35,6 +35,7 @@ async def list_calendars(page: PageQuery, session: Read, who: Reader) -> Page[Ca
 @router.post("", status_code=201, responses=documented(409))
 async def create_calendar(body: CalendarIn, response: Response, session: Write, who: Manager) -> CalendarOut:
     """Working hours, for ticket types to count by."""
+    response.headers["Location"] = f"/v1/calendars/{body.key}"
     definition = CalendarDefinition.model_validate(body.model_dump(by_alias=True, exclude={"key"}))
     return _out(await service.create(session, who, body.key, definition), response)
 
@@ -45,9 +46,12 @@ async def get_calendar(key: Key, response: Response, session: Read, who: Reader)
     return _out(await service.find(session, key), response)
 
 
-@router.put("/{key}", responses=documented(400, 404, 412, 428))
+@router.put("/{key}", responses={**documented(404, 412, 428), 201: {"model": CalendarOut}})
 async def put_calendar(
-    key: Key, body: CalendarDefinition, expected: IfMatch, response: Response, session: Write, who: Manager
+    key: Key, body: CalendarDefinition, expected: IfMatchOrNew, response: Response, session: Write, who: Manager
 ) -> CalendarOut:
     """Replace a calendar; tickets that are open keep theirs."""
+    if expected == NEW:
+        response.status_code = 201
+        response.headers["Location"] = f"/v1/calendars/{key}"
     return _out(await service.replace(session, who, key, expected, body), response)

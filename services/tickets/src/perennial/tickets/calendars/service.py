@@ -4,7 +4,7 @@ from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession, lock
 from perennial.common.problems import Conflict, NotFound
-from perennial.common.web.etags import match
+from perennial.common.web.etags import NEW, match
 from perennial.tickets.calendars import queries
 from perennial.tickets.calendars.definition import CalendarDefinition
 from perennial.tickets.calendars.models import CalendarRow
@@ -36,8 +36,10 @@ async def create(session: WriteSession, who: Principal, key: str, definition: Ca
 async def replace(
     session: WriteSession, who: Principal, key: str, expected: int | None, definition: CalendarDefinition
 ) -> CalendarRow:
-    """A new version, for clocks that begin from now on. Raises NotFound, PreconditionFailed."""
+    """A new version, or with NEW the first, for clocks that begin from now on. Raises NotFound, PreconditionFailed."""
     await lock(session, "tickets", "calendar", key)
+    if expected == NEW and await queries.newest(session, key) is None:
+        return await _add(session, who, key, 1, definition)
     before = await find(session, key)
     match(expected, before.version)
     return await _add(session, who, key, before.version + 1, definition)

@@ -6,13 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from perennial.common.auth import Principal, requires
+from perennial.common.db import ReadSession
 from perennial.common.problems import BadRequest
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
-from perennial.common.web.etags import IfMatch, tag
+from perennial.common.web.etags import IfMatch, Seen, tag
 from perennial.common.web.pages import PageRequest
-from perennial.tickets.dispatch import queries, service
+from perennial.tickets.dispatch import queries, service, veiled
 from perennial.tickets.dispatch.models import DispatchRule
 from perennial.tickets.dispatch.schemas import DispatchRuleIn, DispatchRuleOut
+from perennial.tickets.types import service as types
 
 router = APIRouter(prefix="/v1/dispatch-rules", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
@@ -20,10 +22,14 @@ Manager = Annotated[Principal, Depends(requires("tickets:manage"))]
 LARGEST_POSITION = 2**31 - 1
 
 
-def _out(row: DispatchRule, response: Response | None = None) -> DispatchRuleOut:
-    if response is not None:
-        tag(response, row.version)
-    return DispatchRuleOut.model_validate(row, from_attributes=True)
+async def _out(session: ReadSession, who: Principal, row: DispatchRule, response: Response) -> DispatchRuleOut:
+    tag(response, row.version)
+    return _shown(who, row, await types.known_fields(session))
+
+
+def _shown(who: Principal, row: DispatchRule, fields: veiled.Known) -> DispatchRuleOut:
+    out = DispatchRuleOut.model_validate(row, from_attributes=True)
+    return out.model_copy(update={"rule": veiled.shown(who, out.rule, fields)})
 
 
 def _after(page: PageRequest) -> tuple[int, UUID] | None:
@@ -42,7 +48,8 @@ def _after(page: PageRequest) -> tuple[int, UUID] | None:
 async def list_dispatch_rules(page: PageQuery, session: Read, who: Reader) -> Page[DispatchRuleOut]:
     """Every rule, in the order in which they are asked."""
     rows = await queries.page(session, _after(page), page.limit + 1)
-    return paged([_out(row) for row in rows], page, lambda item: [item.position, item.id])
+    fields = await types.known_fields(session)
+    return paged([_shown(who, row, fields) for row in rows], page, lambda item: [item.position, item.id])
 
 
 @router.post("", status_code=201, responses=documented(409))
@@ -50,13 +57,15 @@ async def create_dispatch_rule(
     body: DispatchRuleIn, response: Response, session: Write, who: Manager
 ) -> DispatchRuleOut:
     """A new rule."""
-    return _out(await service.create(session, who, body.model_dump()), response)
+    made = await service.create(session, who, body.model_dump())
+    response.headers["Location"] = f"/v1/dispatch-rules/{made.id}"
+    return await _out(session, who, made, response)
 
 
 @router.get("/{rule_id}", responses=documented(404))
 async def get_dispatch_rule(rule_id: UUID, response: Response, session: Read, who: Reader) -> DispatchRuleOut:
     """One rule."""
-    return _out(await service.find(session, rule_id), response)
+    return await _out(session, who, await service.find(session, rule_id), response)
 
 
 @router.put("/{rule_id}", responses=documented(400, 404, 412, 428))
@@ -64,10 +73,11 @@ async def put_dispatch_rule(
     rule_id: UUID, body: DispatchRuleIn, expected: IfMatch, response: Response, session: Write, who: Manager
 ) -> DispatchRuleOut:
     """Change a rule."""
-    return _out(await service.replace(session, who, rule_id, expected, body.model_dump()), response)
+    changed = await service.replace(session, who, rule_id, expected, body.model_dump())
+    return await _out(session, who, changed, response)
 
 
 @router.delete("/{rule_id}", status_code=204, responses=documented(404))
-async def delete_dispatch_rule(rule_id: UUID, session: Write, who: Manager) -> None:
+async def delete_dispatch_rule(rule_id: UUID, seen: Seen, session: Write, who: Manager) -> None:
     """Forget a rule."""
-    await service.remove(session, who, rule_id)
+    await service.remove(session, who, rule_id, seen)

@@ -7,6 +7,8 @@ from typing import Any
 
 from perennial.common.rules import Explanation, Rule, View, explain
 from perennial.common.rules import compile as compile_rule
+from perennial.common.rules.footprint import leaves
+from perennial.common.rules.nodes import OnTrait
 from perennial.tickets.agents.models import Agent
 from perennial.tickets.dispatch.models import DispatchRule
 
@@ -82,8 +84,13 @@ class Roster:
 
 def _told(row: DispatchRule, rule: Rule, view: View, now: datetime) -> dict[str, Any]:
     because = [
-        {"condition": leaf.phrase, "holds": leaf.holds, "value": str(leaf.value)[:LONGEST_VALUE]}
-        for leaf in _leaves(explain(rule, view, now))
+        {
+            "condition": leaf.phrase,
+            "holds": leaf.holds,
+            "value": str(leaf.value)[:LONGEST_VALUE],
+            "trait": asked.trait if isinstance(asked, OnTrait) else None,
+        }
+        for asked, leaf in zip(leaves(rule), _leaves(explain(rule, view, now)), strict=True)
     ]
     return {"id": str(row.id), "name": row.name, "version": row.version, "because": because}
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from perennial.common.web.fields import Flag, Whole
 from perennial.tickets.texts import Key, Label
 
 
@@ -20,8 +21,8 @@ class DispatchRuleIn(BaseModel):
     rule: dict[str, Any]
     team: Key | None = None
     skills: Annotated[list[Key], Field(max_length=50)] = []
-    position: int | None = Field(default=None, ge=0, le=1_000_000, description="Lower ones are asked first.")
-    enabled: bool = True
+    position: Whole | None = Field(default=None, ge=0, le=1_000_000, description="Lower ones are asked first.")
+    enabled: Flag = True
 
 
 class DispatchRuleOut(BaseModel):

@@ -10,9 +10,10 @@ from perennial.common.ids import uuid7
 from perennial.common.problems import Conflict, NotFound, Unprocessable
 from perennial.common.web.etags import match
 from perennial.tickets.agents import queries as agents
-from perennial.tickets.dispatch import queries
+from perennial.tickets.dispatch import queries, veiled
 from perennial.tickets.dispatch.models import DispatchRule
 from perennial.tickets.dispatch.roster import Roster
+from perennial.tickets.types import service as types
 
 MOST_RULES = 200
 GAP = 10
@@ -34,14 +35,16 @@ async def roster(session: WriteSession) -> Roster:
     return Roster([(row, rules.parse(row.rule)) for row in rows], found, await agents.loads(session))
 
 
-def check(rule: Any) -> dict[str, Any]:
-    """The rule in its one spelling. Raises Unprocessable that names the place."""
+async def check(session: ReadSession, who: Principal, rule: Any) -> dict[str, Any]:
+    """The rule in its one spelling. Raises Unprocessable that names the place, Forbidden for what is masked."""
     try:
-        return rules.dump(rules.parse(rule))
+        parsed = rules.parse(rule)
     except rules.RuleError as error:
         raise Unprocessable(
             f"rule{error.pointer}: {error.message}", code="invalid_rule", pointer=f"/rule{error.pointer}"
         ) from error
+    veiled.check(who, parsed, await types.known_fields(session))
+    return rules.dump(parsed)
 
 
 async def find(session: ReadSession, rule_id: UUID, *, locked: bool = False) -> DispatchRule:
@@ -54,6 +57,7 @@ async def find(session: ReadSession, rule_id: UUID, *, locked: bool = False) -> 
 
 async def create(session: WriteSession, who: Principal, given: dict[str, Any]) -> DispatchRule:
     """A new rule, last unless it says where. Raises Conflict when there are too many."""
+    rule = await check(session, who, given["rule"])
     await lock(session, "tickets", "dispatch_rules")
     if await queries.count(session) >= MOST_RULES:
         raise Conflict(f"there can be {MOST_RULES} dispatch rules", code="too_many")
@@ -61,7 +65,7 @@ async def create(session: WriteSession, who: Principal, given: dict[str, Any]) -
     row = DispatchRule(
         id=uuid7(),
         position=await queries.last_position(session) + GAP if position is None else position,
-        **{**given, "rule": check(given["rule"])},
+        **{**given, "rule": rule},
     )
     session.add(row)
     await session.flush()
@@ -76,7 +80,8 @@ async def replace(
     row = await find(session, rule_id, locked=True)
     match(expected, row.version)
     position = given.pop("position")
-    for name, value in {**given, "rule": check(given["rule"])}.items():
+    rule = await check(session, who, given["rule"])
+    for name, value in {**given, "rule": rule}.items():
         setattr(row, name, value)
     if position is not None:
         row.position = position
@@ -86,7 +91,9 @@ async def replace(
     return row
 
 
-async def remove(session: WriteSession, who: Principal, rule_id: UUID) -> None:
-    """Forget a rule; the decisions that it made stay. Raises NotFound."""
-    await session.delete(await find(session, rule_id, locked=True))
+async def remove(session: WriteSession, who: Principal, rule_id: UUID, expected: int | None) -> None:
+    """Forget a rule; the decisions that it made stay. Raises NotFound, PreconditionFailed."""
+    row = await find(session, rule_id, locked=True)
+    match(expected, row.version)
+    await session.delete(row)
     await audit.record(session, who, "dispatch_rule.deleted", str(rule_id))

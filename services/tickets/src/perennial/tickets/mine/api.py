@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Response
 
 from perennial.common.auth import CustomerVia
 from perennial.common.db import WriteSession
-from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web import Idempotent, Page, PageQuery, Read, Repeatable, Write, documented, paged
 from perennial.common.web.etags import tag
-from perennial.common.web.idempotency import Once
-from perennial.tickets.preconditions import Repeatable, last_id, last_number, run
+from perennial.common.web.idempotency import Once, run
+from perennial.tickets.preconditions import last_id, last_number
 from perennial.tickets.requests import queries, service, shown
 from perennial.tickets.requests.models import Ticket
 from perennial.tickets.requests.queries import Filters
@@ -39,7 +39,7 @@ async def create_my_ticket(body: MyTicketIn, session: Write, via: CustomerVia, o
         request = Request(**body.model_dump(), priority=None)
         return await _out(session, await service.open_ticket(session, via, request, _actor(via)))
 
-    return await once.run(session, create)
+    return await once.run(session, create, location="/v1/me/tickets/{id}", etag="{version}")
 
 
 @router.get("", responses=documented(400))
@@ -51,7 +51,7 @@ async def list_my_tickets(
     return paged(shown.own(rows), page, lambda item: [item.id])
 
 
-@router.get("/{ticket_id}", responses=documented(404))
+@router.get("/{ticket_id}", responses=documented(304, 404))
 async def get_my_ticket(ticket_id: UUID, response: Response, session: Read, via: CustomerVia) -> MyTicketOut:
     """One of one's own tickets."""
     ticket = await service.find_own(session, via, ticket_id)
@@ -100,4 +100,4 @@ async def _changed(
         await change(ticket)
         return await _out(session, ticket)
 
-    return await run(once, session, call)
+    return await run(once, session, call, etag="{version}")

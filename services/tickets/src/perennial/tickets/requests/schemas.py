@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from perennial.common.web.fields import Flag, Whole
 from perennial.tickets.texts import AgentId, Key, Prose, Subject
 from perennial.tickets.types.definition import Priority
 
@@ -46,7 +47,7 @@ class Assign(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     assignee: AgentId | None
-    over_capacity: bool = False
+    over_capacity: Flag = False
 
 
 class Close(BaseModel):
@@ -62,7 +63,7 @@ class Rating(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    score: int = Field(ge=1, le=5, strict=True)
+    score: Whole = Field(ge=1, le=5)
     comment: Prose | None = None
 
 
@@ -77,7 +78,7 @@ class MyComment(BaseModel):
 class CommentIn(MyComment):
     """What staff add; the customer sees public ones."""
 
-    public: bool = True
+    public: Flag = True
 
 
 class RatingOut(BaseModel):
@@ -118,7 +119,11 @@ class MyTicketOut(BaseModel):
 
 
 class TicketOut(MyTicketOut):
-    """A ticket, as staff see it. `customer_id` is today's; `via` stays."""
+    """A ticket, as staff see it. `customer_id` is today's; `via` stays.
+
+    Texts are hidden from whoever does not see personal fields, addresses and phones in them masked; the form's fields
+    are shown by their `sensitivity`.
+    """
 
     customer_id: UUID
     via: UUID
@@ -149,6 +154,12 @@ class HistoryOut(MyHistoryOut):
 
     actor: str
     public: bool
+
+
+class RevealedOut(TicketOut):
+    """A ticket in clear, with the first thousand lines of its history."""
+
+    events: list[HistoryOut]
 
 
 class SummaryOut(BaseModel):

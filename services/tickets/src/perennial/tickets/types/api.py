@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
-from perennial.common.web.etags import IfMatch, tag
+from perennial.common.web.etags import NEW, IfMatchOrNew, tag
 from perennial.tickets.preconditions import last_key
 from perennial.tickets.texts import Key
 from perennial.tickets.types import queries, service
@@ -35,6 +35,7 @@ async def list_ticket_types(page: PageQuery, session: Read, who: Reader) -> Page
 @router.post("", status_code=201, responses=documented(409))
 async def create_ticket_type(body: TypeIn, response: Response, session: Write, who: Manager) -> TypeOut:
     """A kind of request: its stages, its form, its service levels."""
+    response.headers["Location"] = f"/v1/ticket-types/{body.key}"
     definition = TypeDefinition.model_validate(body.model_dump(exclude={"key"}))
     return _out(await service.create(session, who, body.key, definition), response)
 
@@ -45,9 +46,12 @@ async def get_ticket_type(key: Key, response: Response, session: Read, who: Read
     return _out(await service.find(session, key), response)
 
 
-@router.put("/{key}", responses=documented(400, 404, 412, 428))
+@router.put("/{key}", responses={**documented(404, 412, 428), 201: {"model": TypeOut}})
 async def put_ticket_type(
-    key: Key, body: TypeDefinition, expected: IfMatch, response: Response, session: Write, who: Manager
+    key: Key, body: TypeDefinition, expected: IfMatchOrNew, response: Response, session: Write, who: Manager
 ) -> TypeOut:
     """Replace a type; tickets keep to the version they were opened with."""
+    if expected == NEW:
+        response.status_code = 201
+        response.headers["Location"] = f"/v1/ticket-types/{key}"
     return _out(await service.replace(session, who, key, expected, body), response)

@@ -4,11 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
+from perennial.common.web.fields import Flag, Whole
 from perennial.tickets.texts import Key, Label, storable
 
 State = Literal["open", "waiting", "resolved", "closed"]
 Priority = Literal["low", "normal", "high", "urgent"]
-Minutes = Annotated[int, Field(ge=1, le=43_200, strict=True, description="Minutes of working time.")]
+Minutes = Annotated[Whole, Field(ge=1, le=43_200, description="Minutes of working time.")]
 Choice = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(storable)]
 
 
@@ -21,7 +22,7 @@ class Stage(BaseModel):
     label: Label
     state: State
     next: list[Key] = Field(default=[], max_length=30, description="The stages that may follow.")
-    responds: bool = Field(default=False, description="Staff who move a ticket here have responded to the customer.")
+    responds: Flag = Field(default=False, description="Staff who move a ticket here have responded to the customer.")
     answered: Key | None = Field(default=None, description="Where a ticket goes when the customer comments on it.")
 
     @property
@@ -38,8 +39,11 @@ class FormField(BaseModel):
     name: Key
     label: Label
     type: Literal["text", "integer", "decimal", "boolean", "date", "choice"]
-    required: bool = False
+    required: Flag = False
     choices: list[Choice] = Field(default=[], max_length=200)
+    sensitivity: Literal["public", "personal", "sensitive"] = Field(
+        default="personal", description="Who sees it in clear: everybody, or whoever sees fields of that class."
+    )
 
 
 class Targets(BaseModel):
@@ -64,7 +68,7 @@ class TypeDefinition(BaseModel):
     fields: list[FormField] = Field(default=[], max_length=50)
     sla: dict[Priority, Targets] = {}
     calendar: Key = Field(default="always", description="By which calendar the service levels count.")
-    archived: bool = Field(default=False, description="No new tickets of this type.")
+    archived: Flag = Field(default=False, description="No new tickets of this type.")
 
     @field_validator("stages")
     @classmethod

@@ -1,14 +1,21 @@
 """The verbs of ticket types: make, replace, load."""
 
+from collections.abc import Iterable, Mapping
+
 from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession, lock
+from perennial.common.masks import Sensitivity
 from perennial.common.problems import Conflict, NotFound, Unprocessable
-from perennial.common.web.etags import match
+from perennial.common.web.etags import NEW, match
 from perennial.tickets.calendars import queries as calendars
 from perennial.tickets.types import queries
-from perennial.tickets.types.definition import TypeDefinition
+from perennial.tickets.types.definition import FormField, TypeDefinition
 from perennial.tickets.types.models import TypeRow
+from perennial.tickets.types.sensitivity import strictest
+
+MOST_TYPES = 10_000
+Form = Mapping[str, FormField]
 
 
 async def find(session: ReadSession, key: str) -> TypeRow:
@@ -34,6 +41,18 @@ async def load(session: ReadSession, key: str, version: int) -> TypeDefinition:
     return TypeDefinition.model_validate(row.definition)
 
 
+async def forms_of(session: ReadSession, versions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Form]:
+    """The forms that tickets were opened with: fields by name."""
+    found = {version: await load(session, *version) for version in sorted(set(versions))}
+    return {version: {field.name: field for field in definition.fields} for version, definition in found.items()}
+
+
+async def known_fields(session: ReadSession) -> dict[str, Sensitivity]:
+    """The fields of all forms in force, each as sensitive as the strictest of them says."""
+    rows = await queries.page(session, "", MOST_TYPES)
+    return strictest(TypeDefinition.model_validate(row.definition).fields for row in rows)
+
+
 async def create(session: WriteSession, who: Principal, key: str, definition: TypeDefinition) -> TypeRow:
     """A new type. Raises Conflict."""
     await lock(session, "tickets", "type", key)
@@ -45,8 +64,10 @@ async def create(session: WriteSession, who: Principal, key: str, definition: Ty
 async def replace(
     session: WriteSession, who: Principal, key: str, expected: int | None, definition: TypeDefinition
 ) -> TypeRow:
-    """A new version, for tickets opened from now on. Raises NotFound, PreconditionFailed."""
+    """A new version, or with NEW the first, for tickets opened from now on. Raises NotFound, PreconditionFailed."""
     await lock(session, "tickets", "type", key)
+    if expected == NEW and await queries.newest(session, key) is None:
+        return await _add(session, who, key, 1, definition)
     before = await find(session, key)
     match(expected, before.version)
     return await _add(session, who, key, before.version + 1, definition)

@@ -1,0 +1,1 @@
+"""What tests of identity share; not imported at run time."""

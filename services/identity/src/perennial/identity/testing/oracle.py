@@ -1,0 +1,109 @@
+"""A plain, single-threaded resolver: one event after the other, sets of names, nothing clever."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from perennial.identity.policy.rules import USER_ID, Policy
+
+FIELDS = {"user_id": "userId", "anonymous_id": "anonymousId"}
+
+
+class Sent(NamedTuple):
+    """An event as a set of identifiers `kind:value`."""
+
+    name: str
+    identifiers: frozenset[str]
+    at: datetime
+
+    def body(self) -> dict[str, Any]:
+        """The event that bears them."""
+        body: dict[str, Any] = {"context": {"externalIds": []}}
+        for identifier in sorted(self.identifiers):
+            kind, value = identifier.split(":", 1)
+            if kind in FIELDS and FIELDS[kind] not in body:
+                body[FIELDS[kind]] = value
+            else:
+                body["context"]["externalIds"].append({"type": kind, "id": value})
+        return body
+
+
+def kind_of(identifier: str) -> str:
+    return identifier.split(":", 1)[0]
+
+
+class Oracle:
+    """Who belongs together after some events, whose event each was, and which identifiers are shared."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.customer_of: dict[str, set[str]] = {}
+        self.born: set[str] = set()
+        self.since: dict[str, datetime] = {}
+        self.met: dict[str, set[str]] = {}
+        self.shared: set[str] = set()
+        self.conflicts: set[tuple[str, str, str]] = set()
+        self.spoke: dict[str, str] = {}
+
+    def run(self, events: Iterable[Sent]) -> "Oracle":
+        for event in events:
+            if event.name not in self.spoke:
+                self.take(event)
+        return self
+
+    def customers(self) -> set[frozenset[str]]:
+        return {frozenset(customer) for customer in self.customer_of.values()}
+
+    def take(self, event: Sent) -> None:
+        order = self.strongest_first(event.identifiers)
+        alone = [one for one in order if not self.apart(one)]
+        speaker = (alone or order)[0]
+        self.spoke[event.name] = speaker
+        for one in (speaker, *order):
+            self.since.setdefault(one, event.at)
+            self.customer_of.setdefault(one, {one})
+        for one in order:
+            mine, theirs = self.customer_of[speaker], self.customer_of[one]
+            if mine is theirs or self.apart(one) or self.apart(speaker):
+                continue
+            reason = self.refusal(mine, theirs, event.at)
+            if reason is None:
+                mine |= theirs
+                for moved in theirs:
+                    self.customer_of[moved] = mine
+            else:
+                self.conflicts.add((one, speaker, reason))
+                if reason == "two_user_ids":
+                    self.meet(one, mine, theirs)
+        self.born |= set(order)
+
+    def meet(self, one: str, mine: set[str], theirs: set[str]) -> None:
+        after = self.policy.rules[kind_of(one)].shared_after
+        if kind_of(one) == USER_ID or after is None:
+            return
+        met = self.met.setdefault(one, set())
+        met |= {name for name in mine | theirs if kind_of(name) == USER_ID}
+        if len(met) >= after:
+            self.shared.add(one)
+            theirs.discard(one)
+            self.customer_of[one] = {one}
+
+    def refusal(self, mine: set[str], theirs: set[str], at: datetime) -> str | None:
+        for kind, rule in sorted(self.policy.rules.items(), key=lambda item: item[1].rank):
+            ours, others = ([one for one in side if kind_of(one) == kind] for side in (mine, theirs))
+            counted = [one for one in ours + others if rule.window is None or self.since[one] > at - rule.window]
+            if ours and others and len(counted) > rule.limit:
+                return "two_user_ids" if kind == USER_ID else "limit"
+        moving = min(len(mine), len(theirs))
+        risky = self.policy.approve_from is not None and moving >= self.policy.approve_from
+        return "approval" if risky and mine & self.born and theirs & self.born else None
+
+    def apart(self, one: str) -> bool:
+        return one in self.shared or not self.policy.rules[kind_of(one)].unique
+
+    def strongest_first(self, identifiers: Iterable[str]) -> list[str]:
+        return sorted(identifiers, key=lambda one: (self.policy.rules[kind_of(one)].rank, one))
+
+
+def largest(customers: Iterable[frozenset[str]]) -> int:
+    return max(map(len, customers))

@@ -1,0 +1,1 @@
+"""Seeing what is masked: for a reason, and on the record."""

@@ -1,0 +1,59 @@
+"""Dispatch rules and masks: whom a ticket goes to would tell what it was compared with."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from perennial.common import masks
+from perennial.common.auth import Principal
+from perennial.common.masks import Sensitivity
+from perennial.common.problems import FieldError, Forbidden
+from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnTrait, Rule
+from perennial.tickets.types.sensitivity import of_path, sees
+
+CODE = "field_masked"
+Known = Mapping[str, Sensitivity]
+
+
+def check(who: Principal, rule: Rule, fields: Known) -> None:
+    """Raises Forbidden for a rule that compares what its author does not see; whether it exists may be asked."""
+    errors = [
+        FieldError(
+            pointer=f"{pointer}/trait", detail=f"{leaf.trait} is masked for you, so a rule cannot compare it", code=CODE
+        )
+        for pointer, leaf in _leaves(rule, "/rule")
+        if leaf.operator != "exists" and not _sees(who, leaf.trait, fields)
+    ]
+    if errors:
+        raise Forbidden("; ".join(error.detail for error in errors[:10]), code=CODE, errors=errors)
+
+
+def shown(who: Principal, rule: Any, fields: Known) -> Any:
+    """A rule as JSON without what the fields that somebody does not see are compared with."""
+    if masks.sees_all(who):
+        return rule
+    if isinstance(rule, list):
+        return [shown(who, inner, fields) for inner in rule]
+    if not isinstance(rule, Mapping):
+        return rule
+    trait = rule.get("trait")
+    if not isinstance(trait, str):
+        return {name: shown(who, inner, fields) for name, inner in rule.items()}
+    if _sees(who, trait, fields):
+        return dict(rule)
+    return {name: held if name in {"trait", "exists"} else masks.HIDDEN for name, held in rule.items()}
+
+
+def _sees(who: Principal, trait: str, fields: Known) -> bool:
+    return sees(who, trait.rpartition(".")[2], of_path(trait, fields))
+
+
+def _leaves(rule: Rule, pointer: str) -> Iterator[tuple[str, OnTrait]]:
+    match rule:
+        case AllOf() | AnyOf():
+            name = "all" if isinstance(rule, AllOf) else "any"
+            for index, inner in enumerate(rule.rules):
+                yield from _leaves(inner, f"{pointer}/{name}/{index}")
+        case Not():
+            yield from _leaves(rule.rule, f"{pointer}/not")
+        case OnTrait():
+            yield pointer, rule

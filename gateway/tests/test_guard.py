@@ -1,19 +1,21 @@
 """What holds for every request."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import UTC, datetime
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from starlette.types import Message, Receive
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from perennial.gateway.edge import Edge
-from perennial.gateway.guard import MAX_BODY_BYTES
+from perennial.gateway import sunset
+from perennial.gateway.guard import Guard
 
-OWN = ["/v1/api-keys", "/v1/sources", "/v1/customer-tokens"]
+PATHS = ["/v1/batch", "/v1/sources", "/v1/nothing", "/healthz", "/v1/me/things", "/openapi.json"]
 
 
 async def test_every_answer_has_a_request_id(http: httpx.AsyncClient) -> None:
@@ -28,7 +30,7 @@ async def test_a_harmless_request_id_is_kept(http: httpx.AsyncClient) -> None:
         assert answer.headers["x-request-id"] != forged
 
 
-@pytest.mark.parametrize("path", ["/v1/batch", "/v1/sources", "/v1/nothing", "/healthz"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_oversized_heads(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path, headers={"X-Large": "x" * 40_000})
     assert (answer.status_code, answer.json()["code"]) == (431, "headers_too_large")
@@ -38,79 +40,92 @@ async def test_oversized_heads(http: httpx.AsyncClient, path: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (414, "uri_too_long")
 
 
-async def test_unknown_routes_and_methods(http: httpx.AsyncClient) -> None:
-    answer = await http.get("/v1/nothing")
-    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_route")
-    answer = await http.delete("/v1/sources")
-    assert answer.status_code == 405
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert (await http.post("/openapi.json")).status_code == 405
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_answer_bears_what_all_answers_bear(http: httpx.AsyncClient, path: str) -> None:
+    for method in ("GET", "HEAD", "POST", "OPTIONS", "TRACE", "DELETE"):
+        answer = await http.request(method, path)
+        assert answer.status_code < 500
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert len(answer.headers.get_list("x-request-id")) == len(answer.headers.get_list("cache-control")) == 1
+        if path != "/openapi.json":
+            assert answer.headers["cache-control"] == "no-store"
+        if answer.status_code >= 400 and method != "HEAD":
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["instance"] == f"/requests/{answer.headers['x-request-id']}"
 
 
-@pytest.mark.parametrize("path", OWN)
-async def test_a_stranger_cannot_fill_the_memory(http: httpx.AsyncClient, path: str) -> None:
-    sent = 0
-
-    async def endless() -> AsyncIterator[bytes]:
-        nonlocal sent
-        while sent < 100 * MAX_BODY_BYTES:
-            sent += 1024
-            yield b" " * 1024
-
-    answer = await http.post(path, content=endless())
-    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["x-request-id"]
-    assert sent <= MAX_BODY_BYTES + 1024
+FAULTS: list[tuple[list[tuple[str, str]], str]] = [
+    ([("Authorization", "Bearer a"), ("Authorization", "Bearer b")], "header_repeated"),
+    ([("authorization", "Bearer a"), ("AUTHORIZATION", "Bearer a")], "header_repeated"),
+    ([("Host", "b")], "header_repeated"),
+    ([("Content-Encoding", "gzip"), ("Content-Encoding", "identity")], "header_repeated"),
+    ([("Transfer-Encoding", "gzip, chunked")], "invalid_transfer_encoding"),
+    ([("Transfer-Encoding", "identity")], "invalid_transfer_encoding"),
+    ([("Connection", "Upgrade"), ("Upgrade", "websocket")], "upgrade_unsupported"),
+    ([("Connection", "Upgrade"), ("Upgrade", "h2c"), ("Content-Length", "2")], "upgrade_unsupported"),
+]
 
 
-@pytest.mark.parametrize("length", [str(MAX_BODY_BYTES + 1), "9" * 30])
-@pytest.mark.parametrize("path", OWN)
-async def test_a_declared_length_is_refused_unread(gateway: FastAPI, path: str, length: str) -> None:
-    async def unread() -> Message:
-        pytest.fail("the body was read")
-
-    status, body = await post(gateway, path, unread, (b"content-length", length.encode()))
-    assert (status, body["code"]) == (413, "payload_too_large")
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/sources", "/v1/segments"])
+async def test_what_is_out_of_form(http: httpx.AsyncClient, path: str) -> None:
+    for headers, code in FAULTS:
+        answer = await http.get(path, headers=[("Host", "a"), *headers])
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+        assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_a_body_of_the_limit_still_arrives_in_chunks(admin: httpx.AsyncClient, http: httpx.AsyncClient) -> None:
-    content = json.dumps({"name": "Shop"}).encode().ljust(MAX_BODY_BYTES)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        for at in range(0, len(content), 1000):
-            yield content[at : at + 1000]
-
-    headers = {"Content-Type": "application/json"}
-    assert (await admin.post("/v1/sources", content=chunks(), headers=headers)).status_code == 201
-    assert (await http.post("/v1/sources", content=content, headers=headers)).status_code == 401
-    assert (await admin.post("/v1/sources", content=content + b" ", headers=headers)).status_code == 413
+async def test_an_offer_to_upgrade_is_ignored(http: httpx.AsyncClient) -> None:
+    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAA"}
+    assert (await http.get("/healthz", headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize("first", [[], [{"type": "http.request", "body": b"{", "more_body": True}]])
-async def test_a_stalled_body_is_given_up(gateway: FastAPI, edge: Edge, first: list[Message]) -> None:
-    edge.settings = edge.settings.model_copy(update={"body_seconds": 0.05})
-    pending = first.copy()
-
-    async def stalled() -> Message:
-        return pending.pop() if pending else await asyncio.get_running_loop().create_future()
-
-    async with asyncio.timeout(5):
-        status, body = await post(gateway, "/v1/sources", stalled)
-    assert (status, body["code"]) == (408, "body_timeout")
+async def fails(_: Request) -> Response:
+    structlog.get_logger().warning("here")
+    raise RuntimeError("\x1b[31m\r\n{}")
 
 
-async def post(app: FastAPI, path: str, receive: Receive, *headers: tuple[bytes, bytes]) -> tuple[int, Any]:
-    """Post as a server would, to choose what `receive` does."""
-    said: list[Message] = []
+async def old(_: Request) -> Response:
+    return PlainTextResponse("still here", headers={"Link": '</x>; rel="next"', "Cache-Control": "max-age=5"})
 
-    async def send(message: Message) -> None:
-        said.append(message)
 
-    scope = {
-        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
-        "headers": list(headers), "scheme": "http", "http_version": "1.1", "root_path": "",
-    }  # fmt: skip
-    await app(scope, receive, send)
-    return said[0]["status"], json.loads(b"".join(message.get("body", b"") for message in said))
+@pytest.fixture
+async def small() -> AsyncIterator[httpx.AsyncClient]:
+    """The guard in front of made-up routes."""
+    going = sunset.Deprecated(
+        datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), "https://example.com/gone"
+    )
+    app = Starlette(routes=[Route("/fails", fails), Route("/v1/old/{id}", old), Route("/v1/new/{id}", old)])
+
+    guard = Guard(_named(app.router), {("GET", "/v1/old/{id}"): going})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://gateway.test") as opened:
+        yield opened
+
+
+def _named(app: ASGIApp) -> ASGIApp:
+    """What FastAPI and the proxy do: name the route that answers."""
+
+    async def naming(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = Route(scope["path"].replace("/42", "/{id}"), old)
+        await app(scope, receive, send)
+
+    return naming
+
+
+async def test_an_unexpected_error_can_be_found_by_its_id(
+    small: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = await small.get("/fails")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.json()["instance"] == f"/requests/{answer.headers['x-request-id']}"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_routes_that_will_go_say_so(small: httpx.AsyncClient, method: str) -> None:
+    answer = await small.request(method, "/v1/old/42")
+    assert answer.headers["deprecation"] == "@1767225600"
+    assert answer.headers["sunset"] == "Thu, 31 Dec 2026 23:59:59 GMT"
+    assert '<https://example.com/gone>; rel="sunset"' in answer.headers["link"]
+    assert answer.headers["cache-control"] == "max-age=5"
+    assert "deprecation" not in (await small.request(method, "/v1/new/42")).headers
+    assert "deprecation" not in (await small.post("/v1/old/42")).headers

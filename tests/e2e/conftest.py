@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("platform")
-    with Platform(home, port=0, env={"PERENNIAL_WEBHOOK_ALLOW_CIDRS": '["127.0.0.0/8"]'}) as running:
+    with Platform(home, port=0, env={"PERENNIAL_EGRESS_ALLOW_CIDRS": '["127.0.0.0/8"]'}) as running:
         yield running
 
 

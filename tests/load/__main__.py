@@ -1,10 +1,12 @@
-"""`make bench`: how fast events are accepted and how fast they are visible, as ratios to COPY in the same run.
+"""`make bench`: how fast events are accepted and how fast they are visible, as ratios to limits of the same run.
 
-Two platforms are measured, one after the other: identity and profile alone, then every service. Slices of the thing
-and of its limit (asyncpg COPY of the same events into one table with two indexes) take turns; medians are printed.
+First the gateway alone (see `edge`; `python tests/load edge` stops after it). Then two platforms, one after the other:
+identity and profile alone, then every service. Slices of the thing and of its limit (asyncpg COPY of the same events
+into one table with two indexes) take turns; medians are printed.
 """
 
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -12,7 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import uvloop
+
 from perennial.local.platform import Platform
+from tests.load import edge
 from tests.load.events import batches
 from tests.load.limit import Copy
 from tests.load.measure import Load, Slice
@@ -61,13 +66,21 @@ def report(name: str, rounds: list[tuple[float, Slice]]) -> None:
 
 
 def main() -> None:
-    """Both platforms."""
-    for name, services in (("identity + profile", ("identity", "profile")), ("all services", ())):
-        with (
-            tempfile.TemporaryDirectory(dir=Path(".cache"), prefix="bench-") as home,
-            Platform(Path(home), port=0, services=services) as platform,
-        ):
-            asyncio.run(measure(name, platform))
+    """The gateway alone, then both platforms; or only what the command line names."""
+    wanted = sys.argv[1:] or ["edge", "platforms"]
+    if "edge" in wanted:
+        env = {"PERENNIAL_STREAM_BYTES_INGEST": str(edge.INGEST_BYTES)}
+        with _home() as home, Platform(Path(home), port=0, services=("identity",), env=env) as platform:
+            platform.stop_process("identity")
+            uvloop.run(edge.measure(platform))
+    if "platforms" in wanted:
+        for name, services in (("identity + profile", ("identity", "profile")), ("all services", ())):
+            with _home() as home, Platform(Path(home), port=0, services=services) as platform:
+                asyncio.run(measure(name, platform))
+
+
+def _home() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=Path(os.environ.get("TMPDIR", ".cache")), prefix="bench-")
 
 
 if __name__ == "__main__":

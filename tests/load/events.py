@@ -53,10 +53,20 @@ def event(mark: str, number: int, chance: random.Random) -> dict[str, Any]:
 
 def batch(events: list[dict[str, Any]], write_key: str) -> Batch:
     """An HTTP request as an SDK makes it."""
-    body = json.dumps({"batch": events, "sentAt": datetime.now(UTC).isoformat()}).encode()
+    return Batch(events, _request("/v1/batch", {"batch": events, "sentAt": datetime.now(UTC).isoformat()}, write_key))
+
+
+def single(mark: str, write_key: str) -> bytes:
+    """A request of one event, as browsers send them."""
+    made = event(mark, 3, random.Random(mark))
+    return _request("/v1/track", {**made, "sentAt": datetime.now(UTC).isoformat()}, write_key)
+
+
+def _request(path: str, content: dict[str, Any], write_key: str) -> bytes:
+    body = json.dumps(content).encode()
     credentials = base64.b64encode(f"{write_key}:".encode()).decode()
     head = (
-        "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Authorization: Basic {credentials}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    return Batch(events, head.encode() + body)
+    return head.encode() + body

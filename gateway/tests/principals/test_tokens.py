@@ -60,7 +60,7 @@ def test_a_customer_token(tokens: Tokens) -> None:
     customer = uuid4()
     token, expires_at = tokens.customer(customer, 600)
     assert abs(expires_at.timestamp() - time.time() - 600) < 5
-    assert tokens.check_customer(token) == Principal("customer", str(customer), frozenset(), customer)
+    assert tokens.check_customer(token).principal == Principal("customer", str(customer), frozenset(), customer)
 
 
 def test_a_customer_token_is_no_internal_token_and_the_reverse(tokens: Tokens, key_pair: tuple[str, str]) -> None:

@@ -1,133 +1,17 @@
 """The proxy in front of a real upstream, over real sockets."""
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from fastapi import FastAPI
 
-from perennial.common import problems
-from perennial.common.auth import Authenticated, Principal, requires
+from perennial.common.auth import Principal
 from perennial.gateway.edge import Edge
-from perennial.gateway.proxy.forward import Limits, Proxy
-from perennial.gateway.proxy.routes import RouteTable
-
-SERVICE = "shop"
-
-
-router = APIRouter()
-
-
-async def echo(request: Request, thing: str, principal: Authenticated) -> dict[str, Any]:
-    """What the service saw."""
-    return {
-        "thing": thing,
-        "query": request.url.query,
-        "headers": dict(request.headers),
-        "body": (await request.body()).decode("latin-1"),
-        "principal": [principal.kind, principal.id, sorted(principal.scopes), str(principal.via)],
-    }
-
-
-router.get("/v1/things/{thing}", operation_id="get_thing")(echo)
-router.post("/v1/things/{thing}", operation_id="post_thing")(echo)
-
-
-@router.get("/v1/guarded")
-async def guarded(_: Annotated[object, Depends(requires("things:read"))]) -> dict[str, Any]:
-    return {}
-
-
-@router.get("/v1/me/things")
-async def mine(principal: Authenticated) -> dict[str, Any]:
-    return {"via": str(principal.via), "kind": principal.kind}
-
-
-@router.post("/v1/hooks/{source}", openapi_extra={"security": []})
-async def hook(request: Request, source: str) -> dict[str, Any]:
-    return {"authorization": request.headers.get("authorization"), "source": source}
-
-
-@router.post("/v1/size")
-async def size(request: Request) -> dict[str, int]:
-    return {"size": sum([len(chunk) async for chunk in request.stream()])}
-
-
-@router.get("/v1/stream")
-async def stream() -> Response:
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(50):
-            yield b"x" * 10_000
-
-    return StreamingResponse(chunks(), headers={"Cache-Control": "max-age=60"})
-
-
-@router.get("/v1/redirect")
-async def redirect() -> Response:
-    return RedirectResponse("https://elsewhere.example/")
-
-
-@router.get("/v1/slow")
-async def slow() -> None:
-    await asyncio.sleep(5)
-
-
-@router.get("/v1/broken")
-async def broken() -> Response:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield b"half"
-        raise RuntimeError("broken on purpose")
-
-    return StreamingResponse(chunks(), headers={"Content-Length": "1000"})
-
-
-def upstream(public_key: str) -> FastAPI:
-    """A service."""
-    app = FastAPI(redirect_slashes=False)
-    app.state.settings = type("Settings", (), {"internal_key": public_key})
-    problems.install(app)
-    app.include_router(router)
-    return app
-
-
-@contextlib.asynccontextmanager
-async def serving(app: Any, port: int = 0) -> AsyncIterator[int]:
-    """A real server on a port."""
-    config = uvicorn.Config(app, "127.0.0.1", port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    try:
-        yield int(server.servers[0].sockets[0].getsockname()[1])
-    finally:
-        server.should_exit = True
-        await task
-
-
-@pytest.fixture
-async def shop(edge: Edge, key_pair: tuple[str, str]) -> AsyncIterator[FastAPI]:
-    """The upstream, with the edge's proxy in front of it."""
-    app = upstream(key_pair[1])
-    async with serving(app) as port, _proxied(edge, app, f"http://127.0.0.1:{port}"):
-        yield app
-
-
-@contextlib.asynccontextmanager
-async def _proxied(edge: Edge, app: FastAPI, url: str, **limits: Any) -> AsyncIterator[None]:
-    before = edge.proxy
-    chosen = Limits(**{"seconds": 0.5, "body_bytes": 1_000_000, **limits})
-    edge.proxy = Proxy(RouteTable({SERVICE: app.openapi()}), {SERVICE: url}, edge.authenticator, edge.tokens, chosen)
-    yield
-    await edge.proxy.close()
-    edge.proxy = before
 
 
 async def customer(admin: httpx.AsyncClient) -> tuple[str, dict[str, str]]:
@@ -173,10 +57,21 @@ async def test_strangers_reach_no_service(http: httpx.AsyncClient, shop: FastAPI
 async def test_scopes_are_the_services_business(
     admin: httpx.AsyncClient, http: httpx.AsyncClient, shop: FastAPI
 ) -> None:
-    made = (await admin.post("/v1/api-keys", json={"name": "x", "scopes": ["other:read"]})).json()
+    made = (await admin.post("/v1/api-keys", json={"name": "x", "scopes": ["loyalty:read"]})).json()
     answer = await http.get("/v1/guarded", headers={"Authorization": f"Bearer {made['key']}"})
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
     assert (await admin.get("/v1/guarded")).status_code == 200
+
+
+async def test_the_gateway_knows_the_rules_by_itself(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, shop: FastAPI
+) -> None:
+    assert (await admin.get("/v1/desk")).json()["code"] == "staff_required"
+    refused = await admin.get("/v1/unruled")
+    assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_scope")
+    made = (await admin.post("/v1/api-keys", json={"name": "x", "scopes": ["loyalty:read"]})).json()
+    refused = await http.get("/v1/slow", headers={"Authorization": f"Bearer {made['key']}"})
+    assert refused.status_code == 403  # at once: the service was not asked
 
 
 async def test_customers_reach_their_own_routes_only(
@@ -207,7 +102,7 @@ async def test_unknown_routes_and_methods(admin: httpx.AsyncClient, shop: FastAP
     assert (await admin.get("/v1/things")).status_code == 404
     assert (await admin.get("/openapi.json/x")).status_code == 404
     answer = await admin.delete("/v1/things/1")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
     for path in ("/v1/things/..%2f..%2fmetrics", "/v1/things/%2e%2e"):
         assert (await admin.get(path)).status_code == 404
 
@@ -246,15 +141,17 @@ async def test_a_slow_service(admin: httpx.AsyncClient, shop: FastAPI) -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_service_that_is_down(admin: httpx.AsyncClient, edge: Edge, key_pair: tuple[str, str]) -> None:
+async def test_a_service_that_is_down(
+    admin: httpx.AsyncClient, edge: Edge, upstream: Any, proxied: Any, serving: Any
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    async with _proxied(edge, upstream(key_pair[1]), f"http://127.0.0.1:{port}"):
+    async with proxied(upstream(), f"http://127.0.0.1:{port}"):
         answer = await admin.post("/v1/things/1", content=b"x")
         assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
         assert int(answer.headers["retry-after"]) > 0
-        async with serving(upstream(key_pair[1]), port):
+        async with serving(upstream(), port):
             assert (await admin.post("/v1/things/1", content=b"x")).status_code == 200
 
 
@@ -264,19 +161,38 @@ async def test_a_service_nobody_configured(admin: httpx.AsyncClient, edge: Edge,
     assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
 
 
-async def test_a_service_that_talks_nonsense(admin: httpx.AsyncClient, edge: Edge, key_pair: tuple[str, str]) -> None:
+async def test_a_service_that_talks_nonsense(
+    admin: httpx.AsyncClient, edge: Edge, upstream: Any, proxied: Any, serving: Any
+) -> None:
     async def nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"nonsense\r\n\r\n")
         writer.close()
 
     server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, _proxied(edge, upstream(key_pair[1]), url):
+    async with server, proxied(upstream(), url):
         answer = await admin.get("/v1/things/1")
         assert (answer.status_code, answer.json()["code"]) == (502, "bad_gateway")
 
 
-async def test_a_cut_answer_does_not_look_whole(admin: httpx.AsyncClient, gateway: FastAPI, shop: FastAPI) -> None:
+async def test_a_cut_answer_does_not_look_whole(
+    admin: httpx.AsyncClient, gateway: FastAPI, shop: FastAPI, serving: Any
+) -> None:
     async with serving(gateway) as port, httpx.AsyncClient(headers=admin.headers) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(f"http://127.0.0.1:{port}/v1/broken")
+
+
+async def test_head_asks_no_service_for_a_body(admin: httpx.AsyncClient, shop: FastAPI) -> None:
+    answer = await admin.head("/v1/endless")
+    assert (answer.status_code, answer.content) == (200, b"")
+    async with asyncio.timeout(5):
+        await shop.state.left.wait()
+    assert (await admin.head("/v1/things/1")).headers["content-type"] == "application/json"
+    assert (await admin.head("/v1/size")).status_code == 405
+
+
+async def test_options_asks_nobody(http: httpx.AsyncClient, shop: FastAPI) -> None:
+    answer = await http.options("/v1/things/1")
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (204, "GET, HEAD, OPTIONS, POST", b"")
+    assert (await http.options("/v1/things")).status_code == 404

@@ -15,6 +15,8 @@ def test_inwards() -> None:
         (b"x-forwarded-for", b"1.2.3.4"),
         (b"x-internal-principal", b"root"),
         (b"x-perennial-role", b"root"),
+        (b"x_internal_principal", b"root"),
+        (b"x_forwarded_for", b"1.2.3.4"),
         (b"baggage", b"a=b"),
         (b"traceparent", b"forged"),
         (b"x-request-id", b"forged"),

@@ -63,12 +63,6 @@ def test_unknown_paths_and_tricks(path: bytes) -> None:
     assert TABLE.match(path) is None
 
 
-def test_only_what_says_so_is_public() -> None:
-    route = TABLE.match(b"/v1/hooks/shop")
-    assert route is not None
-    assert route.public == {"POST"}
-
-
 def test_two_services_cannot_claim_one_operation() -> None:
     with pytest.raises(ValueError, match="GET /v1/a is claimed by one and by two"):
         RouteTable({"one": {"paths": {"/v1/a": {"get": {}}}}, "two": {"paths": {"/v1/a": {"get": {}}}}})

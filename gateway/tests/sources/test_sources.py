@@ -88,6 +88,14 @@ BAD = [
     ("POST", "/v1/sources", {"name": "x", "may_import": "yes"}, 422, "may_import"),
     ("POST", "/v1/sources", {"name": "x", "origins": ["shop"]}, 422, "origins"),
     ("POST", "/v1/sources", {"name": "x", "origins": "*"}, 422, "origins"),
+    ("POST", "/v1/sources", {"name": "x", "origins": ["https://*.com"]}, 422, "origins"),
+    ("POST", "/v1/sources", {"name": "x", "origins": ["https://shop.example/path"]}, 422, "origins"),
+    ("POST", "/v1/sources", {"name": "x", "origins": ["https://shop.example:99999"]}, 422, "origins"),
+    ("POST", "/v1/sources", {"name": "x", "rate_limit": {"events_per_second": 10}}, 422, "burst"),
+    ("POST", "/v1/sources", {"name": "x", "rate_limit": {"events_per_second": 0, "burst": 2500}}, 422, "rate_limit"),
+    ("POST", "/v1/sources", {"name": "x", "rate_limit": {"events_per_second": 1, "burst": 2499}}, 422, "burst"),
+    ("DELETE", "/v1/sources/development/write-keys/none", None, 404, "key"),
+    ("DELETE", "/v1/sources/none/write-keys/none", None, 404, "source_id"),
     ("POST", "/v1/sources", {"name": "x", "more": 1}, 422, "more"),
     ("POST", "/v1/sources", [], 422, "body"),
     ("GET", "/v1/sources?limit=0", None, 422, "limit"),
@@ -118,7 +126,7 @@ async def test_seeding_twice_changes_nothing(
     live_runtime: Runtime, gateway_settings: GatewaySettings, edge: Edge
 ) -> None:
     before = await audited(live_runtime)
-    await seed(live_runtime, gateway_settings)
+    await seed(live_runtime, gateway_settings, edge.logins.passwords)
     assert await audited(live_runtime) == before
     assert [action for _, action, _ in before] == ["source.seeded", "api_key.seeded"]
 
@@ -127,11 +135,11 @@ async def test_a_new_development_key_replaces_the_old(
     live_runtime: Runtime, gateway_settings: GatewaySettings, edge: Edge
 ) -> None:
     changed = GatewaySettings.model_validate({**gateway_settings.model_dump(), "dev_write_key": "wk_other"})
-    await seed(live_runtime, changed)
+    await seed(live_runtime, changed, edge.logins.passwords)
     await edge.access.refresh()
     assert "wk_other" in edge.access.sources
     assert WRITE_KEY not in edge.access.sources
-    await seed(live_runtime, gateway_settings)
+    await seed(live_runtime, gateway_settings, edge.logins.passwords)
     await edge.access.refresh()
     assert list(edge.access.sources) == [WRITE_KEY]
 
@@ -149,17 +157,3 @@ async def test_other_processes_hear_of_a_new_key(
             await other.pause(0.02)
         assert keys(made)[0] in second.state.edge.access.sources
         other.stopping.set()
-
-
-async def test_the_violations_of_a_source(admin: httpx.AsyncClient, send: Send) -> None:
-    await send([7, track(userId=None, messageId="m7"), track()])
-    answer = await admin.get("/v1/sources/development/violations", params={"limit": 1})
-    (newest,) = answer.json()["items"]
-    assert (newest["code"], newest["message_id"]) == ("no_user_anon_id", "m7")
-    cursor = answer.json()["next_cursor"]
-    (oldest,) = (await admin.get("/v1/sources/development/violations", params={"cursor": cursor})).json()["items"]
-    assert (oldest["code"], oldest["raw"]) == ("not_an_object", "7")
-    assert (await admin.get("/v1/sources/none/violations")).status_code == 404
-    for bad in ("x", "WzEsMl0", "WyJ4Il0"):
-        answer = await admin.get("/v1/sources/development/violations", params={"cursor": bad})
-        assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")

@@ -111,6 +111,60 @@ async def test_a_stalled_body_is_given_up() -> None:
     assert (error.value.status, error.value.code) == (503, "body_timeout")
 
 
+async def test_the_first_byte_must_come_in_time_too() -> None:
+    async def receive() -> Message:
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    with pytest.raises(Refusal) as error:
+        await body.read(receive, {}, LIMIT, 0.02)
+    assert (error.value.status, error.value.code) == (503, "body_timeout")
+
+
+async def test_the_whole_body_must_come_in_time_however_steadily_it_drips() -> None:
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"a", "more_body": True}
+
+    async with asyncio.timeout(2):
+        with pytest.raises(Refusal) as error:
+            await body.read(receive, {}, LIMIT, 0.1)
+    assert error.value.code == "body_timeout"
+
+
+async def test_members_without_end() -> None:
+    """Each of them costs a copy of the rest: half a megabyte of empty ones would stop the process for seconds."""
+    assert await refused(gzip.compress(b"") * 100, content_encoding="gzip") == (400, "invalid_gzip")
+    assert await read(gzip.compress(b"a") * body.MOST_MEMBERS, content_encoding="gzip") == b"a" * body.MOST_MEMBERS
+
+
+async def test_all_bodies_that_are_still_arriving_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "MOST_HELD", 3 * LIMIT)
+    going_on = asyncio.Event()
+
+    def slow() -> Receive:
+        pending: list[Message] = [
+            {"type": "http.request", "body": b"b", "more_body": False},
+            {"type": "http.request", "body": b"a" * (LIMIT - 1), "more_body": True},
+        ]
+
+        async def receive() -> Message:
+            if len(pending) == 1:
+                await going_on.wait()
+            return pending.pop()
+
+        return receive
+
+    started = [asyncio.create_task(body.read(slow(), {}, LIMIT, 5)) for _ in range(5)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    going_on.set()
+    found = await asyncio.gather(*started, return_exceptions=True)
+    assert [one.code for one in found if isinstance(one, Refusal)] == ["overloaded"] * 2
+    assert sum(isinstance(one, bytes) for one in found) == 3
+    assert body._held.size == 0
+    assert await read(b"a", b"b") == b"ab"
+
+
 async def test_a_client_that_leaves() -> None:
     async def receive() -> Message:
         return {"type": "http.disconnect"}

@@ -1,26 +1,32 @@
 """No 200 without the broker's ack: down, full or silent, the client is asked to send again."""
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from pydantic import SecretStr
 
 from perennial.common import streams
-from perennial.common.contracts.gateway import STREAM
+from perennial.common.contracts.gateway import STREAM, AcceptedEvent, EventsAccepted
 from perennial.common.db import Database
 from perennial.common.runtime import Runtime, connect_nats
 from perennial.common.service import Service
 from perennial.gateway.settings import GatewaySettings
-from perennial.gateway.testing import WRITE_KEY, Send, Stored, started, track
-from perennial.gateway.tracking.publish import Publisher
+from perennial.gateway.testing import WRITE_KEY, Send, Stored, messages, started, track
+from perennial.gateway.tracking.publish import AT_ONCE, Publisher
+from perennial.gateway.tracking.refusal import Refusal
 
+EVENTS = msgspec.json.Decoder(EventsAccepted)
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 
 
@@ -44,6 +50,14 @@ class Broker:
                     return
             await asyncio.sleep(0.05)
         raise TimeoutError("nats-server did not start")
+
+    def pause(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -148,3 +162,41 @@ async def test_too_much_in_flight(edge: Any, send: Send, live_runtime: Runtime) 
     assert set(statuses) == {200, 503}
     refused(next(answer for answer in answers if answer.status_code == 503), "overloaded")
     assert (await send([track()])).status_code == 200
+
+
+async def test_requests_that_come_together_share_messages(send: Send, stored: Stored, live_runtime: Runtime) -> None:
+    """A message is on the disk before the next one is: one for each of many small requests would wait in line."""
+    answers = await asyncio.gather(*(send([track(messageId=str(n))]) for n in range(200)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert {event.message_id for event in await stored()} == {str(n) for n in range(200)}
+    assert len(await messages(live_runtime)) < 150
+
+
+async def test_events_of_two_sources_never_share_a_message(
+    send: Send, admin: httpx.AsyncClient, live_runtime: Runtime
+) -> None:
+    key = (await admin.post("/v1/sources", json={"name": "web"})).json()["write_keys"][0]["key"]
+    keys = [(WRITE_KEY, ""), (key, "")]
+    await asyncio.gather(*(send([track(messageId=f"{n % 2}-{n}")], auth=keys[n % 2]) for n in range(60)))
+    found = [EVENTS.decode(message.data or b"") for message in await messages(live_runtime)]
+    assert sum(len(message.events) for message in found) == 60
+    for message in found:
+        assert len({event.message_id[0] for event in message.events}) == 1
+
+
+async def test_what_waits_behind_a_silent_broker_is_refused_and_never_stored(broker: Broker) -> None:
+    await broker.start()
+    client = await connect_nats(broker.url, "test-gateway")
+    await streams.apply(client.jetstream(), streams.plan([]))
+    publisher = Publisher(client, seconds=0.5, in_flight_bytes=1_000_000)
+    event = AcceptedEvent("m", "page", None, NOW, NOW, True, False, msgspec.Raw(b"{}"))
+    broker.pause()
+    sent = [asyncio.create_task(publisher.publish(f"source-{n}", [event], NOW)) for n in range(20)]
+    outcomes = await asyncio.gather(*sent, return_exceptions=True)
+    assert {one.code for one in outcomes if isinstance(one, Refusal)} == {"broker_unavailable"}
+    assert len([one for one in outcomes if isinstance(one, Refusal)]) == 20
+    broker.resume()
+    await publisher.publish("late", [event], NOW - timedelta(days=3))
+    stored = (await client.jetstream().stream_info(STREAM)).state.messages
+    assert 1 <= stored <= AT_ONCE + 1, "only what was on its way may still arrive"
+    await client.close()

@@ -70,6 +70,32 @@ def test_too_many_events() -> None:
     assert refused(most + b",1]}") == (413, "too_many_events")
 
 
+@pytest.mark.parametrize(
+    ("shared", "code"),
+    [
+        (b'{"x":1e400}', "invalid_context"),
+        (b'{"x":' + b"9" * 100_000 + b"}", "invalid_context"),
+        (b'{"x":' + b"[" * 63 + b"]" * 63 + b"}", "invalid_context"),
+        (b'{"x":"\\u12"}', "invalid_json"),
+    ],
+)
+def test_what_becomes_a_part_of_every_event_is_as_sound_as_an_event(shared: bytes, code: str) -> None:
+    assert refused(b'{"batch":[{}],"context":' + shared + b"}") == (400, code)
+
+
+def test_what_becomes_a_part_of_every_event_is_bounded_for_all_of_them_together() -> None:
+    context = b'{"x":"' + b"y" * 200_000 + b'"}'
+    many = b"[" + b",".join([b"{}"] * 2500) + b"]"
+    assert refused(b'{"batch":' + many + b',"context":' + context + b"}") == (413, "context_too_large")
+    assert refused(b'{"batch":' + many + b',"integrations":' + context + b"}") == (413, "integrations_too_large")
+    assert envelope.read_batch(b'{"batch":[{}],"context":' + context + b"}").context
+
+
+def test_the_last_of_repeated_keys_counts() -> None:
+    found = envelope.read_batch(b'{"batch":[],"batch":[1],"context":{"import":true},"context":{"import":false}}')
+    assert (len(found.events), found.imported) == (1, False)
+
+
 def test_a_single_event_is_its_own_envelope() -> None:
     found = envelope.read_single(b'{"event":"x","sentAt":"t","writeKey":"wk"}')
     assert (len(found.events), found.sent_at, found.write_key) == (1, "t", "wk")

@@ -151,6 +151,34 @@ def test_the_size_limit_of_an_event_leaves_out_what_only_serves_transport() -> N
     accept({**fits, "writeKey": "k" * 500, "sentAt": "2026-03-01T12:00:00Z", "_metadata": {"a": "b" * 100}})
 
 
+def test_what_only_serves_transport_is_bounded_too() -> None:
+    assert reject(event(_metadata={"a": "b" * (MAX_BYTES + 3_000)})).code == "event_too_large"
+    assert reject(event(properties={"x": "y" * 31_000}, _metadata={"a": "b" * 5_000})).code == "event_too_large"
+
+
+def test_when_the_client_sent_it_is_kept() -> None:
+    sent = "2026-03-01T11:00:00+02:00"
+    for accepted in (accept(event(), sent_at=sent), accept(event(sentAt=sent))):
+        assert accepted.sent_at == datetime(2026, 3, 1, 9, tzinfo=UTC)
+    assert accept(event(sentAt="yesterday")).sent_at is None
+    assert b"sent_at" not in msgspec.json.encode(accept(event())), "what is not known costs nothing"
+
+
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1e400", "9" * 5_000, "9" * 30_000, "1E+999999999", "0." + "9" * 20_000, "-0", "1e-999"]
+)
+def test_huge_numbers_are_stored_or_refused_by_name(number: str) -> None:
+    accepted, rejected = judge(arrival(*[b'{"type":"track","event":"X","userId":%b}' % number.encode()]))
+    assert len(accepted) + len(rejected) == 1
+    assert all(one.code == "invalid_event" for one in rejected)
+    judge(arrival(b'{"type":"track","event":"X","userId":"u","messageId":%b}' % number.encode()))
+
+
+def test_the_last_of_repeated_keys_counts() -> None:
+    accepted = accept(b'{"type":"page","userId":"a","userId":7,"type":"track","event":"X"}')
+    assert (accepted.type, body(accepted)["userId"]) == ("track", "7")
+
+
 def nested(depth: int) -> dict[str, Any]:
     inner: Any = 1
     for _ in range(depth - 2):

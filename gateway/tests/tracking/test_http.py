@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from sqlalchemy import text
 from perennial.common.runtime import Runtime
 from perennial.gateway.testing import Send, Stored, messages, track
 from perennial.gateway.tracking.api import BATCH_PATHS, DISCARDED_PATHS, SINGLE_PATHS
-from perennial.gateway.tracking.jobs import sweep_violations
+from perennial.gateway.violations.jobs import sweep_violations
 
 PROBLEM = "application/problem+json"
 
@@ -42,6 +42,44 @@ async def test_every_single_path(send: Send, stored: Stored, path: str, slash: s
     assert answer.json()["accepted"] == 1
     (found,) = await stored()
     assert (found.type, found.message_id) == (SINGLE_PATHS[path], "m")
+
+
+@pytest.mark.parametrize("path", ["/api/s/track", "/api/s/s2s/track"])
+async def test_jitsu_js(http: httpx.AsyncClient, stored: Stored, path: str) -> None:
+    """Its key is `id:secret` in a header, and masked in the body."""
+    event = {
+        "type": "track",
+        "event": "Product Viewed",
+        "anonymousId": "a1",
+        "userId": None,
+        "messageId": "1q2w3e4r",
+        "writeKey": "wk_test:***",
+        "timestamp": "2026-03-01T11:00:00.000Z",
+        "sentAt": "2026-03-01T12:00:00.000Z",
+        "properties": {"sku": "s1"},
+        "context": {"library": {"name": "@jitsu/js", "version": "1.11.0"}, "clientIds": {"fbp": "x"}},
+    }
+    answer = await http.post(path, json=event, headers={"X-Write-Key": "wk_test:secret"})
+    assert (answer.status_code, answer.json()["success"]) == (200, True)
+    (found,) = await stored()
+    assert (found.type, found.name, found.message_id) == ("track", "Product Viewed", "1q2w3e4r")
+    assert found.sent_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert json.loads(bytes(found.body)) == event
+
+
+async def test_headers_of_rudder_js(send: Send, stored: Stored) -> None:
+    event = {"userId": "u", "event": "X", "originalTimestamp": "2026-03-01T11:00:00Z"}
+    headers = {"AnonymousId": "YTE=", "SentAt": "2026-03-01T12:00:00Z", "Rsa-Retry-Attempt": "1", "X-Retry-Count": "3"}
+    assert (await send(content=json.dumps(event), path="/v1/track", headers=headers)).status_code == 200
+    (found,) = await stored()
+    assert found.sent_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert found.received_at - found.timestamp == timedelta(hours=1)
+    assert b"anonymousId" not in bytes(found.body), "a hint for the order of requests, and nobody's name"
+
+
+async def test_when_a_batch_was_sent_is_kept_with_each_event(send: Send, stored: Stored) -> None:
+    await send([track(messageId="1"), track(messageId="2")], envelope={"sentAt": "2026-03-01T12:00:00Z"})
+    assert {event.sent_at for event in await stored()} == {datetime(2026, 3, 1, 12, tzinfo=UTC)}
 
 
 @pytest.mark.parametrize("path", DISCARDED_PATHS)

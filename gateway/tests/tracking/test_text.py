@@ -29,6 +29,10 @@ def test_clean(sent: bytes, kept: str) -> None:
     assert json.loads(clean(sent)) == {"a": kept}
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert clean(b'\xef\xbb\xbf{"a":1}') == b'{"a":1}'
+
+
 def test_keys_are_cleaned_too() -> None:
     assert json.loads(clean(rb'{"\u0000a\ud800":1}')) == {"a\ufffd": 1}
 

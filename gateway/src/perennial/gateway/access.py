@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import structlog
 
@@ -12,9 +12,14 @@ from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
 from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
-from perennial.gateway.principals import queries as principals
+from perennial.gateway.limits import Policy
+from perennial.gateway.plans import loading as plans
+from perennial.gateway.plans.plan import Plan
+from perennial.gateway.principals.memory import Memory
 from perennial.gateway.sources import queries as sources
+from perennial.gateway.sources import rates
 from perennial.gateway.sources.models import Source
+from perennial.gateway.sources.origins import Origins
 
 log = structlog.get_logger()
 
@@ -32,20 +37,8 @@ class KnownSource:
     kind: str
     enabled: bool
     may_import: bool
-    origins: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownKey:
-    """An API key as a request needs it."""
-
-    id: str
-    scopes: frozenset[str]
-    expires_at: datetime | None
-
-    def expired(self) -> bool:
-        """Whether its time is over."""
-        return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+    origins: Origins
+    policy: Policy | None
 
 
 def digest(key: str) -> bytes:
@@ -61,19 +54,23 @@ async def announce(session: WriteSession) -> None:
 class Access:
     """Every live key of the deployment; kept through an outage of the database."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, idle: timedelta) -> None:
+        """`idle` is how long a staff session may be unused."""
         self._runtime = runtime
         self._refreshing = asyncio.Lock()
         self.sources: dict[str, KnownSource] = {}
-        self.keys: dict[bytes, KnownKey] = {}
+        self.plans: dict[str, Plan] = {}
+        self.origins = Origins(())
+        self.principals = Memory(runtime.database, idle, self._refreshing)
 
     async def refresh(self) -> None:
         """Read all keys again. What is committed before the call is seen after it."""
         async with self._refreshing, self._runtime.database.read() as session:
             found = await sources.live_keys(session)
+            self.plans = await plans.in_force(session, found.values(), self.plans)
             self.sources = {key: _known_source(source) for key, source in found.items()}
-            live = await principals.live(session)
-            self.keys = {key.digest: KnownKey(key.id, frozenset(key.scopes), key.expires_at) for key in live}
+            self.origins = Origins(origin for source in found.values() for origin in source.origins)
+            await self.principals.read(session)
 
     async def keep_fresh(self) -> None:
         """Refresh on every notification and every half minute, for as long as the process lives."""
@@ -91,5 +88,6 @@ class Access:
 
 def _known_source(source: Source) -> KnownSource:
     return KnownSource(
-        source.id, source.name, source.kind, source.enabled, source.may_import, frozenset(source.origins)
-    )
+        source.id, source.name, source.kind, source.enabled, source.may_import, Origins(source.origins),
+        rates.policy_of(source),
+    )  # fmt: skip

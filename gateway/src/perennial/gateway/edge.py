@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, cast
 
 import structlog
@@ -16,16 +17,23 @@ from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 from perennial.gateway.access import Access
 from perennial.gateway.openapi.snapshots import read_snapshots
-from perennial.gateway.principals import queries as principal_queries
-from perennial.gateway.principals import service as principals
+from perennial.gateway.principals.accounts import service as accounts
+from perennial.gateway.principals.accounts.passwords import Passwords
 from perennial.gateway.principals.authenticate import Authenticator
+from perennial.gateway.principals.issuers.customers import Customers, Identity
+from perennial.gateway.principals.keys import service as keys
+from perennial.gateway.principals.oidc.provider import Provider
+from perennial.gateway.principals.sessions.service import Logins
 from perennial.gateway.principals.tokens import Tokens
 from perennial.gateway.proxy.forward import Limits, Proxy
 from perennial.gateway.proxy.routes import RouteTable
+from perennial.gateway.rates import Rates
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.sources import service as sources
 from perennial.gateway.tracking.publish import Publisher
 from perennial.gateway.tracking.service import Intake
+from perennial.gateway.violations.keeper import Keeper
+from perennial.gateway.violations.service import Replayer
 
 log = structlog.get_logger()
 
@@ -41,7 +49,11 @@ class Edge:
     access: Access
     tokens: Tokens
     authenticator: Authenticator
+    logins: Logins
+    provider: Provider | None
+    identity: Identity
     intake: Intake
+    rates: Rates
     proxy: Proxy
 
 
@@ -49,20 +61,25 @@ class Edge:
 async def running(runtime: Runtime) -> AsyncIterator[Edge]:
     """An edge whose keys are loaded and kept fresh."""
     settings = cast("GatewaySettings", runtime.settings)
-    await seed(runtime, settings)
-    edge = _build(runtime, settings)
+    passwords = Passwords()
+    await seed(runtime, settings, passwords)
+    edge = _build(runtime, settings, passwords)
     try:
         await edge.access.refresh()
         async with _background(
             notify.listen(runtime),
             edge.access.keep_fresh(),
-            _flush_used(runtime, edge.authenticator),
+            edge.intake.violations.run(),
+            _flush_used(runtime, edge.access),
         ):
             yield edge
         with contextlib.suppress(Exception):
-            await _flush(runtime, edge.authenticator)
+            await edge.access.principals.flush()
     finally:
+        await edge.intake.violations.close()
         await edge.proxy.close()
+        await edge.identity.close()
+        edge.logins.passwords.close()
 
 
 @asynccontextmanager
@@ -76,50 +93,57 @@ async def _background(*loops: Coroutine[None, None, None]) -> AsyncIterator[None
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def seed(runtime: Runtime, settings: GatewaySettings) -> None:
-    """Make the development source and key that the environment asks for; the same again when they exist."""
+async def seed(runtime: Runtime, settings: GatewaySettings, passwords: Passwords) -> None:
+    """Make the development source, key and owner that the environment asks for; the same again when they exist."""
     async with runtime.database.write() as session:
         await lock(session, runtime.name, "seed")
         if settings.dev_write_key:
             await sources.seed(session, settings.dev_write_key.get_secret_value())
         if settings.dev_api_key:
-            await principals.seed(session, settings.dev_api_key.get_secret_value())
+            await keys.seed(session, settings.dev_api_key.get_secret_value())
+        if settings.dev_owner_email and settings.dev_owner_password:
+            password = settings.dev_owner_password.get_secret_value()
+            await accounts.seed(session, passwords, settings.dev_owner_email, password)
 
 
-def _build(runtime: Runtime, settings: GatewaySettings) -> Edge:
-    access = Access(runtime)
+def _build(runtime: Runtime, settings: GatewaySettings, passwords: Passwords) -> Edge:
+    access = Access(runtime, timedelta(seconds=settings.staff_idle_seconds))
     tokens = Tokens(settings.internal_private_key.get_secret_value())
-    authenticator = Authenticator(access, tokens)
+    provider = Provider(settings) if settings.oidc_issuer else None
+    identity = Identity(settings.services.get("identity"), tokens)
+    customers = Customers(identity, settings.egress_allow_cidrs)
     publisher = Publisher(runtime.nats, seconds=settings.publish_seconds, in_flight_bytes=settings.in_flight_bytes)
-    limits = Limits(settings.proxy_seconds, settings.proxy_body_bytes)
+    keeper = Keeper(
+        runtime.database,
+        rows_per_hour=settings.violations_per_hour,
+        bytes_per_hour=settings.violations_bytes_per_hour,
+        spool_bytes=settings.violations_spool_bytes,
+    )
+    limits = Limits(settings.proxy_seconds, settings.proxy_body_bytes, settings.body_seconds)
     return Edge(
         runtime=runtime,
         settings=settings,
         access=access,
         tokens=tokens,
-        authenticator=authenticator,
-        intake=Intake(access, publisher, runtime.database),
-        proxy=Proxy(RouteTable(read_snapshots()), settings.services, authenticator, tokens, limits),
+        authenticator=Authenticator(access.principals, tokens, provider, customers),
+        logins=Logins(runtime.database, passwords, settings),
+        provider=provider,
+        identity=identity,
+        intake=Intake(access, publisher, keeper, Replayer(runtime.database, publisher)),
+        rates=Rates(settings.rate_per_principal, settings.rate_per_address, access.principals.rate_limit_of),
+        proxy=Proxy(RouteTable(read_snapshots()), settings.services, tokens, limits),
     )
 
 
-async def _flush_used(runtime: Runtime, authenticator: Authenticator) -> None:
+async def _flush_used(runtime: Runtime, access: Access) -> None:
     while not await runtime.pause(FLUSH_SECONDS):
         try:
-            await _flush(runtime, authenticator)
+            await access.principals.flush()
         except Exception as error:
             if is_infrastructure(error):
-                log.warning("api_keys.use_not_noted", error=repr(error))
+                log.warning("principals.use_not_noted", error=repr(error))
             else:
-                log.exception("api_keys.use_not_noted")
-
-
-async def _flush(runtime: Runtime, authenticator: Authenticator) -> None:
-    used = authenticator.used.copy()
-    if used:
-        async with runtime.database.write() as session:
-            await principal_queries.mark_used(session, used)
-        authenticator.used.clear()
+                log.exception("principals.use_not_noted")
 
 
 def edge_of(request: Request) -> Edge:

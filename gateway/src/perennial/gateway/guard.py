@@ -1,93 +1,109 @@
-"""What holds for every request before anything else looks at it: a sane size, and an id to find it by."""
+"""What holds for every request before anything else looks at it: a sane form and size, and an id to find it by."""
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute, Match
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perennial.common.ids import uuid7
-from perennial.common.problems import Problem, respond
+from perennial.common.problems import Problem, respond, surprised
+from perennial.common.web.app import request_id_of
+from perennial.gateway import cors, sunset
 from perennial.gateway.problems import problem
-from perennial.gateway.proxy import body
-from perennial.gateway.proxy.headers import request_id_of
+from perennial.gateway.proxy.routes import is_customers_own
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024
-MAX_BODY_BYTES = 64 * 1024
+_ONCE = frozenset({b"authorization", b"content-encoding", b"content-length", b"host", b"transfer-encoding"})
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_NO_STORE = (b"cache-control", b"no-store")
+
+Headers = list[tuple[bytes, bytes]]
 
 
 class Guard:
-    """Refuses oversized heads; gives every request an id and every answer an `X-Request-Id`.
+    """Refuses what is out of form; gives every request an id, and every answer the headers that all of them bear."""
 
-    It also bounds the bodies of the gateway's own routes: the framework reads them whole before it asks for a key.
-    Tracking and the proxy have limits of their own.
-    """
-
-    def __init__(self, app: ASGIApp, own: Sequence[BaseRoute]) -> None:
+    def __init__(self, app: ASGIApp, deprecated: sunset.Table = sunset.DEPRECATED) -> None:
         self._app = app
-        self._own = own
+        self._deprecated = deprecated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or not."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = scope["headers"]
-        request_id = request_id_of(dict(headers)) or str(uuid7())
+        headers: Headers = list(scope["headers"])
+        scope["headers"] = headers  # the server's own list still grows: by trailers
+        request_id = request_id_of(headers) or str(uuid7())
         scope.setdefault("state", {})["request_id"] = request_id
-        own = (b"x-request-id", request_id.encode())
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        own = [(b"x-request-id", request_id.encode()), _NOSNIFF, _NO_STORE]
+        started = False
 
         async def sending(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), own]
+                started = True
+                message["headers"] = self._with(message.get("headers", ()), own, scope)
             await send(message)
 
-        if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_TARGET_BYTES:
-            response = respond(problem(414, "uri_too_long", "the path and query are too long"))
-            await response(scope, receive, sending)
-        elif len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
-            response = respond(problem(431, "headers_too_large", "the headers are too many or too large"))
-            await response(scope, receive, sending)
-        elif any(route.matches(scope)[0] is Match.FULL for route in self._own):
-            await self._bounded(scope, receive, sending)
-        else:
-            await self._app(scope, receive, sending)
-
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seconds = scope["app"].state.edge.settings.body_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                content = await body.whole(receive, dict(scope["headers"]), MAX_BODY_BYTES)
-        except Problem as error:
-            await respond(error)(scope, receive, send)
-        except TimeoutError:
-            late = problem(408, "body_timeout", f"the body did not arrive within {seconds:g} s")
-            await respond(late)(scope, receive, send)
-        except ClientDisconnect:
+        fault = _fault(scope, headers)
+        if fault is not None:
+            await refuse(fault, scope, receive, sending)
             return
-        else:
-            await self._app(scope, _replayed(content, receive), send)
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if started:
+                raise
+            await surprised(scope["path"], error)(scope, receive, sending)
+
+    def _with(self, said: Iterable[tuple[bytes, bytes]], own: Headers, scope: Scope) -> Headers:
+        made = list(said)
+        names = {name for name, _ in made}
+        made += [field for field in own if field[0] not in names]
+        if self._deprecated:
+            template = getattr(scope.get("route"), "path", "")
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            found = self._deprecated.get((method, template))
+            made += sunset.headers(found) if found else []
+        return made
 
 
-def _replayed(content: bytes, receive: Receive) -> Receive:
-    pending: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+async def refuse(error: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with a problem that a page of any origin may read, where its path has that."""
+    response = respond(error)
+    if is_customers_own(scope["path"]):
+        response.raw_headers.extend(cors.CUSTOMER_ANSWER)
+    else:
+        response.raw_headers.extend(cors.ANSWER)
+    await response(scope, receive, send)
 
-    async def replay() -> Message:
-        return pending.pop() if pending else await receive()
 
-    return replay
+def _fault(scope: Scope, headers: Headers) -> Problem | None:
+    if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_TARGET_BYTES:
+        return problem(414, "uri_too_long", "the path and query are too long")
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+        return problem(431, "headers_too_large", "the headers are too many or too large")
+    once = [name for name, _ in headers if name in _ONCE]
+    if len(once) != len(set(once)):
+        twice = next(name for name in once if once.count(name) > 1)
+        return problem(400, "header_repeated", f"{twice.decode()} must be sent once")
+    sent = dict(headers)
+    encoding = sent.get(b"transfer-encoding")
+    if encoding is not None and (encoding.strip().lower() != b"chunked" or scope["http_version"] != "1.1"):
+        return problem(400, "invalid_transfer_encoding", "Transfer-Encoding must be chunked, in HTTP/1.1")
+    if b"upgrade" in sent:
+        return _upgrade(sent)
+    return None
 
 
-class NotAllowed:
-    """Answers 405 with every method that a path has: the framework would name those of one route only."""
-
-    def __init__(self, methods: Iterable[str]) -> None:
-        self._allow = ", ".join(sorted(methods))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the method."""
-        detail = f"method must be one of {self._allow}"
-        await respond(problem(405, "method_not_allowed", detail, {"Allow": self._allow}))(scope, receive, send)
+def _upgrade(sent: dict[bytes, bytes]) -> Problem | None:
+    """Other protocols are not spoken. A mere offer is ignored, but the server would lose a body that comes with it."""
+    if sent[b"upgrade"].strip().lower() == b"websocket":
+        return problem(400, "upgrade_unsupported", "WebSocket is not supported")
+    if b"transfer-encoding" in sent or sent.get(b"content-length", b"0") != b"0":
+        return problem(400, "upgrade_unsupported", "Upgrade must not be sent with a body")
+    return None

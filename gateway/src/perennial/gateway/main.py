@@ -10,32 +10,46 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from perennial.common.service import Service
-from perennial.gateway import edge, guard
+from perennial.gateway import edge, gate, guard
 from perennial.gateway.access import CHANNEL
 from perennial.gateway.models import Base
 from perennial.gateway.openapi import api as openapi
-from perennial.gateway.principals import api as principals
+from perennial.gateway.plans import api as plans
+from perennial.gateway.principals.accounts import api as accounts
+from perennial.gateway.principals.authenticate import of_request
+from perennial.gateway.principals.issuers import api as issuers
+from perennial.gateway.principals.keys import api as keys
+from perennial.gateway.principals.oidc import api as oidc
+from perennial.gateway.principals.roles import api as roles
+from perennial.gateway.principals.sessions import api as sessions
+from perennial.gateway.principals.sessions.jobs import SWEEP_SESSIONS
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.sources import api as sources
 from perennial.gateway.tracking import api as tracking
-from perennial.gateway.tracking.jobs import SWEEP_VIOLATIONS
+from perennial.gateway.violations import api as violations
+from perennial.gateway.violations.jobs import SWEEP_VIOLATIONS
 
-ROUTERS = (sources.router, principals.router)
+ROUTERS = (
+    sources.router, violations.router, plans.router, keys.router, issuers.router, sessions.router, accounts.router,
+    roles.router, oidc.router,
+)  # fmt: skip
 
 
 def mount(app: FastAPI) -> None:
     """Add what is not a router: tracking, documents, and the proxy for every path that nobody else answers."""
+    app.add_middleware(gate.Gate, own=_with_body())
     tracking.mount(app)
     openapi.mount(app)
     _refuse_other_methods(app)
     app.router.default = _proxied(app)
-    app.add_middleware(guard.Guard, own=_with_body())
+    app.add_middleware(guard.Guard)
     started = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(starting: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
         async with started(starting) as state, edge.running(starting.state.runtime) as opened:
             starting.state.edge = opened
+            starting.state.authenticate = of_request
             yield state
 
     app.router.lifespan_context = lifespan  # type: ignore[assignment]
@@ -52,7 +66,7 @@ def _refuse_other_methods(app: FastAPI) -> None:
         for route in router.routes:
             if isinstance(route, APIRoute):
                 methods.setdefault(route.path, set()).update(route.methods or ())
-    app.router.routes.extend(Route(path, guard.NotAllowed(allowed)) for path, allowed in methods.items())
+    app.router.routes.extend(Route(path, gate.NotAllowed(allowed)) for path, allowed in methods.items())
 
 
 def _proxied(app: FastAPI) -> Any:
@@ -74,7 +88,7 @@ SERVICE = Service(
     settings=GatewaySettings,
     routers=ROUTERS,
     keeps_map=False,
-    jobs=(SWEEP_VIOLATIONS,),
+    jobs=(SWEEP_VIOLATIONS, SWEEP_SESSIONS),
     channels=(CHANNEL,),
     mount=mount,
 )

@@ -27,7 +27,7 @@ ROLES = {
     "admin": _role(
         "Runs the platform: everything but revealing what is masked.",
         """customers:read identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:* keys:*
-        tokens:mint staff:* audit:read""",
+        tokens:* staff:* audit:read""",
         "personal",
     ),
     "marketer": _role(
@@ -67,6 +67,13 @@ ROLES = {
 _TABLE = {
     PUBLIC: """
         GET  /openapi.json /asyncapi.json /docs /docs/docs.js /docs/docs.css /healthz /readyz /metrics
+        GET  /v1/staff/oidc
+        POST /v1/staff/sessions
+    """,
+    STAFF: """
+        GET  /v1/staff/me /v1/staff/sessions
+        PUT  /v1/staff/me/password
+        DELETE /v1/staff/sessions/{session_id}
     """,
     CUSTOMER: """
         GET  /v1/me /v1/me/loyalty /v1/me/loyalty/ledger /v1/me/tickets /v1/me/tickets/{ticket_id}
@@ -99,6 +106,10 @@ _TABLE = {
         GET  /v1/customers /v1/customers/summary /v1/customers/{id} /v1/customers/{id}/events /v1/events/{message_id}
         GET  /v1/orders/summary
     """,
+    "customers:reveal": """
+        POST /v1/customers/{customer_id}/identifiers/reveal /v1/customers/{id}/reveal /v1/events/{message_id}/reveal
+        POST /v1/messages/{message_id}/reveal /v1/tickets/{ticket_id}/reveal
+    """,
     "identities:read": """
         GET  /v1/conflicts /v1/customers/{customer_id}/identifiers /v1/identifiers /v1/identity/parked /v1/merges
         GET  /v1/merges/{merge_id}
@@ -110,11 +121,27 @@ _TABLE = {
         GET  /v1/api-keys /v1/api-keys/{key_id}
     """,
     "keys:write": """
-        POST /v1/api-keys
+        POST /v1/api-keys /v1/api-keys/{key_id}/rotate
         DELETE /v1/api-keys/{key_id}
     """,
     "tokens:mint": """
         POST /v1/customer-tokens
+    """,
+    "tokens:read": """
+        GET  /v1/token-issuers /v1/token-issuers/{issuer_id}
+    """,
+    "tokens:write": """
+        POST /v1/token-issuers
+        PATCH DELETE /v1/token-issuers/{issuer_id}
+    """,
+    "staff:read": """
+        GET  /v1/roles /v1/roles/{name} /v1/staff/accounts /v1/staff/accounts/{account_id}
+    """,
+    "staff:write": """
+        POST /v1/staff/accounts /v1/staff/accounts/{account_id}/reset-password
+        POST /v1/staff/accounts/{account_id}/unlock
+        PUT  /v1/roles/{name}/fields
+        PATCH /v1/staff/accounts/{account_id}
     """,
     "loyalty:read": """
         GET  /v1/loyalty/accounts /v1/loyalty/accounts/{customer_id} /v1/loyalty/accounts/{customer_id}/ledger
@@ -188,7 +215,7 @@ def _read() -> Iterator[tuple[tuple[str, str], str]]:
 
 
 RULES = dict(_read())
-SCOPES = frozenset(rule for rule in RULES.values() if ":" in rule) | {"customers:reveal"}
+SCOPES = frozenset(rule for rule in RULES.values() if ":" in rule) | {"webhooks:pii"}
 
 
 def rule_of(method: str, template: str) -> str | None:

@@ -1,43 +1,62 @@
 """One manual span per request at the edge; the trace travels on even when nobody collects spans."""
 
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextvars import Token
+from types import TracebackType
 
-from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry import context, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _W3C = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("perennial.gateway")
 
 
-@contextmanager
-def span(name: str, headers: Mapping[bytes, bytes], attributes: Mapping[str, str | int]) -> Iterator[Span]:
+class span:  # noqa: N801 (it is used as a function: `with span(...)`)
     """A server span below the caller's `traceparent` if it sent a valid one, else the first of a new trace.
 
-    Only W3C trace context is read: baggage of strangers goes nowhere.
+    Only W3C trace context is read: baggage of strangers goes nowhere. A class, because the generators of contextlib
+    would cost a small request more than its validation does.
     """
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, name: str, headers: Mapping[bytes, bytes], attributes: Mapping[str, str | int]) -> None:
+        parent = _parent(headers)
+        started = _tracer.start_span(name, parent, SpanKind.SERVER, attributes)
+        self._span: Span = started if started.get_span_context().is_valid else _unsampled()
+
+    def __enter__(self) -> Span:
+        self._token: Token[Context] = context.attach(trace.set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        context.detach(self._token)
+        if error is not None:
+            self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        self._span.end()
+
+
+def _parent(headers: Mapping[bytes, bytes]) -> Context | None:
     sent = headers.get(b"traceparent")
-    carrier = {"traceparent": sent.decode("latin-1")} if sent else {}
-    if sent and (state := headers.get(b"tracestate")):
+    if not sent:
+        return None
+    carrier = {"traceparent": sent.decode("latin-1")}
+    if state := headers.get(b"tracestate"):
         carrier["tracestate"] = state.decode("latin-1")
-    parent = _W3C.extract(carrier) if carrier else None
-    with _tracer.start_as_current_span(
-        name, context=parent, kind=SpanKind.SERVER, attributes=attributes, record_exception=False
-    ) as started:
-        if started.get_span_context().is_valid:
-            yield started
-            return
-        with trace.use_span(_unsampled()) as made:
-            yield made
+    return _W3C.extract(carrier)
 
 
 def _unsampled() -> Span:
-    context = SpanContext(
-        trace_id=random.getrandbits(128) or 1,
-        span_id=random.getrandbits(64) or 1,
-        is_remote=False,
-        trace_flags=TraceFlags(TraceFlags.DEFAULT),
+    return NonRecordingSpan(
+        SpanContext(
+            trace_id=random.getrandbits(128) or 1,
+            span_id=random.getrandbits(64) or 1,
+            is_remote=False,
+            trace_flags=TraceFlags(TraceFlags.DEFAULT),
+        )
     )
-    return NonRecordingSpan(context)

@@ -4,31 +4,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from perennial.common.problems import ProblemBody
-from perennial.gateway.proxy.routes import METHODS, is_customers_own
+from perennial.gateway.openapi import answers, links
+from perennial.gateway.openapi.answers import problem_response
+from perennial.gateway.permissions import CUSTOMER, PUBLIC, STAFF, WRITE_KEY, rule_of
+from perennial.gateway.proxy.routes import METHODS
+from perennial.gateway.sunset import DEPRECATED
+
+__all__ = ["merge", "problem_response"]
 
 OWN = "gateway"
 OWN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
-PROBLEM = {"$ref": "#/components/schemas/ProblemBody"}
 _REF = "#/components/"
-_EDGE = {
-    "401": "No principal, or one that is unknown, expired or revoked.",
-    "403": "The principal may not do this.",
-    "502": "The service behind the gateway answered nonsense.",
-    "503": "The service behind the gateway is not reachable; `Retry-After` says when to try again.",
-    "504": "The service behind the gateway did not answer in time.",
-}
 SECURITY_SCHEMES = {
     "apiKey": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "psk_<id>_<secret>",
-        "description": "A partner's or a back end's API key.",
+        "description": "A partner's or a back end's API key, with scopes.",
+    },
+    "staffSession": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token of a staff session (`POST /v1/staff/sessions`); the role has the scopes.",
     },
     "bearer": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A customer token; for `/v1/me` only.",
+        "description": "On `/v1/me` a customer's token; elsewhere staff, of the OpenID provider that is configured.",
     },
     "writeKey": {
         "type": "http",
@@ -36,6 +39,7 @@ SECURITY_SCHEMES = {
         "description": "A source's write key as the user name, with an empty password; for tracking only.",
     },
 }
+_STAFF, _TOKEN, _KEY = "staffSession", "bearer", "apiKey"
 # What every service has from common: one copy, under its own name.
 _SHARED = frozenset({"ProblemBody", "FieldError"})
 
@@ -45,6 +49,7 @@ def merge(documents: Mapping[str, Mapping[str, Any]], version: str) -> dict[str,
     components: dict[str, dict[str, Any]] = {
         "schemas": _shared(),
         "securitySchemes": dict(SECURITY_SCHEMES),
+        **answers.components(),
     }
     paths: dict[str, dict[str, Any]] = {}
     for service, document in documents.items():
@@ -58,6 +63,7 @@ def merge(documents: Mapping[str, Mapping[str, Any]], version: str) -> dict[str,
         for template, operations in renamed.get("paths", {}).items():
             if template not in OWN_PATHS or service == OWN:
                 paths.setdefault(template, {}).update(_operations(service, template, operations))
+    links.add(paths, components["schemas"])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -100,25 +106,39 @@ def _operations(service: str, template: str, operations: Mapping[str, Any]) -> d
 
 def _operation(service: str, template: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     name = str(operation.get("operationId") or f"{method}_{template}")
-    public = operation.get("security") == []
-    edge = {} if public or service == OWN else _EDGE
-    responses = {status: problem_response(said) for status, said in edge.items()}
-    return {
+    rule = rule_of(method.upper(), template)
+    security = _security(rule, operation)
+    tracked = rule == WRITE_KEY
+    statuses = answers.ALWAYS
+    if not tracked:
+        statuses += answers.COUNTED
+        statuses += answers.PRINCIPALS if security else ()
+        statuses += answers.BODIES if "requestBody" in operation else ()
+        statuses += answers.BEHIND if service != OWN else ()
+    made = {
         **operation,
         "operationId": name if name.startswith(f"{service}_") else f"{service}_{name}",
         "tags": operation.get("tags") if service == OWN else [service],
-        "security": _security(service, template, operation),
-        "responses": {**responses, **operation.get("responses", {})},
+        "security": security,
+        "responses": answers.completed(operation.get("responses", {}), statuses, counted=not tracked),
     }
+    if rule is not None and ":" in rule:
+        made["description"] = f"{operation.get('description', '')}\n\nScope: `{rule}`.".strip()
+    if (method.upper(), template) in DEPRECATED:
+        made["deprecated"] = True
+    return made
 
 
-def _security(service: str, template: str, operation: Mapping[str, Any]) -> list[dict[str, list[str]]]:
-    """A service only ever sees internal tokens; what its clients need follows from the path."""
+def _security(rule: str | None, operation: Mapping[str, Any]) -> list[dict[str, list[str]]]:
+    """A service only ever sees internal tokens; what its clients need follows from the table of permissions."""
     said: list[dict[str, list[str]]] | None = operation.get("security")
-    if said is not None and (said == [] or service == OWN):
+    if said is not None and (rule == WRITE_KEY or said == []):
         return said
-    return [{"bearer": []}] if is_customers_own(template) else [{"apiKey": []}]
-
-
-def problem_response(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/problem+json": {"schema": PROBLEM}}}
+    if rule == PUBLIC:
+        return []
+    if rule == CUSTOMER:
+        return [{_TOKEN: []}]
+    if rule == STAFF:
+        return [{_STAFF: []}, {_TOKEN: []}]
+    scopes = [rule] if rule is not None else []
+    return [{_KEY: scopes}, {_STAFF: scopes}, {_TOKEN: scopes}]

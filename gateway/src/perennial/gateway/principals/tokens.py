@@ -3,7 +3,7 @@
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import jwt
@@ -20,6 +20,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+class CustomerClaims(NamedTuple):
+    """Whose a customer token is, until when, and the API key that minted it, with which it ends."""
+
+    principal: Principal
+    expires: float
+    key_id: str | None
+
+
 class Tokens:
     """Signs with the deployment's Ed25519 key and remembers what it signed or checked a moment ago."""
 
@@ -32,7 +40,7 @@ class Tokens:
         self._private_key = private_key
         self._public_key = loaded.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         self._minted: OrderedDict[Principal, tuple[float, str]] = OrderedDict()
-        self._checked: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+        self._checked: OrderedDict[str, CustomerClaims] = OrderedDict()
 
     def internal(self, principal: Principal) -> str:
         """The token for a service, signed at most half a minute ago."""
@@ -44,7 +52,7 @@ class Tokens:
         _remember(self._minted, principal, (now, token))
         return token
 
-    def customer(self, customer_id: UUID, ttl_seconds: int) -> tuple[str, datetime]:
+    def customer(self, customer_id: UUID, ttl_seconds: int, key_id: str | None = None) -> tuple[str, datetime]:
         """A customer's token and when it ends."""
         now = int(time.time())
         claims = {
@@ -53,22 +61,22 @@ class Tokens:
             "sub": str(customer_id),
             "iat": now,
             "exp": now + ttl_seconds,
+            **({"key": key_id} if key_id else {}),
         }
         token = jwt.encode(claims, self._private_key, algorithm=ALGORITHM)
         return token, datetime.fromtimestamp(now + ttl_seconds, UTC)
 
-    def check_customer(self, token: str) -> Principal:
-        """The customer of a token. Raises Unauthorized."""
+    def check_customer(self, token: str) -> CustomerClaims:
+        """What a customer token says. Raises Unauthorized."""
         found = self._checked.get(token)
         if found is None:
             found = self._check(token)
             _remember(self._checked, token, found)
-        expires, principal = found
-        if expires <= time.time():
+        if found.expires <= time.time():
             raise Unauthorized("the customer token has expired", code="token_expired")
-        return principal
+        return found
 
-    def _check(self, token: str) -> tuple[float, Principal]:
+    def _check(self, token: str) -> CustomerClaims:
         try:
             claims = jwt.decode(
                 token, self._public_key, algorithms=[ALGORITHM], audience=CUSTOMER_AUDIENCE, issuer=ISSUER,
@@ -79,7 +87,9 @@ class Tokens:
             raise Unauthorized("the customer token has expired", code="token_expired") from error
         except (jwt.PyJWTError, ValueError) as error:
             raise Unauthorized("Authorization: the token is not valid", code="invalid_token") from error
-        return float(claims["exp"]), Principal("customer", str(via), frozenset(), via)
+        return CustomerClaims(
+            Principal("customer", str(via), frozenset(), via), float(claims["exp"]), claims.get("key")
+        )
 
 
 def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:

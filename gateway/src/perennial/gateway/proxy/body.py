@@ -1,33 +1,70 @@
-"""A request's body, never more than a limit: small ones whole, others as they come."""
+"""A request's body, never more than a limit and never later than a deadline: small ones whole, others as they come."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
+from perennial.common.problems import Problem
 from perennial.gateway.problems import problem
 
 WHOLE_BYTES = 64 * 1024
 
 
-async def forwarded(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes | AsyncIterator[bytes] | None:
-    """What to send on. Raises a problem (413) for more than `limit` bytes, also later, while it streams."""
-    length = headers.get(b"content-length", b"")
-    if not length and b"transfer-encoding" not in headers:
-        return None
-    _check_length(length, limit)
-    if length.isdigit() and int(length) <= WHOLE_BYTES:
-        return b"".join([chunk async for chunk in _chunks(receive, limit)])
-    return _chunks(receive, limit)
+class Body:
+    """What a client sends, and whether it is still there."""
+
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes], limit: int, seconds: float) -> None:
+        self._receive = receive
+        self._length = headers.get(b"content-length", b"")
+        self._empty = not self._length and b"transfer-encoding" not in headers
+        self._limit = limit
+        self._seconds = seconds
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._ended = asyncio.Event()
+
+    async def forwarded(self) -> bytes | AsyncIterator[bytes] | None:
+        """What to send on. Raises a problem (408, 413), also later, while it streams, and ClientDisconnect."""
+        if self._empty:
+            self._ended.set()
+            return None
+        _check_length(self._length, self._limit)
+        if self._length.isdigit() and int(self._length) <= WHOLE_BYTES:
+            return b"".join([chunk async for chunk in self._chunks()])
+        return self._chunks()
+
+    async def gone(self) -> None:
+        """Wait until the client has left: it may, after its body has arrived."""
+        await self._ended.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in _limited(self._in_time, self._limit):
+                yield chunk
+        except TimeoutError as error:
+            raise too_slow(self._seconds) from error
+        self._ended.set()
+
+    async def _in_time(self) -> Message:
+        async with asyncio.timeout_at(self._deadline):
+            return await self._receive()
 
 
 async def whole(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
     """All of a body. Raises a problem (413) for more than `limit` bytes, and ClientDisconnect."""
     _check_length(headers.get(b"content-length", b""), limit)
-    return b"".join([chunk async for chunk in _chunks(receive, limit)])
+    return b"".join([chunk async for chunk in _limited(receive, limit)])
 
 
-async def _chunks(receive: Receive, limit: int) -> AsyncIterator[bytes]:
+def too_slow(seconds: float) -> Problem:
+    """The 408 of a body that takes too long."""
+    return problem(408, "body_timeout", f"the body did not arrive within {seconds:g} s")
+
+
+async def _limited(receive: Receive, limit: int) -> AsyncIterator[bytes]:
     seen, more = 0, True
     while more:
         message: Message = await receive()
@@ -47,5 +84,5 @@ def _check_length(sent: bytes, limit: int) -> None:
         raise _too_large(limit)
 
 
-def _too_large(limit: int) -> Exception:
+def _too_large(limit: int) -> Problem:
     return problem(413, "payload_too_large", f"body is larger than {limit} bytes")

@@ -1,8 +1,9 @@
 """Every route that is not the gateway's own: find the service, name the principal, pass both ways."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import structlog
@@ -12,14 +13,14 @@ from yarl import URL
 
 from perennial.common.auth import Principal
 from perennial.common.problems import respond
-from perennial.common.web import Forbidden, NotFound, Problem
-from perennial.gateway import cors, tracing
-from perennial.gateway.principals.authenticate import Authenticator
+from perennial.common.web import NotFound, Problem
+from perennial.gateway import cors, permissions, tracing
 from perennial.gateway.principals.tokens import Tokens
 from perennial.gateway.problems import problem
 from perennial.gateway.proxy import headers as crossing
-from perennial.gateway.proxy.body import forwarded
-from perennial.gateway.proxy.routes import Route, RouteTable, is_customers_own
+from perennial.gateway.proxy.body import Body
+from perennial.gateway.proxy.routes import Route, RouteTable, allow_of, is_customers_own
+from perennial.gateway.proxy.rules import check
 
 log = structlog.get_logger()
 
@@ -30,24 +31,25 @@ _UNNEEDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class Limits(NamedTuple):
-    """What a service and a client may ask of the proxy."""
+    """What a service and a client may ask of the proxy: seconds for an answer and for a body, bytes of a body."""
 
     seconds: float
     body_bytes: int
+    body_seconds: float = 30
 
 
 class Proxy:
     """An ASGI application in front of the services."""
 
     def __init__(
-        self, table: RouteTable, services: Mapping[str, str], authenticator: Authenticator, tokens: Tokens,
-        limits: Limits,
+        self, table: RouteTable, services: Mapping[str, str], tokens: Tokens, limits: Limits,
+        rule_of: Callable[[str, str], str | None] = permissions.rule_of,
     ) -> None:  # fmt: skip
         self._table = table
         self._services = {name: url.rstrip("/") for name, url in services.items()}
-        self._authenticator = authenticator
         self._tokens = tokens
         self._limits = limits
+        self._rule_of = rule_of
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=limits.seconds),
@@ -62,17 +64,12 @@ class Proxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; errors of the edge itself are problems, with the CORS headers of their route."""
-        own = is_customers_own(scope["path"])
-        if own and scope["method"] == "OPTIONS":
-            await send({"type": "http.response.start", "status": 204, "headers": cors.CUSTOMER_PREFLIGHT})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        extra = cors.CUSTOMER_ANSWER if own else []
+        extra = cors.CUSTOMER_ANSWER if is_customers_own(scope["path"]) else []
         try:
             await self._forward(scope, receive, send, extra)
         except Problem as error:
             response = respond(error)
-            response.raw_headers.extend([*extra, (b"cache-control", b"no-store")])
+            response.raw_headers.extend(extra)
             await response(scope, receive, send)
         except ClientDisconnect:
             return
@@ -80,7 +77,7 @@ class Proxy:
     async def _forward(self, scope: Scope, receive: Receive, send: Send, extra: cors.Headers) -> None:
         route, service = self._route(scope)
         headers = dict(scope["headers"])
-        principal = None if scope["method"] in route.public else self._principal(route, headers)
+        principal = self._principal(route, scope)
         base = self._services.get(service)
         if base is None:
             raise problem(503, "service_unavailable", f"{service} is not configured", {"Retry-After": RETRY_SECONDS})
@@ -91,8 +88,9 @@ class Proxy:
                 scope["state"]["request_id"],
                 f"Bearer {self._tokens.internal(principal)}" if principal else None,
             )
-            data = await forwarded(receive, headers, self._limits.body_bytes)
-            await self._exchange(scope, _Call(service, base, sent, data), send, extra)
+            body = Body(receive, headers, self._limits.body_bytes, self._limits.body_seconds)
+            call = _Call(service, base, sent, await body.forwarded())
+            await _while_there(self._exchange(scope, call, send, extra), body)
 
     def _route(self, scope: Scope) -> tuple[Route, str]:
         route = self._table.match(scope["raw_path"])
@@ -101,17 +99,19 @@ class Proxy:
         scope["route"] = SimpleNamespace(path=route.template)
         service = route.services.get(scope["method"])
         if service is None:
-            raise problem(405, "method_not_allowed", f"method must be one of {route.allow}", {"Allow": route.allow})
+            allow = allow_of(set(route.services))
+            raise problem(405, "method_not_allowed", f"method must be one of {allow}", {"Allow": allow})
         return route, service
 
-    def _principal(self, route: Route, headers: dict[bytes, bytes]) -> Principal:
-        authorization = headers.get(b"authorization", b"").decode("latin-1")
-        principal = self._authenticator.principal(authorization)
-        if is_customers_own(route.template) != (principal.kind == "customer"):
-            if principal.kind == "customer":
-                raise Forbidden("a customer token is good for /v1/me only", code="insufficient_scope")
-            raise Forbidden("a customer token is required", code="customer_token_required")
-        return principal
+    def _principal(self, route: Route, scope: Scope) -> Principal | None:
+        rule = self._rule_of(scope["method"], route.template)
+        if rule == permissions.PUBLIC:
+            return None
+        asks: Principal | Problem = scope["state"]["asks"]
+        if isinstance(asks, Problem):
+            raise asks
+        check(asks, rule)
+        return asks
 
     async def _exchange(self, scope: Scope, call: "_Call", send: Send, extra: cors.Headers) -> None:
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
@@ -125,8 +125,11 @@ class Proxy:
                 kept = [*crossing.outwards(answer.raw_headers, call.base), *extra]
                 started = True
                 await send({"type": "http.response.start", "status": answer.status, "headers": kept})
-                async for chunk in answer.content.iter_any():
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if scope["state"].get("head"):
+                    answer.close()
+                else:
+                    async for chunk in answer.content.iter_any():
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("proxy.failed", service=call.service, path=scope["path"], error=repr(error))
@@ -142,6 +145,20 @@ class _Call(NamedTuple):
     base: str
     headers: list[tuple[str, str]]
     data: bytes | AsyncIterator[bytes] | None
+
+
+async def _while_there(exchange: Coroutine[Any, Any, None], body: Body) -> None:
+    """Do not ask a service for what nobody waits for any more. Raises ClientDisconnect."""
+    work, gone = asyncio.ensure_future(exchange), asyncio.ensure_future(body.gone())
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientDisconnect
+        work.result()
+    finally:
+        work.cancel()
+        gone.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
 
 
 def _problem_of(service: str, error: Exception) -> Problem:

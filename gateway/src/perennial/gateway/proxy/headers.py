@@ -1,6 +1,5 @@
 """Which headers cross the edge, inwards and outwards."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 from opentelemetry import propagate
@@ -22,7 +21,6 @@ _OURS = frozenset(
 )  # fmt: skip
 _OUR_PREFIXES = (b"x-forwarded-", b"x-internal-", b"x-perennial-")
 _ANSWERED_BY_US = frozenset({b"date", b"server", b"x-request-id", b"set-cookie"})
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 def inwards(headers: RawHeaders, request_id: str, authorization: str | None) -> list[tuple[str, str]]:
@@ -31,7 +29,7 @@ def inwards(headers: RawHeaders, request_id: str, authorization: str | None) -> 
     kept = [
         (name.decode("latin-1"), value.decode("utf-8", "replace"))
         for name, value in headers
-        if name not in _HOP_BY_HOP and name not in _OURS and name not in listed and not name.startswith(_OUR_PREFIXES)
+        if name not in _HOP_BY_HOP and name not in listed and not _is_ours(name)
     ]
     trace: dict[str, str] = {}
     propagate.inject(trace)
@@ -39,6 +37,12 @@ def inwards(headers: RawHeaders, request_id: str, authorization: str | None) -> 
     if authorization:
         kept.append(("authorization", authorization))
     return kept
+
+
+def _is_ours(name: bytes) -> bool:
+    """Also with underscores: what reads a header by another rule must not find what we did not write."""
+    dashed = name.replace(b"_", b"-")
+    return dashed in _OURS or dashed.startswith(_OUR_PREFIXES)
 
 
 def outwards(headers: Iterable[tuple[bytes, bytes]], base: str) -> list[tuple[bytes, bytes]]:
@@ -53,12 +57,6 @@ def outwards(headers: Iterable[tuple[bytes, bytes]], base: str) -> list[tuple[by
     if not any(name == b"cache-control" for name, _ in kept):
         kept.append((b"cache-control", b"no-store"))
     return kept
-
-
-def request_id_of(headers: dict[bytes, bytes]) -> str | None:
-    """The client's own request id, if it is harmless to write into logs."""
-    sent = headers.get(b"x-request-id", b"")
-    return sent.decode() if _REQUEST_ID.fullmatch(sent) else None
 
 
 def _listed(headers: RawHeaders) -> frozenset[bytes]:

@@ -14,12 +14,6 @@ class Route:
 
     template: str
     services: Mapping[str, str]
-    public: frozenset[str] = frozenset()
-
-    @property
-    def allow(self) -> str:
-        """The value of an `Allow` header."""
-        return ", ".join(sorted(self.services))
 
 
 @dataclass
@@ -28,7 +22,6 @@ class _Node:
     parameter: "_Node | None" = None
     template: str = ""
     services: dict[str, str] = field(default_factory=dict)
-    public: set[str] = field(default_factory=set)
 
 
 class RouteTable:
@@ -47,13 +40,11 @@ class RouteTable:
         node = _find(self._root, segments, 0) if segments is not None else None
         if node is None:
             return None
-        return Route(node.template, node.services, frozenset(node.public))
+        return Route(node.template, node.services)
 
     def routes(self) -> list[Route]:
         """Every route."""
-        return [
-            Route(node.template, node.services, frozenset(node.public)) for node in _walk(self._root) if node.services
-        ]
+        return [Route(node.template, node.services) for node in _walk(self._root) if node.services]
 
     def _add(self, service: str, template: str, operations: Mapping[str, Any]) -> None:
         node = self._root
@@ -69,8 +60,11 @@ class RouteTable:
             if other != service:
                 msg = f"{method.upper()} {template} is claimed by {other} and by {service}"
                 raise ValueError(msg)
-            if operations[method].get("security") == []:
-                node.public.add(method.upper())
+
+
+def allow_of(methods: set[str]) -> str:
+    """The value of `Allow`: whatever can be read can be asked for by HEAD, and everything by OPTIONS."""
+    return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
 
 def is_customers_own(path: str) -> bool:

@@ -2,33 +2,32 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Response
 
-from perennial.common.auth import Principal
+from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
-from perennial.common.web import NotFound, Page, PageQuery, Read, documented, paged
-from perennial.gateway.edge import EdgeOf
-from perennial.gateway.listing import after_of, before_of
-from perennial.gateway.principals.authenticate import requires
+from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.common.web.etags import IfMatch, tag
+from perennial.gateway.edge import Edge, EdgeOf
+from perennial.gateway.listing import after_of
 from perennial.gateway.sources import queries, service
 from perennial.gateway.sources.models import Source
-from perennial.gateway.sources.schemas import NewSource, SourceOut, ViolationOut
-from perennial.gateway.tracking import queries as violations
+from perennial.gateway.sources.schemas import NewSource, SourceChange, SourceOut
 
 router = APIRouter(tags=["gateway"])
 
 Reader = Annotated[Principal, Depends(requires("sources:read"))]
 Writer = Annotated[Principal, Depends(requires("sources:write"))]
 SourceId = Annotated[str, Path(max_length=100, pattern="^[A-Za-z0-9_-]+$")]
+Key = Annotated[str, Path(max_length=200, pattern="^[A-Za-z0-9_-]+$")]
 
 
 @router.post("/v1/sources", status_code=201, responses=documented(400))
-async def create_source(body: NewSource, principal: Writer, edge: EdgeOf) -> SourceOut:
+async def create_source(body: NewSource, principal: Writer, edge: EdgeOf, response: Response) -> SourceOut:
     """Create a source with its first write key, which works as soon as this answer arrives."""
     async with edge.runtime.database.write() as session:
-        source = await service.create(session, by=principal, **body.model_dump())
-    await edge.access.refresh()
-    return SourceOut.of(source)
+        source = await service.create(session, by=principal, wanted=body.model_dump())
+    return await _refreshed(edge, source, response)
 
 
 @router.get("/v1/sources", responses=documented(400))
@@ -40,49 +39,65 @@ async def list_sources(_: Reader, session: Read, page: PageQuery) -> Page[Source
 
 
 @router.get("/v1/sources/{source_id}", responses=documented(404))
-async def get_source(source_id: SourceId, _: Reader, session: Read) -> SourceOut:
+async def get_source(source_id: SourceId, _: Reader, session: Read, response: Response) -> SourceOut:
     """One source."""
-    return SourceOut.of(await _found(session, source_id))
-
-
-@router.get("/v1/sources/{source_id}/violations", responses=documented(400, 404))
-async def list_violations(source_id: SourceId, _: Reader, session: Read, page: PageQuery) -> Page[ViolationOut]:
-    """Events of a source that were rejected in the last thirty days, newest first."""
-    await _found(session, source_id)
-    rows = await violations.page(session, source_id, page.limit + 1, before_of(page))
-    return paged([ViolationOut.model_validate(row) for row in rows], page, lambda item: (item.id,))
-
-
-@router.post("/v1/sources/{source_id}/rotate-key", responses=documented(404))
-async def rotate_source_key(source_id: SourceId, principal: Writer, edge: EdgeOf) -> SourceOut:
-    """Add a new write key; the newest old one stays live until the next rotation."""
-    async with edge.runtime.database.write() as session:
-        source = await service.rotate(session, source_id, by=principal)
-    await edge.access.refresh()
+    source = await found(session, source_id)
+    tag(response, source.version)
     return SourceOut.of(source)
 
 
+@router.patch("/v1/sources/{source_id}", responses=documented(400, 404, 412, 428))
+async def change_source(
+    source_id: SourceId, body: SourceChange, principal: Writer, expected: IfMatch, edge: EdgeOf, response: Response
+) -> SourceOut:
+    """Change a source; what the body does not name stays. It holds in every gateway process a moment later."""
+    wanted = body.model_dump(exclude_unset=True)
+    async with edge.runtime.database.write() as session:
+        source = await service.change(session, source_id, by=principal, expected=expected, wanted=wanted)
+    return await _refreshed(edge, source, response)
+
+
+@router.post("/v1/sources/{source_id}/rotate-key", responses=documented(404))
+async def rotate_source_key(source_id: SourceId, principal: Writer, edge: EdgeOf, response: Response) -> SourceOut:
+    """Add a new write key; the newest old one stays live until the next rotation, or until it is retired."""
+    async with edge.runtime.database.write() as session:
+        source = await service.rotate(session, source_id, by=principal)
+    return await _refreshed(edge, source, response)
+
+
+@router.delete("/v1/sources/{source_id}/write-keys/{key}", status_code=204, responses=documented(404, 409))
+async def retire_source_key(source_id: SourceId, key: Key, principal: Writer, edge: EdgeOf) -> None:
+    """Refuse one write key from now on; not the last one."""
+    async with edge.runtime.database.write() as session:
+        await service.retire(session, source_id, key, by=principal)
+    await edge.access.refresh()
+
+
 @router.post("/v1/sources/{source_id}/disable", responses=documented(404))
-async def disable_source(source_id: SourceId, principal: Writer, edge: EdgeOf) -> SourceOut:
+async def disable_source(source_id: SourceId, principal: Writer, edge: EdgeOf, response: Response) -> SourceOut:
     """Refuse a source's events from now on."""
-    return await _switch(source_id, principal, edge, enabled=False)
+    async with edge.runtime.database.write() as session:
+        source = await service.switch(session, source_id, by=principal, enabled=False)
+    return await _refreshed(edge, source, response)
 
 
 @router.post("/v1/sources/{source_id}/enable", responses=documented(404))
-async def enable_source(source_id: SourceId, principal: Writer, edge: EdgeOf) -> SourceOut:
+async def enable_source(source_id: SourceId, principal: Writer, edge: EdgeOf, response: Response) -> SourceOut:
     """Accept a source's events again."""
-    return await _switch(source_id, principal, edge, enabled=True)
+    async with edge.runtime.database.write() as session:
+        source = await service.switch(session, source_id, by=principal, enabled=True)
+    return await _refreshed(edge, source, response)
 
 
-async def _found(session: ReadSession, source_id: str) -> Source:
+async def found(session: ReadSession, source_id: str) -> Source:
+    """The source in a path. Raises NotFound."""
     source = await queries.by_id(session, source_id)
     if source is None:
-        raise NotFound(f"source_id: there is no source {source_id!r}", pointer="path/source_id")
+        raise service.missing(source_id)
     return source
 
 
-async def _switch(source_id: str, principal: Principal, edge: EdgeOf, *, enabled: bool) -> SourceOut:
-    async with edge.runtime.database.write() as session:
-        source = await service.switch(session, source_id, by=principal, enabled=enabled)
+async def _refreshed(edge: Edge, source: Source, response: Response) -> SourceOut:
     await edge.access.refresh()
+    tag(response, source.version)
     return SourceOut.of(source)

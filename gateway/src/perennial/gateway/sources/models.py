@@ -2,20 +2,27 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Text, func, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Text, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from perennial.gateway.models import Base
 
 NOW = func.now()
+MIN_BURST = 2_500  # a whole batch must fit
 
 
 class Source(Base):
     """A shop, an app, a back end: where events come from. The id is in every event, so it never changes."""
 
     __tablename__ = "source"
-    __table_args__ = (CheckConstraint("kind IN ('client', 'server')", name="kind"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('client', 'server')", name="kind"),
+        CheckConstraint(
+            "(events_per_second IS NULL) = (burst IS NULL) AND events_per_second >= 1 AND burst >= 2500",
+            name="rate_limit",
+        ),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     name: Mapped[str] = mapped_column(Text)
@@ -23,6 +30,10 @@ class Source(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     may_import: Mapped[bool] = mapped_column(default=False)
     origins: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    events_per_second: Mapped[int | None]
+    burst: Mapped[int | None]
+    plan_version: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
 
     write_keys: Mapped[list["WriteKey"]] = relationship(

@@ -3,14 +3,40 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from perennial.gateway.sources.models import Source
+from perennial.common.web.fields import Whole, left_out
+from perennial.gateway.sources.models import MIN_BURST, Source
+from perennial.gateway.sources.origins import normalised
 
+MOST_EVENTS = 1_000_000
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
-Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]{1,255}$")]
+Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(normalised)]
+Origins = Annotated[
+    list[Origin],
+    Field(
+        max_length=100,
+        description="Web origins that may send, `https://*.shop.example` for all subdomains; empty: every origin.",
+    ),
+]
+Kind = Annotated[
+    Literal["client", "server"],
+    Field(description="`client`: browsers and apps, whose address is part of the event's context."),
+]
+MayImport = Annotated[bool, Field(strict=True, description="May send history that nothing follows from.")]
+
+
+class RateLimit(BaseModel):
+    """How many events a source may send, counted in each gateway process; above it 429 for the whole request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events_per_second: Whole = Field(ge=1, le=MOST_EVENTS)
+    burst: Whole = Field(
+        ge=MIN_BURST, le=MOST_EVENTS * 60, description="Events at once, rounded up to whole seconds of the rate."
+    )
 
 
 class NewSource(BaseModel):
@@ -19,13 +45,22 @@ class NewSource(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     name: Name
-    kind: Literal["client", "server"] = Field(
-        default="server", description="`client`: browsers and apps, whose address is part of the event's context."
-    )
-    may_import: bool = Field(default=False, strict=True, description="May send history that nothing follows from.")
-    origins: list[Origin] = Field(
-        default_factory=list, max_length=100, description="Web origins that may send; empty: all."
-    )
+    kind: Kind = "server"
+    may_import: MayImport = False
+    origins: Origins = []
+    rate_limit: RateLimit | None = None
+
+
+class SourceChange(BaseModel):
+    """What is to be different (a JSON merge patch)."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: Name = left_out()
+    kind: Kind = left_out()
+    may_import: MayImport = left_out()
+    origins: Origins = left_out()
+    rate_limit: RateLimit | None = Field(default=None, description="null: no limit.")
 
 
 class WriteKeyOut(BaseModel):
@@ -39,11 +74,14 @@ class SourceOut(BaseModel):
     """A source and its live write keys, newest first."""
 
     id: str
+    version: int = Field(description="The ETag.")
     name: str
     kind: Literal["client", "server"]
     enabled: bool
     may_import: bool
     origins: list[str]
+    rate_limit: RateLimit | None
+    tracking_plan: int | None = Field(description="The version of the tracking plan in force.")
     write_keys: list[WriteKeyOut]
     created_at: datetime
 
@@ -53,23 +91,12 @@ class SourceOut(BaseModel):
         keys = [
             WriteKeyOut(key=key.key, created_at=key.created_at) for key in source.write_keys if key.retired_at is None
         ]
+        limit = {"events_per_second": source.events_per_second, "burst": source.burst}
         return cls.model_validate(
             {
-                "id": source.id, "name": source.name, "kind": source.kind, "enabled": source.enabled,
-                "may_import": source.may_import, "origins": source.origins, "write_keys": keys,
-                "created_at": source.created_at,
+                "id": source.id, "version": source.version, "name": source.name, "kind": source.kind,
+                "enabled": source.enabled, "may_import": source.may_import, "origins": source.origins,
+                "rate_limit": limit if source.events_per_second else None, "tracking_plan": source.plan_version,
+                "write_keys": keys, "created_at": source.created_at,
             }
         )  # fmt: skip
-
-
-class ViolationOut(BaseModel):
-    """An event that was rejected, with the reason."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: int
-    code: str
-    message: str
-    message_id: str | None
-    raw: str = Field(description="The event as it was sent, cut at 64 KiB.")
-    at: datetime

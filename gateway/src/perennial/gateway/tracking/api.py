@@ -1,5 +1,6 @@
 """The tracking endpoints as bare ASGI: any content type, any trailing slash, never a redirect."""
 
+import re
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 
@@ -7,13 +8,13 @@ import msgspec
 import structlog
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perennial.common.failures import is_infrastructure
-from perennial.common.problems import respond
+from perennial.common.problems import Problem, respond
 from perennial.gateway import cors
 from perennial.gateway.problems import problem
+from perennial.gateway.rates import UNKNOWN, client_address
 from perennial.gateway.tracking import body, documents
 from perennial.gateway.tracking.refusal import Refusal
 from perennial.gateway.tracking.service import Outcome, Upload
@@ -25,7 +26,12 @@ SINGLE_BYTES = 34 * 1024
 BATCH_PATHS = ("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch")
 DISCARDED_PATHS = ("/v1/m", "/rsaMetrics")
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
-SINGLE_PATHS = {f"/v1/{path}": kind for kind in TYPES for path in (kind, kind[0])}
+SINGLE_PATHS = {
+    path: kind
+    for kind in TYPES
+    for path in (f"/v1/{kind}", f"/v1/{kind[0]}", f"/api/s/{kind}", f"/api/s/s2s/{kind}")  # the last two: @jitsu/js
+}
+_SETTINGS = re.compile(r"/v1/projects/([^/]+)/settings/?")
 
 Answer = tuple[int, cors.Headers, bytes]
 Handler = Callable[[Scope, Receive], Awaitable[Answer]]
@@ -45,7 +51,7 @@ class Endpoint:
         """Answer one request; whatever happens, the browser may read the answer."""
         scope["route"] = self._route  # the label of the metrics
         if scope["method"] == "OPTIONS":
-            await _send(send, (204, cors.TRACKING_PREFLIGHT, b""))
+            await _send(send, (204, [*cors.TRACKING_PREFLIGHT, *cors.allowed(scope)], b""))
             return
         try:
             if scope["method"] not in self._methods:
@@ -56,15 +62,24 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001 (the error page of the framework bears no CORS headers)
             answer = self._problem(error, scope["path"])
         status, headers, content = answer
-        await _send(send, (status, [*headers, *cors.ANSWER], b"" if scope["method"] == "HEAD" else content))
+        await _send(
+            send,
+            (status, [*headers, *cors.EXPOSED, *cors.allowed(scope)], b"" if scope["method"] == "HEAD" else content),
+        )
 
     def _problem(self, error: Exception, path: str) -> Answer:
+        found = error if isinstance(error, Problem) else self._refused(error, path)
+        response = respond(found)
+        return response.status_code, response.raw_headers, bytes(response.body)
+
+    def _refused(self, error: Exception, path: str) -> Problem:
         refusal = error if isinstance(error, Refusal) else _unexpected(error, path)
-        headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
+        headers = dict(refusal.headers)
+        if refusal.retry_after:
+            headers["Retry-After"] = str(refusal.retry_after)
         if refusal.status == 405:
             headers["Allow"] = ", ".join([*self._methods, "OPTIONS"])
-        response = respond(problem(refusal.status, refusal.code, refusal.message, headers))
-        return refusal.status, response.raw_headers, bytes(response.body)
+        return problem(refusal.status, refusal.code, refusal.message, headers)
 
 
 def _unexpected(error: Exception, path: str) -> Refusal:
@@ -82,25 +97,33 @@ def _uploads(kind: str | None) -> Handler:
         edge = scope["app"].state.edge
         headers = dict(scope["headers"])
         content = await body.read(receive, headers, limit, edge.settings.body_seconds)
-        peer = scope.get("client")
-        upload = Upload(content, headers, scope["query_string"], kind, peer[0] if peer else None)
+        address = client_address(scope, headers, edge.settings.trusted_proxies)
+        upload = Upload(content, headers, scope["query_string"], kind, None if address == UNKNOWN else address)
+        _note_retry(headers.get(b"x-retry-count", b""), scope["path"])
         return _answer(await edge.intake.accept(upload), single=kind is not None)
 
     return take
 
 
+def _note_retry(count: bytes, path: str) -> None:
+    """What SDKs send again is worth knowing of; nothing depends on it."""
+    if count and len(count) < 4 and count.isdigit() and int(count):
+        log.info("ingest.retried", path=path, count=int(count))
+
+
 def _answer(outcome: Outcome, *, single: bool) -> Answer:
+    headers = [(name.lower().encode(), value.encode()) for name, value in outcome.headers.items()]
     if single and outcome.rejected:
         (only,) = outcome.rejected
-        raise Refusal(413 if only.code == "event_too_large" else 400, only.code, only.message)
+        raise Refusal(413 if only.code == "event_too_large" else 400, only.code, only.message, outcome.headers)
     if single:
-        return documents.json_answer(_SUCCESS)
+        return documents.json_answer(_SUCCESS, headers)
     rejected = [
         {"index": item.at, "messageId": item.message_id, "code": item.code, "message": item.message}
         for item in outcome.rejected
     ]
     said = {"success": True, "accepted": outcome.accepted, "rejected": rejected}
-    return documents.json_answer(msgspec.json.encode(said))
+    return documents.json_answer(msgspec.json.encode(said), headers)
 
 
 async def _discard(scope: Scope, receive: Receive) -> Answer:
@@ -114,14 +137,32 @@ async def _send(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
+class Tracking:
+    """Answers the tracking paths ahead of the router, which would look through its routes one by one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        handlers = {path: _uploads(None) for path in BATCH_PATHS}
+        handlers |= {path: _uploads(kind) for path, kind in SINGLE_PATHS.items()}
+        handlers |= dict.fromkeys(DISCARDED_PATHS, _discard)
+        endpoints = [Endpoint(path, handler) for path, handler in handlers.items()]
+        endpoints.append(Endpoint("/sourceConfig", documents.source_config, ("GET", "HEAD")))
+        self._endpoints = {spelling: it for it in endpoints for spelling in (it.path, f"{it.path}/")}
+        self._settings = Endpoint("/v1/projects/{key}/settings", documents.settings, ("GET", "HEAD"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        endpoint = self._endpoints.get(path)
+        if endpoint is None and (named := _SETTINGS.fullmatch(path)):
+            scope["path_params"] = {"key": named[1]}
+            endpoint = self._settings
+        await (endpoint or self._app)(scope, receive, send)
+
+
 def mount(app: FastAPI) -> None:
     """Add every tracking path, with and without a trailing slash, ahead of all other routes."""
-    handlers = {path: _uploads(None) for path in BATCH_PATHS}
-    handlers |= {path: _uploads(kind) for path, kind in SINGLE_PATHS.items()}
-    handlers |= dict.fromkeys(DISCARDED_PATHS, _discard)
-    endpoints = [Endpoint(path, handler) for path, handler in handlers.items()]
-    endpoints.append(Endpoint("/v1/projects/{key}/settings", documents.settings, ("GET", "HEAD")))
-    endpoints.append(Endpoint("/sourceConfig", documents.source_config, ("GET", "HEAD")))
-    app.router.routes[:0] = [
-        Route(spelling, endpoint) for endpoint in endpoints for spelling in (endpoint.path, f"{endpoint.path}/")
-    ]
+    app.add_middleware(Tracking)

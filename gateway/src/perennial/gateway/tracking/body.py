@@ -9,7 +9,19 @@ from starlette.types import Message, Receive
 from perennial.gateway.tracking.refusal import Refusal
 
 GZIP_OVERHEAD = 4096
+MOST_MEMBERS = 64
+MOST_HELD = 128 * 1024 * 1024
 _GZIP_WBITS = 31
+
+
+class _Held:
+    """The bytes of bodies that are still arriving, in the whole process: slow clients are many."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+_held = _Held()
 
 
 async def read(receive: Receive, headers: dict[bytes, bytes], limit: int, seconds: float) -> bytes:
@@ -23,7 +35,11 @@ async def read(receive: Receive, headers: dict[bytes, bytes], limit: int, second
     zipped = encoding.endswith(b"gzip")
     cap = limit + GZIP_OVERHEAD if zipped else limit
     _check_length(headers.get(b"content-length"), cap, limit)
-    sent = await _collect(receive, cap, limit, seconds)
+    try:
+        async with asyncio.timeout(seconds):
+            sent = await _collect(receive, cap, limit)
+    except TimeoutError as error:
+        raise Refusal(503, "body_timeout", f"the body did not arrive within {seconds:g} s") from error
     return inflate(sent, limit) if zipped else sent
 
 
@@ -32,6 +48,8 @@ def inflate(zipped: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     room = limit
     while zipped:
+        if len(parts) == MOST_MEMBERS:  # each costs a copy of all that follow
+            raise Refusal(400, "invalid_gzip", f"body has more than {MOST_MEMBERS} gzip members")
         member = zlib.decompressobj(_GZIP_WBITS)
         try:
             part = member.decompress(zipped, room + 1)
@@ -47,29 +65,28 @@ def inflate(zipped: bytes, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def _collect(receive: Receive, cap: int, limit: int, seconds: float) -> bytes:
+async def _collect(receive: Receive, cap: int, limit: int) -> bytes:
     message = await receive()
     first = _chunk(message)
     if len(first) > cap:
         raise _too_large(limit)
     if not message.get("more_body", False):
         return first
-    try:
-        async with asyncio.timeout(seconds):
-            return await _collect_rest(receive, first, cap, limit)
-    except TimeoutError as error:
-        raise Refusal(503, "body_timeout", f"the body did not arrive within {seconds:g} s") from error
-
-
-async def _collect_rest(receive: Receive, first: bytes, cap: int, limit: int) -> bytes:
     buffer = bytearray(first)
-    while True:
-        message = await receive()
-        buffer += _chunk(message)
-        if len(buffer) > cap:
-            raise _too_large(limit)
-        if not message.get("more_body", False):
-            return bytes(buffer)
+    counted = 0
+    try:
+        while message.get("more_body", False):
+            _held.size += len(buffer) - counted
+            counted = len(buffer)
+            if _held.size > MOST_HELD:
+                raise Refusal(503, "overloaded", "too many bodies are arriving at once, send the events again later")
+            message = await receive()
+            buffer += _chunk(message)
+            if len(buffer) > cap:
+                raise _too_large(limit)
+    finally:
+        _held.size -= counted
+    return bytes(buffer)
 
 
 def _chunk(message: Message) -> bytes:

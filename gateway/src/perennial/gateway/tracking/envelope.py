@@ -4,9 +4,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from perennial.gateway.tracking.depth import MAX_DEPTH, too_deep
 from perennial.gateway.tracking.refusal import Refusal
 
 MAX_EVENTS = 2_500
+MAX_REPEATED_BYTES = 4 * 1024 * 1024  # what is said once and then written into every event
 T = TypeVar("T")
 
 
@@ -36,6 +38,7 @@ class _Single(msgspec.Struct):
 
 _BATCH = msgspec.json.Decoder(_Batch)
 _SINGLE = msgspec.json.Decoder(_Single)
+_ANY = msgspec.json.Decoder(dict[str, Any])
 _FLAGS = {b"true": True, b"false": False, b"null": False}
 
 
@@ -47,6 +50,8 @@ def read_batch(body: bytes) -> Envelope:
     if len(found.batch) > MAX_EVENTS:
         raise Refusal(413, "too_many_events", f"batch has {len(found.batch)} events, {MAX_EVENTS} are allowed")
     context = found.context or {}
+    _check_shared("context", context, len(found.batch))
+    _check_shared("integrations", found.integrations or {}, len(found.batch))
     return Envelope(
         events=found.batch,
         sent_at=_text(found.sentAt),
@@ -81,6 +86,21 @@ def _wrong_shape(said: str) -> Refusal:
         if f"$.{field}" in said:
             return Refusal(400, f"invalid_{field}", f"{field} must be an object")
     return Refusal(400, "invalid_json", "body is not a JSON object")
+
+
+def _check_shared(field: str, shared: dict[str, msgspec.Raw], events: int) -> None:
+    """What becomes a part of every event must be as sound as an event, and not too much for all of them together."""
+    if not shared:
+        return
+    encoded = msgspec.json.encode(shared)
+    if len(encoded) * events > MAX_REPEATED_BYTES:
+        raise Refusal(413, f"{field}_too_large", f"{field} of the batch, repeated in {events} events, is too large")
+    try:
+        unsound = too_deep(_ANY.decode(encoded), MAX_DEPTH - 1)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Refusal(400, f"invalid_{field}", f"{field} cannot be read: {error}") from error
+    if unsound:
+        raise Refusal(400, f"invalid_{field}", f"{field} is nested too deeply")
 
 
 def _flag(raw: msgspec.Raw | None) -> bool:

@@ -9,12 +9,13 @@ import msgspec
 from perennial.common.commerce import canonical
 from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.gateway.tracking import clock
+from perennial.gateway.tracking.depth import MAX_DEPTH, too_deep
 from perennial.gateway.tracking.envelope import Envelope
 from perennial.gateway.tracking.refusal import Rejection
 from perennial.gateway.tracking.splice import members, size_without_transport, splice
 
 MAX_BYTES = 32 * 1024
-MAX_DEPTH = 64
+TRANSPORT_BYTES = 2 * 1024
 MAX_MESSAGE_ID = 100
 TYPES = frozenset({"identify", "track", "page", "screen", "group", "alias"})
 _OBJECTS = ("context", "properties", "traits", "integrations")
@@ -72,14 +73,14 @@ def judge(arrival: Arrival) -> tuple[list[AcceptedEvent], list[Rejection]]:
 def _read(data: bytes) -> dict[str, Any]:
     if data[:1] != b"{":
         raise Invalid("not_an_object", "the event must be a JSON object")
-    if len(data) > MAX_BYTES and size_without_transport(data) > MAX_BYTES:
+    if _too_large(data):
         raise Invalid("event_too_large", f"the event is larger than {MAX_BYTES} bytes")
     try:
         event: dict[str, Any] = _ANY.decode(data)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Invalid("invalid_event", f"the event cannot be read: {error}") from error
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
-        _check_depth(event)
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and too_deep(event):
+        raise Invalid("too_deep", f"the event is nested deeper than {MAX_DEPTH} levels")
     for field in _OBJECTS:
         found = event.get(field)
         if found is not None and not isinstance(found, dict):
@@ -98,11 +99,12 @@ def _accept(
     imported = arrival.envelope.imported
     if context.get("import") is True and not imported:
         raise Invalid("import_in_event", "context.import belongs to the batch, not to an event")
-    message_id = _message_id(event) or _named_after(arrival.source_id, index, data)
+    message_id = _message_id(event) or named_after(arrival.source_id, index, data)
+    sent_at = sent_at or clock.parse(event.get("sentAt")) or clock.parse(arrival.header_sent_at)
     moment = clock.correct(
         timestamp=clock.parse(event.get("timestamp")),
         original=clock.parse(event.get("originalTimestamp")),
-        sent=sent_at or clock.parse(event.get("sentAt")) or clock.parse(arrival.header_sent_at),
+        sent=sent_at,
         received=arrival.received_at,
         imported=imported,
     )
@@ -116,6 +118,7 @@ def _accept(
         live=moment.live,
         imported=imported,
         body=msgspec.Raw(_changed(data, changes) if changes else data),
+        sent_at=sent_at,
     )
 
 
@@ -184,7 +187,7 @@ def _message_id(event: dict[str, Any]) -> str | None:
     return sent.strip() or None if sent else None
 
 
-def _named_after(source_id: str, index: int, data: bytes) -> str:
+def named_after(source_id: str, index: int, data: bytes) -> str:
     """The id of an event that came without one: the same for the same request sent again."""
     return hashlib.blake2b(b"%s\0%d\0%s" % (source_id.encode(), index, data), digest_size=16).hexdigest()
 
@@ -204,25 +207,18 @@ def _fill(
         changes["integrations"] = {**arrival.envelope.integrations, **inner}
 
 
+def _too_large(data: bytes) -> bool:
+    """What only serves the transport is not counted, but it is bounded too."""
+    if len(data) <= MAX_BYTES:
+        return False
+    return len(data) > MAX_BYTES + TRANSPORT_BYTES or size_without_transport(data) > MAX_BYTES
+
+
 def _changed(data: bytes, changes: dict[str, object]) -> bytes:
     changed = splice(data, changes)
-    if len(changed) > MAX_BYTES and size_without_transport(changed) > MAX_BYTES:
+    if _too_large(changed):
         raise Invalid("event_too_large", f"the event with the batch's context is larger than {MAX_BYTES} bytes")
     return changed
-
-
-def _check_depth(event: dict[str, Any]) -> None:
-    level: list[Any] = [event]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    raise Invalid("too_deep", f"the event is nested deeper than {MAX_DEPTH} levels")
 
 
 def _shown_id(data: bytes) -> str | None:

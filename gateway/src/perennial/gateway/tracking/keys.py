@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 from urllib.parse import parse_qs
 
 import msgspec
@@ -11,12 +12,15 @@ class _Keyed(msgspec.Struct):
     writeKey: str | None = None  # noqa: N815 - the protocol's spelling
 
 
+LONGEST_CACHED = 256
 _KEYED = msgspec.json.Decoder(_Keyed)
 
 
 def from_headers(headers: dict[bytes, bytes]) -> str | None:
     """The user name of Basic authentication, else `X-Write-Key` up to its first colon."""
-    return basic(headers.get(b"authorization", b"")) or _before_colon(headers.get(b"x-write-key", b""))
+    authorization = headers.get(b"authorization", b"")
+    found = _known(authorization) if len(authorization) <= LONGEST_CACHED else basic(authorization)
+    return found or _before_colon(headers.get(b"x-write-key", b""))
 
 
 def basic(authorization: bytes) -> str | None:
@@ -31,6 +35,10 @@ def basic(authorization: bytes) -> str | None:
         return None
 
 
+# A client sends the same header with every request.
+_known = functools.lru_cache(maxsize=4096)(basic)
+
+
 def from_event(raw: bytes | msgspec.Raw) -> str | None:
     """The `writeKey` in an event of a batch."""
     try:
@@ -43,7 +51,10 @@ def from_query(query: bytes) -> str | None:
     """`writeKey` of the query string: beacons cannot set headers."""
     if b"writeKey" not in query:
         return None
-    found = parse_qs(query.decode("latin-1"), max_num_fields=50).get("writeKey")
+    try:
+        found = parse_qs(query.decode("latin-1"), max_num_fields=50).get("writeKey")
+    except ValueError:  # more fields than anybody needs
+        return None
     return found[0] if found else None
 
 

@@ -1,5 +1,6 @@
 """Why a request or an event is not accepted."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 RETRY_SECONDS = 5
@@ -8,11 +9,12 @@ RETRY_SECONDS = 5
 class Refusal(Exception):  # noqa: N818 - it reads as what it is: `raise Refusal(...)`
     """The whole request is refused; `code` is stable, `message` is for people and names the field."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.headers = headers or {}
 
     @property
     def retry_after(self) -> int | None:

@@ -13,17 +13,19 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _HALF = 6
+_BOM = b"\xef\xbb\xbf"
 
 
 def clean(text: bytes) -> bytes:
     """Drop NUL characters and replace lone surrogates by U+FFFD; every other byte stays as it was sent.
 
-    Raises Refusal when the text is not UTF-8.
+    A byte order mark, which .NET and PowerShell write, goes too. Raises Refusal when the text is not UTF-8.
     """
     try:
         text.decode()
     except UnicodeDecodeError as error:
         raise Refusal(400, "invalid_json", f"body is not UTF-8 (byte {error.start})") from error
+    text = text.removeprefix(_BOM)
     return _ESCAPE.sub(_replacement, text) if _SUSPECT.search(text) else text
 
 

@@ -1,0 +1,1 @@
+"""Tracking plans: what a source has promised to send, as JSON Schema per event."""

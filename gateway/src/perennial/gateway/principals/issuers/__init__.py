@@ -1,0 +1,1 @@
+"""Issuers of customer tokens: the shop's own."""

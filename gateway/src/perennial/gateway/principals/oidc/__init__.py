@@ -1,0 +1,1 @@
+"""Staff whom another provider signs in, by OpenID Connect."""

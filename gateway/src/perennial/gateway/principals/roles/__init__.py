@@ -1,0 +1,1 @@
+"""What the roles are, and what each sees in clear."""

@@ -1,0 +1,1 @@
+"""Staff sessions: opened by password, counted when it is wrong."""

@@ -1,0 +1,60 @@
+"""What tests of principals share; not imported at run time."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jwt
+
+GOOD = "a quiet grey harbour"
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass
+class Member:
+    """Somebody on the staff, signed in."""
+
+    id: str
+    email: str
+    password: str
+    headers: dict[str, str]
+
+
+async def sign_in(http: httpx.AsyncClient, email: str, password: str) -> httpx.Response:
+    """One attempt."""
+    return await http.post("/v1/staff/sessions", json={"email": email, "password": password})
+
+
+async def hire(admin: httpx.AsyncClient, role: str, email: str, password: str = GOOD) -> Member:
+    """An account whose first password was changed."""
+    made = await admin.post(
+        "/v1/staff/accounts", json={"email": email, "name": email.split("@", maxsplit=1)[0], "role": role}
+    )
+    made.raise_for_status()
+    first = made.json()["one_time_password"]
+    async with httpx.AsyncClient(transport=admin._transport, base_url=admin.base_url) as http:  # noqa: SLF001
+        opened = (await sign_in(http, email, first)).json()
+        changed = await http.put(
+            "/v1/staff/me/password",
+            json={"current_password": first, "new_password": password},
+            headers=bearer(opened["token"]),
+        )
+    changed.raise_for_status()
+    return Member(made.json()["id"], email, password, bearer(changed.json()["token"]))
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """The status and the code of an error."""
+    body: dict[str, Any] = answer.json()
+    return answer.status_code, body["code"]
+
+
+def published(key: Any, kid: str | None, algorithm: str, **extra: Any) -> dict[str, Any]:
+    """The entry of a private key in a JWKS."""
+    entry = json.loads(jwt.get_algorithm_by_name(algorithm).to_jwk(key.public_key()))
+    return {**entry, **({"kid": kid} if kid else {}), **extra}

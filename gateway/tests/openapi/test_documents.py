@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from openapi_spec_validator import validate
 
 from perennial.common.contracts import catalogue
 from perennial.gateway.openapi.merge import merge
@@ -19,7 +20,7 @@ def loyalty(**operation: Any) -> dict[str, Any]:
     }
     return {
         "paths": {
-            "/v1/loyalty": {"get": {"operationId": "loyalty_summary", **operation}},
+            "/v1/loyalty/summary": {"get": {"operationId": "loyalty_summary", **operation}},
             "/v1/me/loyalty": {"parameters": [], "get": {"operationId": "mine"}},
             "/healthz": {"get": {}},
         },
@@ -64,21 +65,56 @@ def test_names_are_prefixed_and_problems_shared() -> None:
     assert {"loyalty_Item", "tickets_Item", "ProblemBody"} <= set(schemas)
     assert schemas["loyalty_Item"]["properties"]["next"] == {"$ref": "#/components/schemas/loyalty_Item"}
     assert "code" in schemas["ProblemBody"]["properties"]
-    assert set(document["components"]["securitySchemes"]) == {"apiKey", "bearer", "writeKey"}
+    assert set(document["components"]["securitySchemes"]) == {"apiKey", "staffSession", "bearer", "writeKey"}
     assert unresolved(document) == []
 
 
 def test_operations() -> None:
     document = merge({"loyalty": loyalty()}, "1")
-    assert set(document["paths"]) == {"/v1/loyalty", "/v1/me/loyalty"}
-    summary, mine = document["paths"]["/v1/loyalty"]["get"], document["paths"]["/v1/me/loyalty"]["get"]
+    assert set(document["paths"]) == {"/v1/loyalty/summary", "/v1/me/loyalty"}
+    summary, mine = document["paths"]["/v1/loyalty/summary"]["get"], document["paths"]["/v1/me/loyalty"]["get"]
     assert (summary["operationId"], mine["operationId"]) == ("loyalty_summary", "loyalty_mine")
-    assert (summary["security"], mine["security"]) == ([{"apiKey": []}], [{"bearer": []}])
-    assert {"401", "403", "502", "503", "504"} <= set(summary["responses"])
+    assert (summary["security"], mine["security"]) == (alternatives("loyalty:read"), [{"bearer": []}])
+    assert "`loyalty:read`" in summary["description"]
+    assert {"401", "403", "414", "429", "431", "502", "503", "504"} <= set(summary["responses"])
+    assert "413" not in summary["responses"]
+    spend = merge({"loyalty": loyalty(requestBody={"content": {}})}, "1")["paths"]["/v1/loyalty/summary"]["get"]
+    assert {"408", "413"} <= set(spend["responses"])
+    assert document["components"]["responses"]["Problem429"]["headers"].keys() >= {"Retry-After", "RateLimit"}
+
+
+def alternatives(scope: str) -> list[dict[str, list[str]]]:
+    return [{"apiKey": [scope]}, {"staffSession": [scope]}, {"bearer": [scope]}]
+
+
+def test_a_problem_that_says_more_than_its_status_is_kept() -> None:
+    plain = {"description": "Conflict", "content": {"application/problem+json": {"schema": {}}}}
+    said = {"409": plain, "422": {**plain, "description": "Not so many at once."}}
+    found = merge({"loyalty": loyalty(responses=said)}, "1")["paths"]["/v1/loyalty/summary"]["get"]["responses"]
+    assert found["409"] == {"$ref": "#/components/responses/Problem409"}
+    assert found["422"]["description"] == "Not so many at once."
+
+
+def test_what_is_made_and_what_is_listed_is_linked() -> None:
+    row = {"type": "object", "properties": {"id": {"type": "string"}}}
+    page = {"type": "object", "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}}}
+    answers = {"post": ("201", {"$ref": "#/components/schemas/Row"}), "get": ("200", page)}
+    made = {
+        method: {
+            "operationId": f"s_{method}",
+            "responses": {status: {"content": {"application/json": {"schema": schema}}}},
+        }
+        for method, (status, schema) in answers.items()
+    }
+    paths = {"/v1/rows": made, "/v1/rows/{row_id}": {"get": {"operationId": "s_show"}}}
+    found = merge({"s": {"paths": paths, "components": {"schemas": {"Row": row}}}}, "1")["paths"]["/v1/rows"]
+    link = {"operationId": "s_show", "parameters": {"row_id": "$response.body#/id"}}
+    assert found["post"]["responses"]["201"]["links"] == {"s_show": link}
+    assert found["get"]["responses"]["200"]["links"]["s_show"]["parameters"] == {"row_id": "$response.body#/items/0/id"}
 
 
 def test_public_operations_stay_public() -> None:
-    operation = merge({"loyalty": loyalty(security=[])}, "1")["paths"]["/v1/loyalty"]["get"]
+    operation = merge({"loyalty": loyalty(security=[])}, "1")["paths"]["/v1/loyalty/summary"]["get"]
     assert operation["security"] == []
     assert "401" not in operation["responses"]
 
@@ -92,6 +128,14 @@ async def test_openapi(http: httpx.AsyncClient) -> None:
     names = [operation["operationId"] for _, _, operation in found]
     assert len(names) == len(set(names))
     assert all("security" in operation and operation["responses"] for _, _, operation in found)
+    validate(document)
+    for path, method, operation in found:
+        statuses = set(operation["responses"])
+        assert {"414", "431"} <= statuses, path
+        assert operation["security"] == [] or "401" in statuses, path
+        assert "requestBody" not in operation or "413" in statuses, path
+        assert "{" not in path or "404" in statuses, path
+        assert method != "patch" or "application/merge-patch+json" in operation["requestBody"]["content"], path
     assert {*BATCH_PATHS, *SINGLE_PATHS, "/v1/sources", "/v1/api-keys", "/v1/customer-tokens"} <= set(document["paths"])
     again = await http.get("/openapi.json", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")

@@ -201,3 +201,13 @@ async def test_a_plan_that_became_unusable_stops_nobody(
     edge.access.plans = {}
     await edge.access.refresh()
     assert (await send([track()])).status_code == 200
+
+
+async def test_a_plan_of_a_whole_shop_fits_for_who_may_set_it(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient
+) -> None:
+    events = {f"Thing {number} Done": {"schema": {"type": "object", "title": "x" * 700}} for number in range(150)}
+    answer = await admin.put(PATH, json={"events": events}, headers=NEW)
+    assert answer.status_code == 200, answer.text
+    assert (await http.put(PATH, json={"events": events}, headers=NEW)).status_code == 413
+    assert (await admin.put(PATH, content=b" " * 600_000, headers=NEW)).status_code == 413

@@ -33,7 +33,7 @@ async def test_the_text_is_shown_once_and_never_stored(admin: httpx.AsyncClient,
     assert made["key"].startswith(f"psk_{made['id']}_")
     shown = (await admin.get(f"/v1/api-keys/{made['id']}")).json()
     assert shown == {name: value for name, value in made.items() if name != "key"}
-    secret = made["key"].rsplit("_", 1)[1]
+    secret = made["key"].split("_", 2)[2]
     async with live_runtime.database.read() as session:
         for table in ("api_key", "audit", "idempotency", "outbox"):
             rows = (await session.execute(text(f"SELECT t::text FROM {table} t"))).scalars().all()

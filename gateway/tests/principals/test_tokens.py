@@ -1,5 +1,6 @@
 """Customer tokens and the internal token."""
 
+import base64
 import time
 from typing import Any
 from uuid import UUID, uuid4
@@ -94,6 +95,13 @@ def forged(**changes: Any) -> str:
 def test_forged_tokens(tokens: Tokens, token: str) -> None:
     with pytest.raises(Unauthorized):
         tokens.check_customer(token)
+
+
+def test_deep_json_in_a_token_is_a_refusal(key_pair: tuple[str, str]) -> None:
+    """A service is asked directly, with a token whose header is deeper than the interpreter's stack."""
+    deep = base64.urlsafe_b64encode(b"[" * 30_000).decode()
+    with pytest.raises(Unauthorized):
+        verify(f"{deep}.{deep}.{deep}", key_pair[1])
 
 
 def test_only_ed25519_keys_sign() -> None:

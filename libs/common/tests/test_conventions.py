@@ -20,7 +20,7 @@ from perennial.common.web import Page, PageQuery, Repeatable, Write, paged
 from perennial.common.web.app import create_app, no_lifespan
 from perennial.common.web.checks import DEEPEST
 from perennial.common.web.etags import NEW, IfMatch, IfMatchOrNew, Seen, match, tag
-from perennial.common.web.fields import Flag, Instant, Whole, left_out
+from perennial.common.web.fields import Day, Flag, Instant, Whole, left_out
 from perennial.common.web.idempotency import run
 
 router = APIRouter()
@@ -34,6 +34,7 @@ class Thing(BaseModel):
     size: Whole = Field(default=1, ge=1, le=1000)
     on: Flag = False
     at: Instant | None = None
+    day: Day | None = None
     more: Any = None
 
 
@@ -182,7 +183,8 @@ async def test_depth_has_an_end(http: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"size": "5"}, {"size": True}, {"size": 1.5}, {"on": 1}, {"on": "true"}, {"at": 1_700_000_000},
-     {"at": "1700000000"}, {"at": "0001-01-01T00:00:00+10:00"}, {"size": 10**400}, {"other": 1}],
+     {"at": "1700000000"}, {"day": 0}, {"day": "0"}, {"at": "0001-01-01T00:00:00+10:00"}, {"size": 10**400},
+     {"other": 1}],
 )  # fmt: skip
 async def test_nothing_is_guessed(http: httpx.AsyncClient, wrong: dict[str, Any]) -> None:
     refused = await http.post("/v1/things", json=wrong)

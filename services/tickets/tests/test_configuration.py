@@ -155,6 +155,18 @@ async def test_a_change_must_have_seen_the_last_one(desk: Any, path: str, body: 
     assert (await desk.get(url)).json() == put.json()
 
 
+@pytest.mark.parametrize(("path", "body"), [("ticket-types", TYPE), ("calendars", CALENDAR)])
+async def test_a_put_that_may_not_replace_creates(desk: Any, path: str, body: dict[str, Any]) -> None:
+    url = f"/v1/{path}/{body['key']}"
+    whole = {name: value for name, value in body.items() if name != "key"}
+    assert (await desk.client.put(url, json=whole, headers={"If-Match": "*"})).status_code == 404
+    made = await desk.client.put(url, json=whole, headers={"If-None-Match": "*"})
+    assert (made.status_code, made.headers["location"], made.headers["etag"]) == (201, url, '"1"')
+    assert (await desk.client.put(url, json=whole, headers={"If-None-Match": "*"})).status_code == 412
+    same = await desk.client.get(url, headers={"If-None-Match": made.headers["etag"]})
+    assert same.status_code == 304
+
+
 async def test_agents_change(desk: Any) -> None:
     await desk.agent("anna", team="east", skills=["chat"])
     url = "/v1/agents/anna"

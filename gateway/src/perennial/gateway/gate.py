@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from perennial.gateway.edge import Edge
 
 MAX_BODY_BYTES = 64 * 1024
+LARGE_BODY_BYTES = 512 * 1024
+LARGE = frozenset({"/v1/sources/{source_id}/tracking-plan", "/v1/sources/{source_id}/tracking-plan/check"})
 UNCOUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
 
 Headers = list[tuple[bytes, bytes]]
@@ -69,7 +71,9 @@ class Gate:
             return
         attributes = {"http.route": own.path, "http.request.method": scope["method"]}
         with tracing.span(f"{scope['method']} {own.path}", dict(scope["headers"]), attributes):
-            content = await _whole(scope, receive, edge.settings.body_seconds)
+            large = own.path in LARGE and isinstance(scope["state"]["asks"], Principal)
+            limit = LARGE_BODY_BYTES if large else MAX_BODY_BYTES
+            content = await _whole(scope, receive, edge.settings.body_seconds, limit)
             await self._app(scope, _replayed(content, receive), send)
 
 
@@ -116,10 +120,10 @@ async def _preflight(send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _whole(scope: Scope, receive: Receive, seconds: float) -> bytes:
+async def _whole(scope: Scope, receive: Receive, seconds: float, limit: int) -> bytes:
     try:
         async with asyncio.timeout(seconds):
-            return await body.whole(receive, dict(scope["headers"]), MAX_BODY_BYTES)
+            return await body.whole(receive, dict(scope["headers"]), limit)
     except TimeoutError as error:
         raise body.too_slow(seconds) from error
 

@@ -68,7 +68,7 @@ _TABLE = {
     PUBLIC: """
         GET  /openapi.json /asyncapi.json /docs /docs/docs.js /docs/docs.css /healthz /readyz /metrics
         GET  /v1/staff/oidc
-        POST /v1/staff/sessions
+        POST /v1/staff/sessions /v1/m /rsaMetrics
     """,
     STAFF: """
         GET  /v1/staff/me /v1/staff/sessions
@@ -112,10 +112,15 @@ _TABLE = {
     """,
     "identities:read": """
         GET  /v1/conflicts /v1/customers/{customer_id}/identifiers /v1/identifiers /v1/identity/parked /v1/merges
-        GET  /v1/merges/{merge_id}
+        GET  /v1/merges/{merge_id} /v1/identity/policy /v1/identity/policy/versions /v1/suggestions
+        GET  /v1/suggestions/{suggestion_id}
     """,
     "identities:write": """
         POST /v1/identity/parked/replay /v1/merges /v1/merges/{merge_id}/undo
+        POST /v1/suggestions/{suggestion_id}/approve /v1/suggestions/{suggestion_id}/reject
+    """,
+    "identities:manage": """
+        PUT  /v1/identity/policy
     """,
     "keys:read": """
         GET  /v1/api-keys /v1/api-keys/{key_id}
@@ -167,10 +172,16 @@ _TABLE = {
     """,
     "sources:read": """
         GET  /v1/sources /v1/sources/{source_id} /v1/sources/{source_id}/violations
+        GET  /v1/sources/{source_id}/violations/summary /v1/sources/{source_id}/tracking-plan
+        GET  /v1/sources/{source_id}/tracking-plan/versions /v1/sources/{source_id}/tracking-plan/versions/{version}
+        POST /v1/sources/{source_id}/tracking-plan/check
     """,
     "sources:write": """
         POST /v1/sources /v1/sources/{source_id}/disable /v1/sources/{source_id}/enable
-        POST /v1/sources/{source_id}/rotate-key
+        POST /v1/sources/{source_id}/rotate-key /v1/sources/{source_id}/violations/replay
+        PATCH /v1/sources/{source_id}
+        DELETE /v1/sources/{source_id}/write-keys/{key}
+        PUT DELETE /v1/sources/{source_id}/tracking-plan
     """,
     "tickets:read": """
         GET  /v1/agents /v1/agents/{agent_id} /v1/calendars /v1/calendars/{key} /v1/dispatch-rules
@@ -201,6 +212,8 @@ _TABLE = {
         GET  /v1/projects/{key}/settings /sourceConfig
         POST /v1/batch /v1/b /v1/import /beacon/v1/batch /v1/identify /v1/i /v1/track /v1/t /v1/page /v1/p /v1/screen
         POST /v1/s /v1/group /v1/g /v1/alias /v1/a
+        POST /api/s/identify /api/s/track /api/s/page /api/s/screen /api/s/group /api/s/alias
+        POST /api/s/s2s/identify /api/s/s2s/track /api/s/s2s/page /api/s/s2s/screen /api/s/s2s/group /api/s/s2s/alias
     """,
 }
 

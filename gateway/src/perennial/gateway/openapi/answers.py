@@ -41,7 +41,8 @@ _SAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "504": ("The service behind the gateway did not answer in time.", ("Retry-After",)),
 }
 _PHRASES = frozenset(status.phrase for status in HTTPStatus)
-ALWAYS = ("414", "431")
+Statuses = tuple[str, ...]
+ALWAYS: Statuses = ("414", "431")
 PRINCIPALS = ("401", "403")
 COUNTED = ("429", "503")
 BODIES = ("408", "413")
@@ -70,9 +71,11 @@ def shared(status: str) -> dict[str, str]:
     return {"$ref": f"#/components/responses/Problem{status}"}
 
 
-def completed(responses: Mapping[str, Any], statuses: tuple[str, ...], *, counted: bool) -> dict[str, Any]:
+def completed(responses: Mapping[str, Any], statuses: Statuses, *, counted: bool) -> dict[str, Any]:
     """An operation's responses, with those of the edge; a problem like any other is said once for all."""
-    found = {status: shared(status) if _is_plain(status, said) else said for status, said in responses.items()}
+    found: dict[str, Any] = {
+        status: shared(status) if _is_plain(status, said) else said for status, said in responses.items()
+    }
     found |= {status: shared(status) for status in statuses if status not in found}
     added = refer("X-Request-Id", *(("RateLimit", "RateLimit-Policy") if counted else ()))
     for status in [status for status in found if status < "400"]:

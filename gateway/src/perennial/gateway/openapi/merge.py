@@ -6,7 +6,7 @@ from typing import Any
 from perennial.common.problems import ProblemBody
 from perennial.gateway.openapi import answers, links
 from perennial.gateway.openapi.answers import problem_response
-from perennial.gateway.permissions import CUSTOMER, PUBLIC, STAFF, WRITE_KEY, rule_of
+from perennial.gateway.permissions import CUSTOMER, PUBLIC, STAFF, rule_of
 from perennial.gateway.proxy.routes import METHODS
 from perennial.gateway.sunset import DEPRECATED
 
@@ -107,9 +107,9 @@ def _operations(service: str, template: str, operations: Mapping[str, Any]) -> d
 def _operation(service: str, template: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     name = str(operation.get("operationId") or f"{method}_{template}")
     rule = rule_of(method.upper(), template)
-    security = _security(rule, operation)
-    tracked = rule == WRITE_KEY
-    statuses = answers.ALWAYS
+    tracked = "tracking" in operation.get("tags", ())
+    security = _security(rule, operation, tracked=tracked)
+    statuses: answers.Statuses = answers.ALWAYS
     if not tracked:
         statuses += answers.COUNTED
         statuses += answers.PRINCIPALS if security else ()
@@ -129,10 +129,10 @@ def _operation(service: str, template: str, method: str, operation: Mapping[str,
     return made
 
 
-def _security(rule: str | None, operation: Mapping[str, Any]) -> list[dict[str, list[str]]]:
+def _security(rule: str | None, operation: Mapping[str, Any], *, tracked: bool) -> list[dict[str, list[str]]]:
     """A service only ever sees internal tokens; what its clients need follows from the table of permissions."""
     said: list[dict[str, list[str]]] | None = operation.get("security")
-    if said is not None and (rule == WRITE_KEY or said == []):
+    if said is not None and (tracked or said == []):
         return said
     if rule == PUBLIC:
         return []

@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import jwt
 
+Client = Any  # an httpx.AsyncClient; only tests depend on it
+Response = Any
 GOOD = "a quiet grey harbour"
 
 
@@ -25,30 +26,26 @@ class Member:
     headers: dict[str, str]
 
 
-async def sign_in(http: httpx.AsyncClient, email: str, password: str) -> httpx.Response:
+async def sign_in(http: Client, email: str, password: str) -> Response:
     """One attempt."""
     return await http.post("/v1/staff/sessions", json={"email": email, "password": password})
 
 
-async def hire(admin: httpx.AsyncClient, role: str, email: str, password: str = GOOD) -> Member:
+async def hire(admin: Client, role: str, email: str, password: str = GOOD) -> Member:
     """An account whose first password was changed."""
     made = await admin.post(
         "/v1/staff/accounts", json={"email": email, "name": email.split("@", maxsplit=1)[0], "role": role}
     )
     made.raise_for_status()
     first = made.json()["one_time_password"]
-    async with httpx.AsyncClient(transport=admin._transport, base_url=admin.base_url) as http:  # noqa: SLF001
-        opened = (await sign_in(http, email, first)).json()
-        changed = await http.put(
-            "/v1/staff/me/password",
-            json={"current_password": first, "new_password": password},
-            headers=bearer(opened["token"]),
-        )
+    opened = (await sign_in(admin, email, first)).json()
+    change = {"current_password": first, "new_password": password}
+    changed = await admin.put("/v1/staff/me/password", json=change, headers=bearer(opened["token"]))
     changed.raise_for_status()
     return Member(made.json()["id"], email, password, bearer(changed.json()["token"]))
 
 
-def problem(answer: httpx.Response) -> tuple[int, str]:
+def problem(answer: Response) -> tuple[int, str]:
     """The status and the code of an error."""
     body: dict[str, Any] = answer.json()
     return answer.status_code, body["code"]

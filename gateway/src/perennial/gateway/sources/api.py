@@ -27,6 +27,7 @@ async def create_source(body: NewSource, principal: Writer, edge: EdgeOf, respon
     """Create a source with its first write key, which works as soon as this answer arrives."""
     async with edge.runtime.database.write() as session:
         source = await service.create(session, by=principal, wanted=body.model_dump())
+    response.headers["Location"] = f"/v1/sources/{source.id}"
     return await _refreshed(edge, source, response)
 
 

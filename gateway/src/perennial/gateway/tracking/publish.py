@@ -18,7 +18,7 @@ from perennial.gateway.tracking.waiting import Load, Waiting
 
 log = structlog.get_logger()
 
-AT_ONCE = 4
+AT_ONCE = 4  # fewer leave the disk idle, more leave less to share
 SHARED_BYTES = 64 * 1024
 ENVELOPE_ROOM = 8 * 1024  # headers, and the JSON around the events
 _JSON = msgspec.json.Encoder()

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.common.web.fields import Day
 from perennial.gateway.edge import EdgeOf
 from perennial.gateway.listing import before_of
 from perennial.gateway.sources.api import Reader, SourceId, Writer, found
@@ -48,8 +48,8 @@ async def summarise_violations(
     source_id: SourceId,
     _: Reader,
     session: Read,
-    since: Annotated[date | None, Query(description="First day, UTC.")] = None,
-    until: Annotated[date | None, Query(description="Last day, UTC.")] = None,
+    since: Annotated[Day | None, Query(description="First day, UTC.")] = None,
+    until: Annotated[Day | None, Query(description="Last day, UTC.")] = None,
 ) -> Summary:
     """How often each rule was broken, by name of the event and by day."""
     await found(session, source_id)

@@ -70,7 +70,7 @@ def verify(token: str, public_key: str) -> Principal:
     """The principal of an internal token. Raises Unauthorized."""
     try:
         claims = _decode(token, public_key)
-    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+    except (jwt.PyJWTError, ValueError) as error:
         raise Unauthorized(detail="the internal token is not valid") from error
     if claims["exp"] <= time.time():
         raise Unauthorized(detail="the internal token has expired")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perennial.common.derive import Derivation
     from perennial.common.identity_map import MapChange
     from perennial.common.messaging.reactions import Reaction
+    from perennial.common.preview import Preview
     from perennial.common.runtime import Runtime
     from perennial.common.timers import TimerHandler
 
@@ -38,9 +39,9 @@ class Service:
     """The parts that common assembles into an API and a worker.
 
     `map_changed` is called, in the transaction that learnt it, with each change of the identifier map.
-    `derive` recomputes what is shown per customer. `tasks` run as long as the worker does, and `channels` are what
-    they wait for with `notify.wait`. `mount` adds what is not a
-    router (the gateway's tracking routes).
+    `derive` recomputes what is shown per customer, `preview` says what that would be after a change of the map.
+    `tasks` run as long as the worker does, and `channels` are what they wait for with `notify.wait`. `mount` adds what
+    is not a router (the gateway's tracking routes).
     """
 
     name: str
@@ -53,6 +54,7 @@ class Service:
     keeps_map: bool = True
     map_changed: "Callable[[Any, list[MapChange]], Awaitable[None]] | None" = None
     derive: "Derivation | None" = None
+    preview: "Preview | None" = None
     timers: "Mapping[str, TimerHandler]" = field(default_factory=dict)
     jobs: Sequence[Job] = ()
     channels: Sequence[str] = ()

@@ -10,6 +10,7 @@ from perennial.campaigns.channels.smtp import Smtp
 from perennial.campaigns.enrolments import wakes
 from perennial.campaigns.enrolments.api import router as enrolments
 from perennial.campaigns.enrolments.clock import step_due
+from perennial.campaigns.enrolments.preview import PREVIEW
 from perennial.campaigns.jobs import FORGET
 from perennial.campaigns.journeys.api import router as journeys
 from perennial.campaigns.messages.api import router as messages
@@ -52,6 +53,7 @@ SERVICE = Service(
     emits=(EnrolmentStarted, EnrolmentEnded, MessageSent, MessageSuppressed),
     map_changed=mark_changes,
     derive=DERIVATION,
+    preview=PREVIEW,
     timers={wakes.KIND: step_due},
     jobs=(FORGET,),
     channels=(sender.channel_name("sandbox"), sender.channel_name("email")),

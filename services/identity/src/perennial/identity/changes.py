@@ -30,14 +30,14 @@ class Reasons:
     partings: Sequence[Parting] = ()
 
     def by_identifier(self) -> "dict[UUID, Reason]":
-        """The reason of each identifier; the last one stands."""
+        """The reason of each identifier. One that is new was attached, whatever became of its customer: merges name it."""
         found: dict[UUID, Reason] = {}
-        for attachment in self.attachments:
-            for via in attachment.vias:
-                found[via] = Reason("attached", attachment.event_id, attachment.through)
         for union in self.unions:
             for via in union.merged_vias:
                 found[via] = Reason("merged", union.event_id, None, union.id)
+        for attachment in self.attachments:
+            for via in attachment.vias:
+                found[via] = Reason("attached", attachment.event_id, attachment.through)
         for parting in self.partings:
             found[parting.via] = Reason("shared", parting.event_id)
         return found

@@ -6,6 +6,7 @@ from typing import cast
 
 import structlog
 
+from perennial.common import faults
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.failures import is_infrastructure
@@ -56,9 +57,13 @@ class Decider:
             try:
                 async with self._runtime.database.write() as session:
                     self._keys = self._keys.under(await policies.in_force(session, self._keys.policy))
-                    return await service.decide(session, arrivals, self._keys, now)
+                    resolved = await service.decide(session, arrivals, self._keys, now)
+                    faults.point("identity.decided")
             except RootsMoved:
                 log.info("batch.restarted", events=len(arrivals))
+            else:
+                faults.point("identity.committed")
+                return resolved
 
     async def _ensure_week(self, week: int) -> None:
         if week not in self._weeks:

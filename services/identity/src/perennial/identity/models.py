@@ -27,7 +27,9 @@ from perennial.common.db import add_common_tables, new_metadata
 metadata: MetaData = new_metadata()
 add_common_tables(metadata)
 
-Index("ix_parked_event_id", metadata.tables["parked"].c.event_id)
+parked = metadata.tables["parked"]
+parked.append_column(Column("sealed", LargeBinary, comment="Body, error and trace, encrypted."))
+Index("ix_parked_event_id", parked.c.event_id)
 
 
 def _now(name: str) -> "Column[object]":
@@ -65,7 +67,7 @@ map_change = Table(
     Column("cause", Text, nullable=False, comment="attached, merged, separated, shared, renamed or split"),
     Column("event_id", Uuid),
     Column("through", Uuid, comment="The identifier of the event to which this one was joined."),
-    Column("merge_id", Uuid),
+    Column("merge_id", Uuid, comment="The merge that moved it or that was undone, or the split."),
     Column("rule", SmallInteger, nullable=False, comment="Version of the policy that decided."),
     _now("at"),
 )
@@ -87,15 +89,37 @@ merge = Table(
     Column("undone_reason", Text),
     Column("undone_vias", ARRAY(Uuid), comment="The identifiers that were moved back."),
 )
+Index("ix_merge_merged_vias", merge.c.merged_vias, postgresql_using="gin")
+
+split = Table(
+    "split",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, nullable=False, index=True, comment="Who was split; the side that kept its name."),
+    Column("separated", Uuid, nullable=False, index=True, comment="The name of the other side."),
+    Column("identifiers", ARRAY(Uuid), nullable=False, comment="The set that was named, and the rest."),
+    Column("remaining", ARRAY(Uuid), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", SmallInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    _now("created_at"),
+    Column("undone_at", DateTime(timezone=True)),
+    Column("undone_by", Text),
+    Column("undone_reason", Text),
+    Column("merge_id", Uuid, comment="The merge by which it was undone."),
+)
 
 separation = Table(
     "separation",
     metadata,
     Column("low", Uuid, primary_key=True, comment="Customers that hold `low` and `high` are not joined by evidence."),
     Column("high", Uuid, primary_key=True, index=True),
-    Column("merge_id", Uuid, nullable=False),
+    Column(
+        "merge_id", Uuid, nullable=False,
+        comment="The undone merge, the split or the conflict by which a person has parted them.",
+    ),
     _now("created_at"),
-)
+)  # fmt: skip
 
 conflict = Table(
     "conflict",
@@ -104,7 +128,7 @@ conflict = Table(
     Column("reason", Text, nullable=False, comment="two_user_ids, limit, separated or approval"),
     Column("kind", Text, nullable=False, comment="The kind of identifier of which there would be too many."),
     Column("via", Uuid, nullable=False, comment="The identifier that was left out."),
-    Column("against", Uuid, nullable=False, comment="The strongest identifier of the event."),
+    Column("against", Uuid, nullable=False, index=True, comment="The strongest identifier of the event."),
     Column("count", BigInteger, nullable=False),
     Column("evidence", JSONB, nullable=False, comment="The first event."),
     Column("last_event_id", Uuid, nullable=False),
@@ -172,4 +196,13 @@ shared = Table(
     Column("shared_by", Text),
     Column("reason", Text),
     _now("at"),
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("via", Uuid, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("first_at", DateTime(timezone=True), nullable=False, comment="By the events' own time, to the hour."),
+    Column("last_at", DateTime(timezone=True), nullable=False),
 )

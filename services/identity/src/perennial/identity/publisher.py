@@ -9,7 +9,7 @@ import nats.errors
 import nats.js.errors
 import structlog
 
-from perennial.common import streams
+from perennial.common import faults, streams
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, EventsResolved, ResolvedEvent
 from perennial.common.events import headers_for
@@ -87,6 +87,7 @@ class Publisher:
                 raise nats.errors.ConnectionReconnectingError
             headers = headers_for(RESOLVED_SUBJECT, str(uuid7()), utc_now(), "/services/identity")
             await self._runtime.js.publish(message.subject, message.body, timeout=10, headers=headers)
+            faults.point("identity.publishing")
             self._since_trim += len(message.body)
 
     async def _relieve(self, errors: Sequence[BaseException], pause: float) -> None:

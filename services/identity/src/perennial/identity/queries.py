@@ -28,8 +28,8 @@ _MOVE = """
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS new (via, customer_id, version)
     WHERE m.via = new.via AND m.version = new.version - 1"""
 _HISTORY = """
-    INSERT INTO map_change (via, version, customer_id, previous_id, cause, event_id, through, merge_id, rule)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[],
+    INSERT INTO map_change (via, version, customer_id, previous_id, cause, event_id, through, merge_id, rule, at)
+    SELECT *, clock_timestamp() FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[],
                          $8::uuid[], $9::smallint[])"""
 
 
@@ -63,6 +63,25 @@ async def members(session: ReadSession, customers: Iterable[UUID]) -> list[Membe
     """All identifiers of these customers."""
     rows = await session.execute(_MEMBERS, {"customers": list(customers)})
     return [Member(*row) for row in rows]
+
+
+async def held(session: WriteSession, ids: Iterable[UUID]) -> list[Member]:
+    """The identifiers of the customers to which these ids lead, locked; what is unknown is passed over.
+
+    Begins again when they moved meanwhile, and lets go first: whoever waits for more while holding these may wait
+    for ever.
+    """
+    wanted = list(ids)
+    while True:
+        attempt = await session.begin_nested()
+        today = await resolve(session, wanted)
+        customers = set(today.values())
+        if await lock_customers(session, customers) == customers:
+            found = await members(session, customers)
+            if today.keys() <= {member.via for member in found}:
+                await attempt.commit()
+                return found
+        await attempt.rollback()
 
 
 async def add(session: WriteSession, new: Sequence[Member]) -> None:

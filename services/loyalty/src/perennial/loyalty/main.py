@@ -7,6 +7,7 @@ from perennial.common.derive import mark_changes
 from perennial.common.run import build
 from perennial.common.service import Service
 from perennial.loyalty.accounts import api as accounts
+from perennial.loyalty.accounts.preview import PREVIEW
 from perennial.loyalty.jobs import JOBS
 from perennial.loyalty.models import metadata
 from perennial.loyalty.orders import models as _orders  # noqa: F401 (its tables)
@@ -33,6 +34,7 @@ SERVICE = Service(
     ),
     map_changed=mark_changes,
     derive=DERIVATION,
+    preview=PREVIEW,
     jobs=JOBS,
 )
 

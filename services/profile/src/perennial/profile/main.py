@@ -6,6 +6,7 @@ from perennial.common import run
 from perennial.common.contracts.profile import TraitsChanged
 from perennial.common.service import Service
 from perennial.profile.customers.api import router as customers
+from perennial.profile.customers.preview import PREVIEW
 from perennial.profile.jobs import JOBS
 from perennial.profile.models import metadata
 from perennial.profile.orders.api import router as orders
@@ -20,6 +21,7 @@ SERVICE = Service(
     routers=(customers, timeline, reveals, orders),
     reactions=REACTIONS,
     emits=(TraitsChanged,),
+    preview=PREVIEW,
     jobs=JOBS,
 )
 

@@ -11,6 +11,7 @@ from perennial.segments.definitions.api import router as definitions
 from perennial.segments.definitions.service import BUILDS
 from perennial.segments.facts import service as facts
 from perennial.segments.memberships import service as memberships
+from perennial.segments.memberships.preview import PREVIEW
 from perennial.segments.models import metadata
 from perennial.segments.rfm import service as rfm
 from perennial.segments.rfm.api import router as rfm_router
@@ -25,6 +26,7 @@ SERVICE = Service(
     emits=(MembershipsChanged, MembershipEntered, MembershipExited),
     map_changed=facts.follow_map,
     derive=Derivation(memberships.compute, batch=250),
+    preview=PREVIEW,
     timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.score},
     jobs=jobs.JOBS,
     channels=(BUILDS,),

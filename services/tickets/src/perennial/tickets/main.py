@@ -12,6 +12,7 @@ from perennial.tickets.jobs import JOBS
 from perennial.tickets.mine.api import router as mine
 from perennial.tickets.models import metadata
 from perennial.tickets.requests.api import router as requests
+from perennial.tickets.requests.preview import PREVIEW
 from perennial.tickets.requests.service import hold_to_promise
 from perennial.tickets.sla.service import TIMER
 from perennial.tickets.types.api import router as types
@@ -31,6 +32,7 @@ SERVICE = Service(
         contract.TicketBreached,
         contract.TicketRated,
     ),
+    preview=PREVIEW,
     timers={TIMER: hold_to_promise},
     jobs=JOBS,
 )

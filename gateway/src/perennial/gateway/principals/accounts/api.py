@@ -33,6 +33,7 @@ async def add_staff_account(body: NewAccount, principal: Writer, edge: EdgeOf, r
     hashed = await edge.logins.passwords.hash(password)
     async with edge.runtime.database.write() as session:
         account = await service.add(session, principal, {**body.model_dump(), "email": email}, hashed)
+    response.headers["Location"] = f"/v1/staff/accounts/{account.id}"
     return _issued(account, password, response)
 
 

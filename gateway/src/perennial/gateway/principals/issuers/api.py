@@ -52,6 +52,7 @@ async def add_token_issuer(body: NewTokenIssuer, principal: Writer, edge: EdgeOf
     await service.check_keys(wanted, edge.settings.egress_allow_cidrs)
     async with edge.runtime.database.write() as session:
         issuer = await service.add(session, principal, wanted, edge.settings.oidc_issuer)
+    response.headers["Location"] = f"/v1/token-issuers/{issuer.id}"
     return await _refreshed(edge, issuer, response)
 
 

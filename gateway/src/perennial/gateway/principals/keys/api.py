@@ -24,6 +24,7 @@ async def issue_api_key(body: NewApiKey, principal: Writer, edge: EdgeOf, respon
     """Issue an API key; its text is in this answer and nowhere else."""
     async with edge.runtime.database.write() as session:
         key, text = await service.issue(session, principal, body.model_dump())
+    response.headers["Location"] = f"/v1/api-keys/{key.id}"
     return await _issued(edge, key, text, response)
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from perennial.common.web.fields import Instant
+from perennial.common.web.fields import Instant, Whole
 from perennial.gateway.principals.shapes import Name, Scope, SeenFields
 
 MOST_A_MINUTE = 1_000_000
@@ -18,7 +18,7 @@ class NewApiKey(BaseModel):
     name: Name
     scopes: list[Scope] = Field(min_length=1, max_length=50, description="`resource:action`, `resource:*` or `*`.")
     fields: SeenFields = []
-    rate_limit: int | None = Field(
+    rate_limit: Whole | None = Field(
         default=None, ge=1, le=MOST_A_MINUTE, description="Requests per minute; null: as for everybody."
     )
     expires_at: Instant | None = None

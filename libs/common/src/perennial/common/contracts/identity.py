@@ -73,13 +73,14 @@ class CustomersMerged(Event):
 
 
 class CustomersSeparated(Event):
-    """A merge was undone."""
+    """One customer is two: a merge was undone, or a person has split it. `survivor` has kept its name."""
 
     subject: ClassVar[str] = "identity.customer.separated.v1"
 
-    merge_id: UUID
+    merge_id: UUID = Field(description="The merge that was undone, or the split.")
     survivor: CustomerId
     separated: CustomerId
+    cause: str = Field(default="separated", description="separated (a merge was undone) or split")
 
 
 class IdentifierShared(Event):

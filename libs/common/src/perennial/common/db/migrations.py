@@ -56,7 +56,7 @@ def _migrate(connection: Connection, metadata: MetaData) -> None:
 
 
 def create_common_tables() -> None:
-    """In a service's first migration: the tables of `add_common_tables`, the audit trail append-only.
+    """In a service's first migration: the tables of `add_common_tables`, the audit trail append-only and chained.
 
     When those change, the change is a function here, called from a new revision of every service and harmless where
     a new schema already has it (IF NOT EXISTS).
@@ -67,6 +67,7 @@ def create_common_tables() -> None:
     assert bind is not None  # noqa: S101 (online)
     metadata.create_all(bind, checkfirst=False)
     append_only("audit")
+    chain_audit()
 
 
 def drop_common_tables() -> None:
@@ -76,10 +77,11 @@ def drop_common_tables() -> None:
     bind = context.get_context().bind
     assert bind is not None  # noqa: S101 (online)
     metadata.drop_all(bind, checkfirst=False)
+    bind.execute(text("DROP FUNCTION IF EXISTS audit_chain"))
 
 
 def chain_audit(connection: Connection | None = None) -> None:
-    """In every service's second migration: bind each row of the audit trail to the one before it.
+    """Bind each row of the audit trail to the one before it; harmless where that is so.
 
     The trigger numbers the rows itself, under a lock, so that their order is the order of the chain.
     """

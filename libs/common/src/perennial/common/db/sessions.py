@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
     from perennial.common.settings import CommonSettings
@@ -32,6 +33,7 @@ class Database:
         self.info = {"settings": settings}
         self._read = async_sessionmaker(engine, class_=ReadSession, expire_on_commit=False, info=self.info)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False, info=self.info)
+        self._aside: AsyncEngine | None = None
 
     @classmethod
     def connect(cls, settings: "CommonSettings", name: str) -> "Database":
@@ -61,6 +63,23 @@ class Database:
         async with self._write() as session, session.begin():
             yield session
 
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[WriteSession]:
+        """A session on a fresh connection that nobody had before and nobody gets after; rolled back at the end.
+
+        One snapshot for all that it reads. No statement is prepared yet, so its names mean what the session makes of
+        them (see `preview`).
+        """
+        if self._aside is None:
+            self._aside = create_async_engine(
+                self.engine.url,
+                poolclass=NullPool,
+                isolation_level="REPEATABLE READ",
+                connect_args={"timeout": 5, "server_settings": {"application_name": "perennial-aside", "jit": "off"}},
+            )
+        async with WriteSession(self._aside, expire_on_commit=False, info=self.info) as session:
+            yield session
+
     async def listen_connection(self) -> asyncpg.Connection:
         """A connection of its own, for LISTEN and session locks; the caller closes it."""
         return await asyncpg.connect(self.dsn, timeout=5, server_settings={"application_name": "perennial-listen"})
@@ -68,6 +87,8 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+        if self._aside is not None:
+            await self._aside.dispose()
 
 
 def settings_of(session: AsyncSession) -> "CommonSettings":

@@ -9,6 +9,7 @@ import structlog
 from nats.aio.msg import Msg
 from opentelemetry import metrics
 
+from perennial.common import faults
 from perennial.common.failures import is_infrastructure
 from perennial.common.messaging.pull import Puller
 from perennial.common.runtime import Runtime
@@ -77,6 +78,7 @@ class Consumer:
         heartbeat = asyncio.create_task(self._hold(messages))
         try:
             if await self._until_done(messages):
+                faults.point(f"{self._runtime.name}.unacknowledged")
                 for message in messages:
                     await message.ack()
         except (nats.errors.Error, OSError) as error:  # the ack is lost: the repeat will find itself in the inbox

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perennial.common import problems
+from perennial.common import preview, problems
 from perennial.common.audit import api as audit
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
@@ -90,7 +90,7 @@ def create_app(service: Service, settings: CommonSettings | None, lifespan: Life
     problems.install(app)
     _health(app)
     if api:
-        for router in (*service.routers, audit.router(service.name)):
+        for router in (*service.routers, audit.router(service.name), preview.router(service)):
             app.include_router(router, responses=problems.documented(), dependencies=[Depends(checked)])
         documents.install(app)
         if service.mount is not None:

@@ -118,8 +118,8 @@ def _answers(path: str, method: str, operation: Operation) -> None:
     if "{" in path:
         wanted.add(404)
     _bears(responses, "201", "Location")
-    for status, problem in documented(*wanted).items():
-        responses.setdefault(str(status), problem)
+    for expected, problem in documented(*wanted).items():
+        responses.setdefault(str(expected), problem)
     responses["401"] = {**responses["401"], "headers": _headers("WWW-Authenticate")}
     operation["responses"] = dict(sorted(responses.items()))
 

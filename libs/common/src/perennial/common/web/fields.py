@@ -39,6 +39,9 @@ Flag = Annotated[bool, Field(strict=True)]
 Spelled = BeforeValidator(_spelled)
 """A time, a date or a span must be written out: numbers would be guessed to be seconds."""
 
+Day = Annotated[date, Spelled]
+"""A date."""
+
 Instant = Annotated[AwareDatetime, AfterValidator(_in_range), Spelled]
 """A time with its zone, in UTC."""
 

@@ -43,6 +43,12 @@ async def listed(session: ReadSession, wanted: Wanted, before: UUID | None, limi
     return await with_customers(session, list(await session.scalars(query)))
 
 
+async def open_of(session: ReadSession, vias: Sequence[UUID], limit: int) -> list[dict[str, Any]]:
+    """The open enrolments under these identifiers, newest first, with today's customers."""
+    query = select(Enrolment).where(Enrolment.via.in_(vias), Enrolment.ended_at.is_(None))
+    return await with_customers(session, list(await session.scalars(query.order_by(Enrolment.id.desc()).limit(limit))))
+
+
 async def refusals(session: ReadSession, wanted: Wanted, before: UUID | None, limit: int) -> list[dict[str, Any]]:
     """Refused entries of a journey, newest first."""
     query = select(RefusedEntry).where(RefusedEntry.journey_id == wanted.journey_id)

@@ -27,6 +27,9 @@ _WITHDRAW = text("""
     UPDATE message SET status = 'not_sent', reason = 'exited', approved_at = NULL, settled_at = :now
     WHERE enrolment_id = ANY(CAST(:enrolments AS uuid[])) AND status = 'queued' AND leased_until IS NULL
     RETURNING id, journey_id, step, channel, via, customer_id""")
+_BY_CUSTOMER = text("""
+    SELECT i.customer_id, m.status, count(*) FROM identity_map AS i JOIN message AS m ON m.via = i.via
+    WHERE i.customer_id = ANY(CAST(:customers AS uuid[])) GROUP BY i.customer_id, m.status ORDER BY m.status""")
 _SUMMARY = text("""
     SELECT status, reason, count(*) FROM message
     WHERE CAST(:journey AS uuid) IS NULL OR journey_id = :journey GROUP BY status, reason""")
@@ -53,6 +56,14 @@ async def counts(session: ReadSession, customers: Sequence[UUID], now: datetime)
     """Marketing messages per customer and channel within the channel's window; those about to be sent included."""
     rows = await session.execute(_COUNTS, {"customers": list(customers), "now": now})
     return {(customer, channel): count for customer, channel, count in rows}
+
+
+async def by_customer(session: ReadSession, customers: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+    """How many messages each customer has, by status."""
+    found: dict[UUID, dict[str, int]] = {}
+    for customer, status, count in await session.execute(_BY_CUSTOMER, {"customers": list(customers)}):
+        found.setdefault(customer, {})[status] = count
+    return found
 
 
 async def add(session: WriteSession, rows: Sequence[dict[str, Any]]) -> None:

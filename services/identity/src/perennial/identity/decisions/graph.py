@@ -102,12 +102,12 @@ class Union:
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """An identifier turned out to be shared, and left the customer that it was with."""
+    """An identifier turned out to be shared, and left the customer that it was with; no event: a person says so."""
 
     via: UUID
     customer: UUID
     met: frozenset[UUID]
-    event_id: UUID
+    event_id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -177,7 +177,7 @@ class Graph:
                     self._meet_user(member, side, base.user, meeting)
                     base = self._side(strongest)
             else:
-                base = self._join(base, side, meeting, strongest.via)
+                base = self._join(base, side, meeting, (strongest.via, member.via))
         for side in touched:
             side.born = True
         return strongest
@@ -235,7 +235,7 @@ class Graph:
             side = self.sides[member.via] = Side(member.via, {member.via: member.kind}, born=False, since=since)
         return side
 
-    def _join(self, base: Side, side: Side, meeting: Meeting, through: UUID) -> Side:
+    def _join(self, base: Side, side: Side, meeting: Meeting, ends: tuple[UUID, UUID]) -> Side:
         if base.born and side.born:
             keep, give = survivor(base, side)
             union = Union(
@@ -244,7 +244,7 @@ class Graph:
             )  # fmt: skip
             self.unions.append(union)
         else:  # a new identifier joins a customer; that is no merge
-            keep, give = (side, base) if side.born else (base, side)
+            keep, give, through = (side, base, ends[1]) if side.born else (base, side, ends[0])
             self.attachments.append(Attachment(tuple(give.members), meeting.event_id, through))
         self.unite(keep, give)
         return keep

@@ -1,7 +1,7 @@
 """Decides, once and for all, whose events these are: one transaction for a pull."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import msgspec
 import structlog
 from opentelemetry import metrics
 
+from perennial.common import faults
 from perennial.common.contracts.gateway import STREAM, SUBJECT, AcceptedEvent, EventsAccepted
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, lock
@@ -105,6 +106,7 @@ async def decide(session: WriteSession, arrivals: Sequence[Arrival], keys: Keys,
     fresh, again = _sort_out(arrivals, known)
     meetings = await _read(session, fresh, keys.reader)
     found = await _look_up(session, meetings, keys.vault)
+    faults.point("identity.looked_up")
     joined = await _join(session, [_meeting(arrival, traces, found) for arrival, traces in meetings], keys.policy)
     await _write(session, joined, keys.policy)
     resolved = _resolved(meetings, joined)
@@ -207,12 +209,14 @@ async def _join(session: WriteSession, meetings: Sequence[Meeting], policy: Poli
         if member.version
     ]
     customers = {member.customer for member in together}
-    vias = {member.via for member in together}
-    locked = await _locked(session, customers, vias)
+    seen = {member for meeting in meetings for member in meeting.members if member.customer in customers}
+    locked = await _locked(session, customers, seen)
     graph = joined.graph = Graph(locked, policy=policy)
     if len(customers) > 1:
         graph.separations = await sql.separations(session, [member.via for member in locked])
-        graph.met = {via: set(users) for via, users in (await sql.met(session, list(vias))).items()}
+    if together:  # one customer is enough: the user id it meets may be new
+        met = await sql.met(session, list({member.via for member in together}))
+        graph.met = {via: set(users) for via, users in met.items()}
     concerned = {meeting.event_id for meeting in opened}
     for meeting in meetings:
         if meeting.event_id in concerned or any(member.via in graph.sides for member in meeting.members):
@@ -241,14 +245,18 @@ def _opens(members: Sequence[Member]) -> bool:
     return any(member.customer != members[0].customer for member in members[1:])
 
 
-async def _locked(session: WriteSession, customers: set[UUID], vias: set[UUID]) -> list[Member]:
-    """All identifiers of these customers, locked; raises RootsMoved when they are not where the look-up saw them."""
+async def _locked(session: WriteSession, customers: set[UUID], seen: Iterable[Member]) -> list[Member]:
+    """All identifiers of these customers, locked; raises RootsMoved when they are not what the look-up saw of them.
+
+    One that has become shared may still be a customer's founder: its place alone does not tell.
+    """
     if not customers:
         return []
     if await queries.lock_customers(session, customers) != customers:
         raise RootsMoved
     members = await queries.members(session, customers)
-    if not vias <= {member.via for member in members}:
+    today = {member.via: (member.customer, member.shared) for member in members}
+    if any(today.get(member.via) != (member.customer, member.shared) for member in seen):
         raise RootsMoved
     return members
 

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.problems import NotFound, documented
-from perennial.common.web import Page, PageQuery, Read, Write, paged
+from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, paged
+from perennial.common.web.idempotency import run
 from perennial.identity import queries
 from perennial.identity.merges import queries as sql
 from perennial.identity.merges import service
@@ -28,12 +29,15 @@ async def _shown(session: ReadSession, merge_id: UUID, who: Principal) -> MergeS
     return MergeShown.model_validate(dict(found)).seen_by(who)
 
 
-@router.post("", status_code=201, responses=documented(400, 404, 409))
-async def create_merge(body: MergeCreate, response: Response, session: Write, principal: Writer) -> MergeShown:
+@router.post("", status_code=201, response_model=MergeShown, responses=documented(400, 404, 409))
+async def create_merge(body: MergeCreate, session: Write, principal: Writer, once: Repeatable) -> Response:
     """Make one customer of two. Refused when each has a user_id."""
-    merge_id = await service.merge(session, body.customer_ids, body.reason, principal)
-    response.headers["Location"] = f"/v1/merges/{merge_id}"
-    return await _shown(session, merge_id, principal)
+
+    async def merge() -> MergeShown:
+        merge_id = await service.merge(session, body.customer_ids, body.reason, principal)
+        return await _shown(session, merge_id, principal)
+
+    return await run(once, session, merge, 201, location="/v1/merges/{id}")
 
 
 @router.get("", responses=documented(400))

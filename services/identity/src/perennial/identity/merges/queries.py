@@ -12,8 +12,9 @@ from perennial.common.db import ReadSession, WriteSession
 from perennial.identity.decisions.graph import Union
 
 _ADD = text("""
-    INSERT INTO merge (id, kind, survivor, merged, survivor_vias, merged_vias, evidence, rule)
-    VALUES (:id, :kind, :survivor, :merged, :survivor_vias, :merged_vias, CAST(:evidence AS jsonb), :rule)""")
+    INSERT INTO merge (id, kind, survivor, merged, survivor_vias, merged_vias, evidence, rule, created_at)
+    VALUES (:id, :kind, :survivor, :merged, :survivor_vias, :merged_vias, CAST(:evidence AS jsonb), :rule,
+            clock_timestamp())""")  # not the transaction's beginning: it may have waited for its customers
 _SHOWN = "id, kind, survivor, merged, survivor_vias, merged_vias, evidence, created_at, undone_at, undone_reason"
 _LIST = text(f"""
     SELECT {_SHOWN} FROM merge
@@ -21,14 +22,20 @@ _LIST = text(f"""
       AND (CAST(:customers AS uuid[]) IS NULL OR survivor = ANY(:customers) OR merged = ANY(:customers))
     ORDER BY id DESC LIMIT :limit""")  # noqa: S608 (our own column names)
 _UNDO = text("""
-    UPDATE merge SET undone_at = now(), undone_by = :who, undone_reason = :reason, undone_vias = :vias
+    UPDATE merge SET undone_at = clock_timestamp(), undone_by = :who, undone_reason = :reason, undone_vias = :vias
     WHERE id = :id""")
-_UNDONE_SINCE = text("""
+_PARTED_SINCE = text("""
     SELECT undone_vias FROM merge
-    WHERE undone_at >= :since AND id <> :id AND undone_vias && CAST(:vias AS uuid[])""")
+    WHERE undone_at >= :since AND id <> :id AND undone_vias && CAST(:vias AS uuid[])
+    UNION ALL
+    SELECT identifiers FROM split
+    WHERE created_at >= :since AND undone_at IS NULL AND identifiers && CAST(:vias AS uuid[])
+    UNION ALL
+    SELECT ARRAY[via] FROM map_change WHERE via = ANY(CAST(:vias AS uuid[])) AND cause = 'shared' AND at >= :since""")
 _SEPARATE = text("""
     INSERT INTO separation (low, high, merge_id)
-    VALUES (least(CAST(:a AS uuid), CAST(:b AS uuid)), greatest(CAST(:a AS uuid), CAST(:b AS uuid)), :merge)
+    SELECT DISTINCT least(a, b), greatest(a, b), CAST(:cause AS uuid)
+    FROM unnest(CAST(:ones AS uuid[]), CAST(:others AS uuid[])) AS pair (a, b) ORDER BY 1, 2
     ON CONFLICT (low, high) DO UPDATE SET merge_id = excluded.merge_id""")
 
 
@@ -76,15 +83,16 @@ async def undo(session: WriteSession, merge_id: UUID, who: str, reason: str, via
     await session.execute(_UNDO, {"id": merge_id, "who": who, "reason": reason, "vias": list(vias)})
 
 
-async def undone_since(session: ReadSession, merge_id: UUID, since: datetime, vias: Sequence[UUID]) -> list[set[UUID]]:
-    """What the undoing of other merges has moved since, where it concerns these identifiers."""
-    found = await session.execute(_UNDONE_SINCE, {"id": merge_id, "since": since, "vias": list(vias)})
+async def parted_since(session: ReadSession, merge_id: UUID, since: datetime, vias: Sequence[UUID]) -> list[set[UUID]]:
+    """What other undoings, splits that stand, and sharing have parted from the rest since, of these identifiers."""
+    found = await session.execute(_PARTED_SINCE, {"id": merge_id, "since": since, "vias": list(vias)})
     return [set(vias) for vias in found.scalars()]
 
 
-async def separate(session: WriteSession, one: UUID, other: UUID, merge_id: UUID) -> None:
-    """Customers that hold these two are not joined by evidence any more."""
-    await session.execute(_SEPARATE, {"a": one, "b": other, "merge": merge_id})
+async def separate(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], cause_id: UUID) -> None:
+    """Customers that hold the two of a pair are not joined by evidence any more."""
+    ones, others = zip(*pairs, strict=True)
+    await session.execute(_SEPARATE, {"ones": list(ones), "others": list(others), "cause": cause_id})
 
 
 async def forget_separations(session: WriteSession, ones: Sequence[UUID], others: Sequence[UUID]) -> None:

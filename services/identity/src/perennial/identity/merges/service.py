@@ -1,26 +1,32 @@
 """Merging two customers by hand, and undoing a merge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
 from perennial.common import audit
 from perennial.common.auth import Principal
-from perennial.common.contracts.identity import CustomersSeparated
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
-from perennial.common.outbox import emit
 from perennial.common.problems import Conflict, NotFound
-from perennial.identity import changes, queries
+from perennial.identity import changes, parting, queries
 from perennial.identity.decisions.graph import TWO_USER_IDS, Graph, Member, Side, Union, survivor
 from perennial.identity.merges import queries as sql
 from perennial.identity.policy import queries as policy
-from perennial.identity.queries import Change
 
 
-async def merge(session: WriteSession, pair: Sequence[UUID], reason: str, principal: Principal) -> UUID:
+async def merge(
+    session: WriteSession,
+    pair: Sequence[UUID],
+    reason: str,
+    principal: Principal,
+    because: Mapping[str, Any] | None = None,
+) -> UUID:
     """Make one customer of two, whatever evidence and limits say; returns the merge's id.
+
+    `because` is added to its evidence.
 
     Raises NotFound for an unknown customer, Conflict when they are one already or each has a user_id.
     """
@@ -35,7 +41,21 @@ async def merge(session: WriteSession, pair: Sequence[UUID], reason: str, princi
             code=TWO_USER_IDS, pointer="/customer_ids",
         )  # fmt: skip
     keep, give = survivor(one, other)
-    union = _by_hand(keep, give, reason, principal)
+    return await join(session, members, keep, give, reason, principal, because)
+
+
+async def join(
+    session: WriteSession,
+    members: Sequence[Member],
+    keep: Side,
+    give: Side,
+    reason: str,
+    principal: Principal,
+    because: Mapping[str, Any] | None = None,
+) -> UUID:
+    """Move one customer's identifiers, locked before, to the other; what a person has parted there is forgotten."""
+    evidence = {"reason": reason, "by": f"{principal.kind}:{principal.id}", **(because or {})}
+    union = Union(uuid7(), keep.id, give.id, list(keep.members), list(give.members), evidence, kind="manual")
     await sql.forget_separations(session, union.survivor_vias, union.merged_vias)
     moved = [
         member._replace(customer=keep.id, version=member.version + 1)
@@ -48,25 +68,18 @@ async def merge(session: WriteSession, pair: Sequence[UUID], reason: str, princi
     return union.id
 
 
-def _by_hand(keep: Side, give: Side, reason: str, principal: Principal) -> Union:
-    evidence = {"reason": reason, "by": f"{principal.kind}:{principal.id}"}
-    return Union(uuid7(), keep.id, give.id, list(keep.members), list(give.members), evidence, kind="manual")
-
-
 async def _locked(session: WriteSession, ids: Sequence[UUID]) -> list[Member]:
-    """The identifiers of the customers that `ids` lead to, locked. Begins again when they moved meanwhile."""
-    while True:
-        today = await queries.resolve(session, ids)
-        for index, wanted in enumerate(ids):
-            if wanted not in today:
-                raise NotFound(f"customer_ids: there is no customer {wanted}", pointer=f"/customer_ids/{index}")
-        customers = set(today.values())
-        if await queries.lock_customers(session, customers) == customers:
-            return await queries.members(session, customers)
+    """The identifiers of the customers that `ids` lead to, locked. Raises NotFound."""
+    members = await queries.held(session, ids)
+    known = {member.via for member in members}
+    for index, wanted in enumerate(ids):
+        if wanted not in known:
+            raise NotFound(f"customer_ids: there is no customer {wanted}", pointer=f"/customer_ids/{index}")
+    return members
 
 
 async def undo(session: WriteSession, merge_id: UUID, reason: str, principal: Principal) -> None:
-    """Give the merged side back what it had and what is still with the survivor, under its old name.
+    """Give the merged side back what it had and what is still with identifiers of the survivor, under its old name.
 
     The two are not joined by evidence again. Raises NotFound, or Conflict when it was undone before.
     """
@@ -76,34 +89,37 @@ async def undo(session: WriteSession, merge_id: UUID, reason: str, principal: Pr
         raise NotFound(f"there is no merge {merge_id}", pointer="path/merge_id")
     if merge["undone_at"] is not None:
         raise Conflict("the merge was undone before", code="already_undone")
-    leaving = await _leaving(session, merge)
-    if not leaving:
+    divisions = [
+        parting.divide(members, leaving, merge["merged"]) for members, leaving in await _leaving(session, merge)
+    ]
+    if not divisions:
         raise Conflict("nothing of the merged customer is with the survivor any more", code="nothing_to_undo")
-    vias = [member.via for member in leaving]
-    name = merge["merged"] if merge["merged"] in vias else min(vias)
-    root = leaving[0].customer
-    moved = [member._replace(customer=name, version=member.version + 1) for member in leaving]
     rule = await policy.version(session)
-    await queries.move(session, moved)
-    await queries.note(
-        session,
-        [Change(m.via, m.version, name, root, "separated", None, None, merge_id, rule) for m in moved],
-    )
+    for division in divisions:
+        await parting.part(session, division, "separated", merge_id, rule)
+    vias = [member.via for division in divisions for member in division.moved]
     await sql.undo(session, merge_id, f"{principal.kind}:{principal.id}", reason, vias)
-    await sql.separate(session, merge["survivor"], name, merge_id)
-    await changes.tell(session, moved)
-    await emit(session, CustomersSeparated(merge_id=merge_id, survivor=root, separated=name))
     await audit.record(session, principal, "merge.undone", str(merge_id), {"reason": reason, "identifiers": len(vias)})
 
 
-async def _leaving(session: WriteSession, merge: RowMapping) -> list[Member]:
-    """Of the merged side's identifiers, those that have been with the survivor ever since.
+async def _leaving(session: WriteSession, merge: RowMapping) -> list[tuple[list[Member], set[UUID]]]:
+    """Today's customers in which this merge has brought both sides together, each with what leaves it.
 
-    Another undo may have parted them; that they met again was then decided by other evidence.
+    What was parted since from all of the survivor there, and met it again, was joined by other evidence and stays.
     """
-    survivor_id, leaving = merge["survivor"], set(merge["merged_vias"])
-    members = await _locked(session, [survivor_id])
-    concerned = [survivor_id, *leaving]
-    for moved in await sql.undone_since(session, merge["id"], merge["created_at"], concerned):
-        leaving = leaving & moved if survivor_id in moved else leaving - moved
-    return [member for member in members if member.via in leaving]
+    kept, given = set(merge["survivor_vias"]), set(merge["merged_vias"])
+    customers: dict[UUID, list[Member]] = {}
+    for member in await queries.held(session, kept | given):
+        customers.setdefault(member.customer, []).append(member)
+    partings = await sql.parted_since(session, merge["id"], merge["created_at"], list(kept | given))
+    found = []
+    for members in customers.values():
+        held = {member.via for member in members}
+        leaving = {via for via in held & given if any(_together(via, one, partings) for one in held & kept)}
+        if leaving:
+            found.append((members, leaving))
+    return found
+
+
+def _together(one: UUID, other: UUID, partings: Sequence[set[UUID]]) -> bool:
+    return all((one in moved) == (other in moved) for moved in partings)

@@ -50,7 +50,7 @@ class ReplayWanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[Annotated[Whole, Field(ge=1, lt=2**63)]] = Field(min_length=1, max_length=200)
+    ids: list[Annotated[Whole, Field(ge=1, lt=2**53)]] = Field(min_length=1, max_length=200)
 
 
 class Refusal(BaseModel):

@@ -1,10 +1,10 @@
 """`/v1/suggestions`: probable duplicates, to be approved or rejected."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from sqlalchemy import RowMapping
 
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
@@ -64,7 +64,7 @@ async def _found(session: ReadSession, suggestion_id: UUID) -> SuggestionShown:
     return _shown(row)
 
 
-def _shown(row: Mapping[str, Any]) -> SuggestionShown:
+def _shown(row: RowMapping) -> SuggestionShown:
     return SuggestionShown.model_validate({**row, "customer_ids": [row["low"], row["high"]]})
 
 

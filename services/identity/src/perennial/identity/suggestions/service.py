@@ -1,8 +1,7 @@
 """Suggestions: what is kept to recognise people by, and what a person makes of a probable duplicate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -89,7 +88,7 @@ async def _undecided(session: WriteSession, suggestion_id: UUID) -> RowMapping:
 
 async def _decide(
     session: WriteSession,
-    suggestion: Mapping[str, Any],
+    suggestion: RowMapping,
     state: str,
     reason: str,
     principal: Principal,

@@ -11,8 +11,9 @@ from perennial.common import audit, masks, rules
 from perennial.common.auth import Principal, requires
 from perennial.common.problems import BadRequest
 from perennial.common.rules import Explanation
-from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
 from perennial.common.web.etags import IfMatch, match, tag
+from perennial.common.web.idempotency import run
 from perennial.segments.definitions import queries, service
 from perennial.segments.definitions.schemas import (
     ExplainOut,
@@ -48,15 +49,16 @@ def _uuid(key: list[Any]) -> UUID | None:
         raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
 
 
-@router.post("", status_code=201, responses=documented(409))
-async def create_segment(body: SegmentIn, response: Response, session: Write, who: Writer) -> SegmentOut:
+@router.post("", status_code=201, response_model=SegmentOut, responses=documented(409))
+async def create_segment(body: SegmentIn, session: Write, who: Writer, once: Repeatable) -> Response:
     """Define a segment. It is built in the background: `state` tells when it serves."""
-    segment_id = await service.define(session, who, body.name, body.rule)
-    await audit.record(session, who, "segment.created", str(segment_id), {"name": body.name})
-    row = await service.find(session, segment_id)
-    tag(response, row.version)
-    response.headers["Location"] = f"/v1/segments/{segment_id}"
-    return _out(row, who)
+
+    async def define() -> SegmentOut:
+        segment_id = await service.define(session, who, body.name, body.rule)
+        await audit.record(session, who, "segment.created", str(segment_id), {"name": body.name})
+        return _out(await service.find(session, segment_id), who)
+
+    return await run(once, session, define, 201, location="/v1/segments/{id}", etag="{version}")
 
 
 @router.get("", responses=documented(400))

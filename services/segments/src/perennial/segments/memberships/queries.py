@@ -32,6 +32,19 @@ async def of_customers(session: ReadSession, customers: Collection[UUID]) -> dic
     return found
 
 
+async def named(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[dict[str, str]]]:
+    """The same with the segments' names, by name."""
+    rows = await session.execute(
+        text("""SELECT m.customer_id, s.id, s.name FROM membership m JOIN segment s ON s.id = m.segment_id
+                WHERE m.customer_id = ANY(:ids) ORDER BY s.name, s.id"""),
+        {"ids": list(customers)},
+    )
+    found: dict[UUID, list[dict[str, str]]] = {}
+    for customer, segment, name in rows:
+        found.setdefault(customer, []).append({"id": str(segment), "name": name})
+    return found
+
+
 async def enter(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], at: datetime) -> Sequence[Row[Any]]:
     """Make (segment, customer) pairs members; returns those that were not, with their versions."""
     rows = await session.execute(

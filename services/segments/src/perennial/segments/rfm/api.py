@@ -1,10 +1,9 @@
 """Routes of RFM."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from sqlalchemy import Row
 
 from perennial.common import identity_map
 from perennial.common.auth import Principal, requires
@@ -24,10 +23,6 @@ def _settings(request: Request) -> CommonSettings:
 
 
 Settings = Annotated[CommonSettings, Depends(_settings)]
-
-
-def _out(row: Row[Any], currency: str) -> RfmOut:
-    return RfmOut(**{**row._mapping, "monetary": f"{row.monetary:.2f}", "currency": currency})  # noqa: SLF001 (public API)
 
 
 @router.get("/summary")
@@ -56,7 +51,7 @@ async def list_rfm(
     except ValueError as error:
         raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
     rows = await queries.page(session, group, after, page.limit + 1, settings.timezone)
-    return paged([_out(row, settings.currency) for row in rows], page, lambda item: [str(item.customer_id)])
+    return paged([RfmOut.of(row, settings.currency) for row in rows], page, lambda item: [str(item.customer_id)])
 
 
 @router.get("/customers/{customer_id}", responses=documented(404))
@@ -66,4 +61,4 @@ async def get_rfm(customer_id: UUID, session: Read, settings: Settings, who: Rea
     row = await queries.one(session, customer, settings.timezone) if customer else None
     if row is None:
         raise NotFound("customer: there is none with this id and an order", pointer="path/customer_id")
-    return _out(row, settings.currency)
+    return RfmOut.of(row, settings.currency)

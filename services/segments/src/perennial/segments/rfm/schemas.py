@@ -1,9 +1,11 @@
 """HTTP bodies of RFM."""
 
 from datetime import datetime
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
+from sqlalchemy import Row
 
 
 class RfmOut(BaseModel):
@@ -19,6 +21,11 @@ class RfmOut(BaseModel):
     f: int = Field(ge=1, le=5, description="Quintile; 5 bought most often.")
     m: int = Field(ge=1, le=5, description="Quintile; 5 spent most.")
     group: str
+
+    @classmethod
+    def of(cls, row: Row[Any], currency: str) -> Self:
+        """A row as it is shown."""
+        return cls(**{**row._mapping, "monetary": f"{row.monetary:.2f}", "currency": currency})  # noqa: SLF001 (public API)
 
 
 class GroupOut(BaseModel):

@@ -1,12 +1,13 @@
 """A calendar as data."""
 
-from datetime import date, time
+from datetime import time
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from perennial.common.web.fields import Day
 from perennial.tickets.calendars.working import Calendar
 from perennial.tickets.texts import Label
 
@@ -57,7 +58,7 @@ class CalendarDefinition(BaseModel):
     label: Label
     zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_known)]
     week: dict[Weekday, Annotated[list[FrameIn], Field(max_length=12)]]
-    holidays: list[date] = Field(default=[], max_length=1000)
+    holidays: list[Day] = Field(default=[], max_length=1000)
 
     @field_validator("week")
     @classmethod

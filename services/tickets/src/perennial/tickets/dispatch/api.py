@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Response
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.problems import BadRequest
-from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
 from perennial.common.web.etags import IfMatch, Seen, tag
+from perennial.common.web.idempotency import run
 from perennial.common.web.pages import PageRequest
 from perennial.tickets.dispatch import queries, service, veiled
 from perennial.tickets.dispatch.models import DispatchRule
@@ -52,14 +53,15 @@ async def list_dispatch_rules(page: PageQuery, session: Read, who: Reader) -> Pa
     return paged([_shown(who, row, fields) for row in rows], page, lambda item: [item.position, item.id])
 
 
-@router.post("", status_code=201, responses=documented(409))
-async def create_dispatch_rule(
-    body: DispatchRuleIn, response: Response, session: Write, who: Manager
-) -> DispatchRuleOut:
+@router.post("", status_code=201, response_model=DispatchRuleOut, responses=documented(409))
+async def create_dispatch_rule(body: DispatchRuleIn, session: Write, who: Manager, once: Repeatable) -> Response:
     """A new rule."""
-    made = await service.create(session, who, body.model_dump())
-    response.headers["Location"] = f"/v1/dispatch-rules/{made.id}"
-    return await _out(session, who, made, response)
+
+    async def create() -> DispatchRuleOut:
+        made = await service.create(session, who, body.model_dump())
+        return _shown(who, made, await types.known_fields(session))
+
+    return await run(once, session, create, 201, location="/v1/dispatch-rules/{id}", etag="{version}")
 
 
 @router.get("/{rule_id}", responses=documented(404))

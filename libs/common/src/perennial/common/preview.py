@@ -1,0 +1,174 @@
+"""What a service would show after a change of the map: the real reactions, on temporary copies of what they write.
+
+The copies bear the names of the tables and hide them from one connection. Nothing real is written and no lock of it is
+taken, so a preview holds up nobody, however long it takes; then it is rolled back and the connection closed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import MetaData, Table, text
+
+from perennial.common import identity_map
+from perennial.common.auth import Principal, requires
+from perennial.common.contracts.identity import Assignment
+from perennial.common.db import Database, ReadSession, WriteSession, raw
+from perennial.common.derive import Stale
+from perennial.common.problems import Forbidden, Unavailable
+from perennial.common.service import Service
+
+MOST = 5000
+AT_ONCE = 2
+SECONDS = 4.0
+READ = "identities:read"
+OF_CUSTOMERS = "customer_id = ANY($1::uuid[])"
+OF_VIAS = "via = ANY($2::uuid[])"
+NOTHING = ""
+
+Show = Callable[[ReadSession, Principal, Sequence[UUID]], Awaitable[Mapping[UUID, Any]]]
+
+_SIDES = text("""
+    SELECT DISTINCT customer_id FROM identity_map
+    WHERE via = ANY(CAST(:vias AS uuid[])) OR customer_id = ANY(CAST(:vias AS uuid[]))""")
+_VIAS = text("SELECT via FROM identity_map WHERE customer_id = ANY(CAST(:customers AS uuid[]))")
+_COMMON = {"identity_map": f"{OF_CUSTOMERS} OR {OF_VIAS}", "stale": NOTHING, "timer": NOTHING, "outbox": NOTHING}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How a service previews: what it shows of customers to whom holds `scope`, masked for them.
+
+    `writes` names every table that `map_changed` and the derivation write, besides those of common, and which of its
+    rows they may look at: SQL over the customers ($1) and their identifiers ($2).
+    """
+
+    show: Show
+    scope: str
+    writes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Assigned(BaseModel):
+    """An identifier's customer, with the version that this has in the map."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    via: UUID
+    customer_id: UUID
+    version: int = Field(ge=0, lt=2**63)
+
+
+class Wanted(BaseModel):
+    """What would change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    assignments: list[Assigned] = Field(min_length=1, max_length=MOST)
+
+
+class Seen(BaseModel):
+    """What is shown of the customers in question now, and what would be."""
+
+    before: dict[UUID, Any]
+    after: dict[UUID, Any]
+
+
+def router(service: Service) -> APIRouter:
+    """The route of one service. It is no part of the platform's document: the gateway asks it, and composes."""
+    made = APIRouter(prefix=f"/v1/previews/{service.name}", include_in_schema=False)
+    asked = service.preview
+    if asked is None:
+        return made
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    @made.post("")
+    async def preview(body: Wanted, request: Request, who: Annotated[Principal, Depends(requires(READ))]) -> Seen:
+        """What would be shown."""
+        if not who.may(asked.scope):
+            raise Forbidden(f"the scope {asked.scope} is required", code="insufficient_scope")
+        if slots.locked():
+            raise Unavailable("other previews are being made, try again", code="busy", retry_after=1)
+        async with slots, asyncio.timeout(SECONDS):
+            return await look_ahead(request.app.state.runtime.database, service, who, body.assignments)
+
+    return made
+
+
+async def look_ahead(database: Database, service: Service, who: Principal, assignments: Sequence[Assigned]) -> Seen:
+    """Let the service follow a change of the map aside, and look before and after."""
+    asked = service.preview
+    assert asked is not None  # noqa: S101 (nobody else has the route)
+    named = {item.via for item in assignments} | {item.customer_id for item in assignments}
+    async with database.aside() as session:
+        with structlog.contextvars.bound_contextvars(preview=True):
+            before = await _sides(session, named)
+            customers = {*before, *(item.customer_id for item in assignments)}
+            vias = {*named, *(await session.execute(_VIAS, {"customers": list(customers)})).scalars()}
+            await shadow(session, service.metadata, {**_COMMON, **asked.writes}, customers, vias)
+            shown = await asked.show(session, who, before)
+            await _follow(session, service, assignments, customers)
+            return Seen(before=dict(shown), after=dict(await asked.show(session, who, await _sides(session, vias))))
+
+
+@asynccontextmanager
+async def shadowed(
+    database: Database, metadata: MetaData, tables: Mapping[str, str], customers: Collection[UUID],
+    vias: Collection[UUID],
+) -> AsyncIterator[WriteSession]:  # fmt: skip
+    """A session in which copies stand for some tables (see `Preview.writes`); nothing of it remains."""
+    async with database.aside() as session:
+        await shadow(session, metadata, tables, customers, vias)
+        yield session
+
+
+async def shadow(
+    session: WriteSession, metadata: MetaData, tables: Mapping[str, str], customers: Collection[UUID],
+    vias: Collection[UUID],
+) -> None:  # fmt: skip
+    """Hide tables behind temporary copies of some of their rows until the transaction ends."""
+    await session.execute(text("SET LOCAL lock_timeout = '1s'"))
+    await session.execute(text("SET LOCAL statement_timeout = '3s'"))
+    schema = (await session.execute(text("SELECT quote_ident(current_schema())"))).scalar_one()
+    connection = await raw(session)
+    await connection.execute(";".join(_copy(schema, metadata.tables[name]) for name in tables))
+    for name, rows in tables.items():
+        if rows:
+            await connection.execute(_fill(schema, metadata.tables[name], rows), list(customers), list(vias))
+    await connection.execute(";".join(f'ANALYZE pg_temp."{name}"' for name in tables))
+
+
+def _copy(schema: str, table: Table) -> str:
+    kept = "INCLUDING ALL EXCLUDING COMMENTS EXCLUDING STATISTICS"
+    return f'CREATE TEMPORARY TABLE "{table.name}" (LIKE {schema}."{table.name}" {kept}) ON COMMIT DROP'
+
+
+def _fill(schema: str, table: Table, rows: str) -> str:
+    columns = ", ".join(f'"{column.name}"' for column in table.columns if column.computed is None)
+    return f"""INSERT INTO pg_temp."{table.name}" ({columns}) OVERRIDING SYSTEM VALUE
+               SELECT {columns} FROM {schema}."{table.name}"
+               WHERE ({rows}) AND $1::uuid[] IS NOT NULL AND $2::uuid[] IS NOT NULL"""  # noqa: S608 (ours)
+
+
+async def _follow(
+    session: WriteSession, service: Service, assignments: Sequence[Assigned], customers: Collection[UUID]
+) -> None:
+    """What the worker does when it hears of a change: take it over, react, derive afresh."""
+    said = [Assignment(via=item.via, customer=item.customer_id, version=item.version) for item in assignments]
+    changes = await identity_map.apply(session, said)
+    if changes and service.map_changed is not None:
+        await service.map_changed(session, changes)
+    if service.derive is not None:
+        present = await identity_map.customers_of(session, customers)
+        current = {customer: False for customer in customers if present.get(customer) == customer}
+        gone = [customer for customer in customers if present.get(customer, customer) != customer]
+        await service.derive.handle(session, Stale(current, gone))
+
+
+async def _sides(session: ReadSession, vias: Collection[UUID]) -> list[UUID]:
+    return sorted((await session.execute(_SIDES, {"vias": list(vias)})).scalars())

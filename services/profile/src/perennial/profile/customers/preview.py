@@ -1,0 +1,26 @@
+"""The 360 of customers as a change of the map would make it: what other services tell, they preview themselves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from perennial.common import identity_map
+from perennial.common.auth import Principal
+from perennial.common.db import ReadSession, settings_of
+from perennial.common.preview import Preview
+from perennial.profile.customers import view
+
+TOLD = frozenset({"loyalty", "segments", "tickets", "messages"})
+
+
+async def shown(session: ReadSession, who: Principal, customers: Sequence[UUID]) -> Mapping[UUID, Any]:
+    """Traits, counters and orders of each that is known here."""
+    currency = settings_of(session).currency
+    known = await identity_map.customers_of(session, customers)
+    return {
+        customer: (await view.show(session, customer, currency)).seen_by(who).model_dump(mode="json", exclude=TOLD)
+        for customer in known
+    }
+
+
+PREVIEW = Preview(shown, "customers:read")

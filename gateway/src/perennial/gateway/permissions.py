@@ -25,8 +25,8 @@ def _role(about: str, scopes: str, fields: str = "") -> Role:
 ROLES = {
     "owner": _role("Everything, people and keys included.", "*", "*"),
     "admin": _role(
-        "Runs the platform: everything but revealing what is masked.",
-        """customers:read identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:* keys:*
+        "Runs the platform; what it reveals is on the record.",
+        """customers:read customers:reveal identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:* keys:*
         tokens:* staff:* audit:read""",
         "personal",
     ),

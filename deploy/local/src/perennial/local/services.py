@@ -15,7 +15,8 @@ from perennial.local.program import Program
 
 GATEWAY = "gateway"
 # Administrators' addresses: no process that serves requests gets to see them.
-PRIVATE = ("DATABASE_URL", "NATS_URL", "PERENNIAL_DEV_API_KEY", "PERENNIAL_DEV_WRITE_KEY")
+OWNER = ("PERENNIAL_DEV_OWNER_EMAIL", "PERENNIAL_DEV_OWNER_PASSWORD")
+PRIVATE = ("DATABASE_URL", "NATS_URL", "PERENNIAL_DEV_API_KEY", "PERENNIAL_DEV_WRITE_KEY", *OWNER)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Deployment:
                 "PERENNIAL_SERVICES": json.dumps(services),
                 "PERENNIAL_DEV_WRITE_KEY": keys.write_key,
                 "PERENNIAL_DEV_API_KEY": keys.api_key,
+                **{name: os.environ[name] for name in OWNER if name in os.environ},
             }
         else:
             added["PERENNIAL_ENCRYPTION_KEY"] = keys.encryption_key_of(name)

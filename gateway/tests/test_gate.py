@@ -181,3 +181,27 @@ async def post(app: FastAPI, path: str, receive: Receive, *headers: tuple[bytes,
     }  # fmt: skip
     await app(scope, receive, send)
     return said[0]["status"], json.loads(b"".join(message.get("body", b"") for message in said))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/customer-tokens", {"customer_id": "0192f0c0-0000-7000-8000-000000000000", "ttl_seconds": 86_400}),
+        ("/v1/api-keys", {"name": "heir", "scopes": ["tokens:mint"]}),
+    ],
+)
+async def test_a_slow_body_does_not_outlive_its_key(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, path: str, body: dict[str, Any]
+) -> None:
+    scopes = ["tokens:mint", "keys:write"]
+    leaked = (await admin.post("/v1/api-keys", json={"name": "leaked", "scopes": scopes})).json()
+    content = json.dumps(body).encode()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield content[:5]
+        assert (await admin.delete(f"/v1/api-keys/{leaked['id']}")).status_code == 204
+        yield content[5:]
+
+    headers = {"Authorization": f"Bearer {leaked['key']}", "Content-Type": "application/json"}
+    answer = await http.post(path, content=slowly(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_key")

@@ -40,6 +40,22 @@ expected-statuses = [400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 422, 428,
 [checks.missing_required_header]
 expected-statuses = [400, 401, 403, 415, 422, 428]
 """
+THINGS = {
+    "segment_id": ("/v1/segments", {"name": "all", "rule": {"everyone": True}}),
+    "journey_id": ("/v1/journeys", {"name": "hello", "definition": {
+        "trigger": {"event": "Signed Up"}, "steps": [{"id": "rest", "kind": "wait", "for": "PT1H"}]}}),
+    "webhook_id": ("/v1/webhooks", {"url": "http://127.0.0.1:9/", "event_types": ["loyalty.points.earned.v1"]}),
+    "rule_id": ("/v1/dispatch-rules", {"name": "all", "rule": {"everyone": True}}),
+    "source_id": ("/v1/sources", {"name": "another"}),
+    "key_id": ("/v1/api-keys", {"name": "another", "scopes": ["loyalty:read"]}),
+}  # fmt: skip
+KNOWN = """
+[dictionaries.{name}]
+values = {values}
+[parameters."path.{name}"]
+dictionary = "{name}"
+probability = 0.6
+"""
 OPERATION = """
 [[operations]]
 include-path = {paths}
@@ -67,9 +83,13 @@ def answered(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
+def made(shop: Shop, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    return answered(shop.http.post(path, json=body, headers={**shop.headers, "Idempotency-Key": shop.mark}))
+
+
 @pytest.fixture(scope="module")
 def principals(alone: Platform) -> dict[str, str]:
-    """`Authorization` for each kind of rule, and the ids that must not be touched."""
+    """`Authorization` for each kind of rule, ids of what is there, and the ids that must not be touched."""
     shop = Shop(alone.gateway_url, alone.write_key, alone.api_key)
     key = answered(shop.http.post("/v1/api-keys", json={"name": "schema", "scopes": ["*"], "fields": ["*"]},
                                   headers=shop.headers))  # fmt: skip
@@ -78,23 +98,28 @@ def principals(alone: Platform) -> dict[str, str]:
     user = shop.user("ann")
     shop.deliver([shop.event("identify", user, traits={"email": "ann@shop.example"}), shop.order(user, "12.50")])
 
-    def known() -> str | None:
+    def found() -> str | None:
         query = {"identifier": f"user_id:{user}"}
         items = answered(shop.http.get("/v1/customers", params=query, headers=shop.headers))["items"]
         return items[0]["id"] if items else None
 
-    customer = until(known)
+    customer = until(found)
     token = answered(shop.http.post("/v1/customer-tokens", json={"customer_id": customer, "ttl_seconds": 86_400},
                                     headers={"Authorization": f"Bearer {key['key']}"}))  # fmt: skip
     staff = {"Authorization": f"Bearer {session['token']}"}
     account = answered(shop.http.get("/v1/staff/me", headers=staff))["id"]
     writes = httpx.BasicAuth(source["write_keys"][0]["key"], "")
     basic = next(writes.auth_flow(httpx.Request("GET", alone.gateway_url))).headers["Authorization"]
+    ticket = {"customer_id": customer, "type": "question", "subject": "Hello", "description": "Where is it?"}
+    known = {name: [made(shop, path, body)["id"]] for name, (path, body) in THINGS.items()}
+    known["ticket_id"] = [made(shop, "/v1/tickets", ticket)["id"]]
+    known |= {"customer_id": [customer], "id": [customer], "key": ["always", "question"], "name": ["email", "agent"]}
     return {
         CUSTOMER: f"Bearer {token['token']}",
         STAFF: staff["Authorization"],
         WRITE_KEY: basic,
         "": f"Bearer {key['key']}",
+        "known": "".join(KNOWN.format(name=name, values=values) for name, values in known.items()),
         "own": " ".join([key["id"], source["id"], session["id"], account, "current", "development"]),
     }
 
@@ -105,7 +130,7 @@ def configuration(principals: dict[str, str]) -> str:
     for rule in (CUSTOMER, STAFF, WRITE_KEY, ""):
         paths = sorted({path for (_, path), known in RULES.items() if known == rule or (":" in known and not rule)})
         said += OPERATION.format(paths=paths, authorization=principals[rule]).replace("'", '"')
-    return said
+    return said + principals["known"].replace("'", '"')
 
 
 @pytest.mark.timeout(3600)

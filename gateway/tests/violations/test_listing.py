@@ -98,6 +98,36 @@ def test_personal_data_is_masked() -> None:
     assert shown(raw, "*") == raw
 
 
+async def test_names_and_ids_that_clients_make_up_are_masked_too(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, send: Send
+) -> None:
+    plan = {"events": {"Pay": {"schema": {"additionalProperties": False}}}, "invalid": "quarantine"}
+    path = "/v1/sources/development/tracking-plan"
+    assert (await admin.put(path, json=plan, headers={"If-None-Match": "*"})).status_code == 200
+    await send(
+        [
+            track(type="page", name="Page of ada@shop.example", userId=None, messageId="ada@shop.example/1"),
+            track(event="Pay", properties={"13912345678 paid": 1}),
+            track(type="ada@shop.example"),
+        ]
+    )
+    made = await admin.post("/v1/api-keys", json={"name": "developer", "scopes": ["sources:*"]})
+    blind = {"Authorization": f"Bearer {made.json()['key']}"}
+    replay = {"since": "2020-01-01T00:00:00Z", "dry_run": True}
+    answers = [
+        await http.get(PATH, headers=blind),
+        await http.get(f"{PATH}/summary", headers=blind),
+        await http.post(f"{PATH}/replay", headers=blind, json=replay),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200
+        assert "ada@" not in answer.text
+        assert "13912345678" not in answer.text
+    clear = (await admin.get(PATH)).text
+    assert "Page of ada@shop.example" in clear
+    assert "13912345678 paid" in clear
+
+
 @pytest.mark.parametrize("raw", ['{"email":"ada@shop.exa', "7", '["ada@shop.example"]', "[" * 5000, '{"a":1e999}'])
 def test_what_cannot_be_read_is_shown_to_those_who_see_all(raw: str) -> None:
     assert shown(raw, "personal", "sensitive") is None

@@ -47,6 +47,21 @@ def test_every_hidden_field_is_named_with_its_place() -> None:
     assert "rule/all/3/trait: the trait birthday is masked for you" in refused.value.detail
 
 
+@pytest.mark.parametrize("name", ["receiver.name", "shipping.line1", "order.buyer.name", "contacts[].user.nick"])
+def test_what_an_object_of_a_person_holds_is_compared_as_it_is_shown(name: str) -> None:
+    where = {"event": "Order Completed", "where": [{"property": name, "starts_with": "Ot"}]}
+    trait = {"trait": f"company.{name}", "is": "Otto"}
+    for rule in (where, trait):
+        with pytest.raises(Forbidden):
+            masks.check_rule(NOBODY, rules.parse(rule))
+        masks.check_rule(PERSONAL, rules.parse(rule))
+    shown = rules.dump(masks.shown_rule(NOBODY, rules.parse(where)))
+    assert "Ot" not in str(shown["where"])
+    assert "Ot" not in str(masks.shown_conditions(NOBODY, where)["where"])
+    masks.check_rule(NOBODY, rules.parse({"trait": "company.name", "is": "Acme"}))
+    masks.check_rule(NOBODY, rules.parse({"event": "x", "where": [{"property": "shipping.city", "is": "Rome"}]}))
+
+
 def test_classes_names_and_all_open_what_they_say() -> None:
     with pytest.raises(Forbidden) as refused:
         masks.check_rule(PERSONAL, rules.parse(RULE))

@@ -199,6 +199,16 @@ async def test_health_is_of_the_process_and_readiness_of_its_dependencies(http: 
     assert "python_info" in (await http.get("/metrics")).text
 
 
+async def test_whoever_asks_for_metrics_all_the_time_gets_them_once_a_second(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (await http.get("/metrics")).text
+    await http.get("/v1/things")
+    assert (await http.get("/metrics")).text == first
+    monkeypatch.setattr("perennial.common.web.app.METRICS_SECONDS", 0.0)
+    assert (await http.get("/metrics")).text != first
+
+
 async def test_the_document_describes_problems(http: httpx.AsyncClient) -> None:
     document = (await http.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")

@@ -278,7 +278,11 @@ async def rule(database: Database, done: asyncio.Event) -> None:
         async with database.write() as session:
             version = await policies.version(session)
             kinds = [
-                KindRule(kind=kind, limit=1 if kind == "user_id" else 2 + version % 5, shared_after=None if kind == "user_id" else 3)
+                KindRule(
+                    kind=kind,
+                    limit=1 if kind == "user_id" else 2 + version % 5,
+                    shared_after=None if kind == "user_id" else 3,
+                )
                 for kind in sorted(DEFAULT.rules, key=lambda kind: DEFAULT.rules[kind].rank)
             ]
             await replace(session, PolicyBody(kinds=kinds).model_dump(), version, STAFF)

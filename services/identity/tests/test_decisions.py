@@ -11,9 +11,9 @@ from sqlalchemy import text
 from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.db import WriteSession
 from perennial.common.ids import digest_uuid
-from perennial.common.messaging import parked
 from perennial.identity.decisions import service
 from perennial.identity.decisions.service import Arrival, Keys, decide
+from perennial.identity.parked import rows
 
 ASSIGNED, MERGED = "identity.identifiers.assigned.v1", "identity.customer.merged.v1"
 
@@ -72,7 +72,7 @@ async def test_a_visitor_who_signs_up_keeps_the_name(decided: Any, accept: Any, 
     assert await scalars(session, "SELECT count(*) FROM merge") == [0]
     [row] = (await session.execute(text("SELECT * FROM map_change"))).mappings()
     assert (row["cause"], row["via"], row["through"], row["event_id"]) == (
-        "attached", signed_up.via, signed_up.via, signed_up.id,
+        "attached", signed_up.via, visit.via, signed_up.id,
     )  # fmt: skip
 
 
@@ -154,23 +154,23 @@ async def test_a_customer_holds_no_more_of_a_kind_than_the_limit(
 
 
 async def test_an_event_of_nobody_is_parked_once_and_its_neighbours_go_on(
-    decided: Any, accept: Any, session: WriteSession
+    decided: Any, accept: Any, session: WriteSession, keys: Keys
 ) -> None:
     nobody = accept(userId="null", anonymousId="undefined")
     assert len(await decided(nobody, accept(userId="u"), seq=3)) == 1
     assert len(await decided(nobody, seq=3)) == 0
-    [row] = await parked.listing(session)
+    [row] = await rows.listing(session, keys.vault)
     assert row.error.startswith("no_identifier")
     assert row.event_id == digest_uuid("shop", nobody.message_id)
 
 
 async def test_an_event_older_than_the_horizon_is_parked_unless_imported(
-    decided: Any, accept: Any, session: WriteSession
+    decided: Any, accept: Any, session: WriteSession, keys: Keys
 ) -> None:
     old = datetime.now(UTC) - timedelta(days=40)
     kept = await decided(accept(userId="u", at=old), accept(userId="u", at=old, imported=True))
     assert len(kept) == 1
-    [row] = await parked.listing(session)
+    [row] = await rows.listing(session, keys.vault)
     assert row.error.startswith("too_old: timestamp")
 
 

@@ -53,13 +53,35 @@ async def stuck(session: WriteSession, accept: Any) -> None:
     await park(session, [Parked(origin, None, error, ""), Parked(broken, None, error, "")])
 
 
+async def divided(client: httpx.AsyncClient, customer: UUID) -> str:
+    """One of the customer's identifiers is shared, another is split off and joined again; the id of the split."""
+    items = (await client.get(f"/v1/customers/{customer}/identifiers")).json()["items"]
+    by_kind = {item["kind"]: item["id"] for item in items}
+    why = {"reason": f"her sister's, {PHONE}, {EMAIL}"}
+    assert (await client.post(f"/v1/identifiers/{by_kind['phone']}/share", json=why)).status_code == 200
+    body = {"customer_id": str(customer), "identifiers": [by_kind["device_id"]], **why}
+    made = await client.post("/v1/splits", json=body)
+    assert made.status_code == 201, made.text
+    split = str(made.json()["id"])
+    assert (await client.post(f"/v1/splits/{split}/undo", json=why)).status_code == 200
+    return split
+
+
 async def test_no_get_route_shows_a_secret_to_who_sees_no_fields(
     app: FastAPI, client: httpx.AsyncClient, token: Callable[..., str], person: tuple[UUID, str], stuck: None
 ) -> None:
     customer, merge = person
     undone = await client.post(f"/v1/merges/{merge}/undo", json={"reason": f"not her, {PHONE}"})
     assert undone.status_code == 200
-    places = {"customer_id": customer, "merge_id": merge, **QUERIES}
+    conflict = (await client.get("/v1/conflicts")).json()["items"][0]["id"]
+    why = {"reason": f"she rang from {PHONE}"}
+    assert (await client.post(f"/v1/conflicts/{conflict}/dismiss", json=why)).status_code == 200
+    split = await divided(client, customer)
+    places = {
+        "customer_id": customer, "merge_id": merge, "conflict_id": conflict, "split_id": split,
+        "/v1/customers/{customer_id}/explain": f"/v1/customers/{customer}/explain?identifier=user_id:{EMAIL}",
+        **QUERIES,
+    }  # fmt: skip
     for limit in ("limit=1", "limit=50"):
         answers = await read_all(app, client, token("*", fields=()), places, limit)
         assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)

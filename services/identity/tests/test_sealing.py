@@ -1,8 +1,10 @@
 """The ring of keys: values are opened by any, sealed by the first, and moved over while the service runs."""
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -10,9 +12,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from perennial.common.db import WriteSession
+from perennial.common.messaging.parked import Origin, Parked
 from perennial.common.runtime import Runtime
 from perennial.common.settings import CommonSettings
 from perennial.identity.decisions.service import Keys
+from perennial.identity.parked import rows as parked_rows
+from perennial.identity.parked.rows import park
 from perennial.identity.sealing import queries
 from perennial.identity.sealing.jobs import reseal
 from perennial.identity.settings import IdentitySettings, vault_of
@@ -77,6 +82,7 @@ async def test_everything_is_sealed_again_and_can_be_read_all_the_time(
     monkeypatch.setattr(queries, "BATCH", 2)
     traits = {"email": "ann@example.com", "firstName": "Ann", "lastName": "Lee", "birthday": "1990-01-02"}
     await decided(*(accept(kind="identify", userId=f"u{number}", traits=traits) for number in range(4)))
+    await decided(*(accept(userId="null", properties={"note": number}) for number in range(3)))
     before = await queries.counts(session)
     assert set(before) == {1}
     runtime.settings = ring(settings, encryption_keys=SecretStr(f"2:{NEW},1:{OLD}"))
@@ -85,6 +91,7 @@ async def test_everything_is_sealed_again_and_can_be_read_all_the_time(
     newer = Vault({2: bytes.fromhex(NEW)})
     rows = await session.execute(text("SELECT sealed, digest FROM identifier WHERE kind = 'email'"))
     assert {newer.open(row[0], row[1]) for row in rows} == {"ann@example.com"}
+    assert {row.error[:13] for row in await parked_rows.listing(session, newer)} == {"no_identifier"}
     await reseal(runtime)
     assert await queries.counts(session) == {2: before[1]}
     runtime.settings = settings
@@ -101,10 +108,18 @@ async def test_what_was_written_meanwhile_stays(
 
 
 async def test_no_address_and_no_number_can_be_read_in_the_schema(
-    session: WriteSession, decided: Callable[..., Awaitable[Any]], accept: Any
+    session: WriteSession, decided: Callable[..., Awaitable[Any]], accept: Any, keys: Keys
 ) -> None:
     traits = {"email": "secret.person@example.com", "phone": "+12025550123", "lastName": "Secretperson"}
     await decided(accept(kind="identify", userId="u1", anonymousId="a1", traits=traits))
+    await decided(accept(anonymousId="a2"), accept(userId="u1", anonymousId="a2"))
+    await decided(accept(userId="u2", traits=traits))
+    nobody = accept(userId="null", properties={"note": "Secretperson, +12025550123, secret.person@example.com"})
+    await decided(nobody)
+    origin = Origin("INGEST", "gateway.events.accepted.v1", {}, json.dumps(traits).encode())
+    await park(session, [Parked(origin, uuid4(), f"ValueError({traits})", f"Traceback … {traits}")], keys.vault)
+    for table in ("merge", "conflict", "parked"):
+        assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
     tables = await session.execute(
         text("""SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
                 AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'""")

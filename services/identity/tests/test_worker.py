@@ -1,6 +1,7 @@
 """From INGEST to EVENTS on a real broker: crashes, rivals, poison, a full stream."""
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJEC
 from perennial.common.db import Database
 from perennial.common.events import attributes
 from perennial.common.ids import partition_of, uuid7
-from perennial.common.messaging import parked
+from perennial.common.messaging.parked import ParkedRow
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
@@ -30,7 +31,9 @@ from perennial.identity import publisher
 from perennial.identity.decider import Decider
 from perennial.identity.decisions.service import Arrival
 from perennial.identity.decisions.traces import Reader
-from perennial.identity.parked.service import replay
+from perennial.identity.parked import rows
+from perennial.identity.parked.service import OPERATOR, replay, replay_or_raise, waiting
+from perennial.identity.settings import vault_of
 from perennial.identity.worker import consume, read
 
 STAFF = Principal("staff", "ann", frozenset({"*"}))
@@ -78,9 +81,9 @@ async def done(runtime: Runtime) -> bool:
     return info.state.messages == 0
 
 
-async def parked_rows(database: Database) -> list[parked.ParkedRow]:
+async def parked_rows(database: Database) -> list[ParkedRow]:
     async with database.read() as session:
-        return await parked.listing(session, 0, 100)
+        return await rows.listing(session, vault_of(database.info["settings"]), 0, 100)
 
 
 @pytest.fixture
@@ -237,6 +240,25 @@ async def test_a_poisoned_event_is_parked_alone_and_replayed_after_the_fix(
     assert await replay(consuming, [row.id], STAFF) == ([row.id], {})
     assert await replay(consuming, [row.id], STAFF) == ([], {})
     assert [event.message_id for event in await published(consuming)].count("bad") == 1
+
+
+async def test_operators_list_and_replay_what_is_sealed(
+    poisoned: Callable[[], None], consuming: Runtime, committed: Database, accept: Any
+) -> None:
+    await send(consuming, accept(userId="poison", message_id="bad"), accept(userId="null"))
+    await until(lambda: done(consuming))
+    shown = await waiting(consuming, 0)
+    assert [row.id for row in shown] == [row.id for row in await parked_rows(committed)]
+    [bad] = [row for row in shown if row.error == "ValueError('poison')"]
+    assert b"poison" in base64.b64decode(bad.body)
+    with pytest.raises(ValueError, match="poison"):
+        await replay_or_raise(consuming, [bad.id])
+    poisoned()
+    assert await replay_or_raise(consuming, [bad.id]) == 1
+    assert [row.error[:13] for row in await waiting(consuming, 0)] == ["no_identifier"]
+    async with committed.read() as session:
+        who = await session.execute(text("SELECT DISTINCT principal FROM audit WHERE action = 'parked.replayed'"))
+        assert who.scalar_one() == f"{OPERATOR.kind}:{OPERATOR.id}"
 
 
 async def test_a_replay_of_what_came_again_meanwhile_publishes_nothing(

@@ -8,7 +8,9 @@ _TRACKING_HEADERS = (
     "Authorization, Content-Type, X-Retry-Count, X-Write-Key, AnonymousId, SentAt, Rsa-Recovered, Rsa-Retry-Attempt, "
     "Rsa-Retry-Reason, Rsa-Since-Last-Attempt, Rsa-Since-First-Attempt, Idempotency-Key, traceparent, tracestate"
 )
-_CUSTOMER_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, traceparent, tracestate"
+_CUSTOMER_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, traceparent, tracestate"
+)
 
 EXPOSED: Headers = [(b"access-control-expose-headers", b"Retry-After, RateLimit, RateLimit-Policy")]
 _EVERYBODY: Headers = [(b"access-control-allow-origin", b"*")]
@@ -18,7 +20,8 @@ CUSTOMER_ANSWER: Headers = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"ETag, Idempotent-Replayed, Link, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id",
+        b"ETag, Idempotent-Replayed, Link, Location, Preference-Applied, Retry-After, RateLimit, RateLimit-Policy, "
+        b"X-Request-Id",
     ),
 ]
 

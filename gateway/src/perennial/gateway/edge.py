@@ -17,6 +17,7 @@ from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 from perennial.gateway.access import Access
 from perennial.gateway.openapi.snapshots import read_snapshots
+from perennial.gateway.previews.compose import Previews
 from perennial.gateway.principals.accounts import service as accounts
 from perennial.gateway.principals.accounts.passwords import Passwords
 from perennial.gateway.principals.authenticate import Authenticator
@@ -55,6 +56,7 @@ class Edge:
     intake: Intake
     rates: Rates
     proxy: Proxy
+    previews: Previews
 
 
 @asynccontextmanager
@@ -78,6 +80,7 @@ async def running(runtime: Runtime) -> AsyncIterator[Edge]:
     finally:
         await edge.intake.violations.close()
         await edge.proxy.close()
+        await edge.previews.close()
         await edge.identity.close()
         edge.logins.passwords.close()
 
@@ -132,6 +135,7 @@ def _build(runtime: Runtime, settings: GatewaySettings, passwords: Passwords) ->
         intake=Intake(access, publisher, keeper, Replayer(runtime.database, publisher)),
         rates=Rates(settings.rate_per_principal, settings.rate_per_address, access.principals.rate_limit_of),
         proxy=Proxy(RouteTable(read_snapshots()), settings.services, tokens, limits),
+        previews=Previews(settings.services, tokens),
     )
 
 

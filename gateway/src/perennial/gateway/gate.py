@@ -74,20 +74,26 @@ class Gate:
             large = own.path in LARGE and isinstance(scope["state"]["asks"], Principal)
             limit = LARGE_BODY_BYTES if large else MAX_BODY_BYTES
             content = await _whole(scope, receive, edge.settings.body_seconds, limit)
+            await _identify(edge, scope)  # a slow body must not outlive the key that it came with
             await self._app(scope, _replayed(content, receive), send)
 
 
 async def _count(edge: "Edge", scope: Scope) -> Headers:
     """Who asks, kept for those who come after; and what is left to them. Raises a problem (429)."""
-    sent = dict(scope["headers"])
-    shown = await edge.authenticator.asks(sent.get(b"authorization", b"").decode("latin-1"))
-    scope["state"]["shown"] = shown
-    asks = scope["state"]["asks"] = shown if isinstance(shown, Problem) else shown.principal
-    address = client_address(scope, sent, edge.settings.trusted_proxies)
+    await _identify(edge, scope)
+    asks = scope["state"]["asks"]
+    address = client_address(scope, dict(scope["headers"]), edge.settings.trusted_proxies)
     policy, taken = edge.rates.take(asks if isinstance(asks, Principal) else None, address)
     if not taken.allowed:
         raise limits.refused(policy, taken)
     return [(name.lower().encode(), value.encode()) for name, value in limits.headers(policy, taken).items()]
+
+
+async def _identify(edge: "Edge", scope: Scope) -> None:
+    """Who asks, by what holds at this moment."""
+    shown = await edge.authenticator.asks(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
+    scope["state"]["shown"] = shown
+    scope["state"]["asks"] = shown if isinstance(shown, Problem) else shown.principal
 
 
 def _sending(send: Send, method: str, counted: Headers) -> Send:

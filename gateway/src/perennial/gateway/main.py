@@ -15,6 +15,7 @@ from perennial.gateway.access import CHANNEL
 from perennial.gateway.models import Base
 from perennial.gateway.openapi import api as openapi
 from perennial.gateway.plans import api as plans
+from perennial.gateway.previews import compose as previews
 from perennial.gateway.principals.accounts import api as accounts
 from perennial.gateway.principals.authenticate import of_request
 from perennial.gateway.principals.issuers import api as issuers
@@ -73,10 +74,12 @@ def _proxied(app: FastAPI) -> Any:
     not_found = app.router.default
 
     async def proxied(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await app.state.edge.proxy(scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await not_found(scope, receive, send)
+        elif previews.asked(scope):
+            await app.state.edge.previews.answer(app.state.edge.proxy, scope, receive, send)
+        else:
+            await app.state.edge.proxy(scope, receive, send)
 
     return proxied
 

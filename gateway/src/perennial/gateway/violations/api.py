@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from perennial.common.auth import Principal
 from perennial.common.web import Page, PageQuery, Read, documented, paged
 from perennial.common.web.fields import Day
 from perennial.gateway.edge import EdgeOf
@@ -24,6 +25,7 @@ from perennial.gateway.violations.schemas import (
     Summary,
     ViolationOut,
     filtered,
+    said_to,
 )
 
 router = APIRouter(tags=["gateway"])
@@ -46,14 +48,14 @@ async def list_violations(
 @router.get("/v1/sources/{source_id}/violations/summary", responses=documented(400, 404))
 async def summarise_violations(
     source_id: SourceId,
-    _: Reader,
+    principal: Reader,
     session: Read,
     since: Annotated[Day | None, Query(description="First day, UTC.")] = None,
     until: Annotated[Day | None, Query(description="Last day, UTC.")] = None,
 ) -> Summary:
     """How often each rule was broken, by name of the event and by day."""
     await found(session, source_id)
-    return _summary(await queries.counted(session, source_id, since, until))
+    return _summary(principal, await queries.counted(session, source_id, since, until))
 
 
 @router.post("/v1/sources/{source_id}/violations/replay", responses=documented(400, 404, 503))
@@ -75,14 +77,18 @@ async def replay_violations(source_id: SourceId, body: Replay, principal: Writer
         source_id, ids, by=principal, plan=edge.access.plans.get(source_id), patch=body.patch, again=body.again,
         dry_run=body.dry_run,
     )  # fmt: skip
-    bad = [StillRejected(id=one.id, code=one.code, message=one.message) for one in verdicts if one.event is None]
+    bad = [
+        StillRejected(id=one.id, code=one.code, message=said_to(principal, one.message) or "")
+        for one in verdicts
+        if one.event is None
+    ]
     return Replayed(
         replayed=len(verdicts) - len(bad), rejected=bad, remaining=left, after=ids[-1] if ids else body.after,
         dry_run=body.dry_run,
     )  # fmt: skip
 
 
-def _summary(counts: Iterable[ViolationCount]) -> Summary:
+def _summary(principal: Principal, counts: Iterable[ViolationCount]) -> Summary:
     totals: Counter[tuple[str, str, str]] = Counter()
     days: dict[tuple[str, str, str], list[DayCount]] = {}
     for row in counts:
@@ -91,7 +97,13 @@ def _summary(counts: Iterable[ViolationCount]) -> Summary:
         days.setdefault(key, []).append(DayCount(day=row.day, count=row.count))
     series = [
         Series.model_validate(
-            {"code": key[0], "outcome": key[1], "name": key[2] or None, "count": count, "days": days[key]}
+            {
+                "code": key[0],
+                "outcome": key[1],
+                "name": said_to(principal, key[2]) or None,
+                "count": count,
+                "days": days[key],
+            }
         )
         for key, count in totals.most_common(MOST_SERIES)
     ]

@@ -17,6 +17,7 @@ MOST = 1_000
 LARGEST_ID = 2**53 - 1  # beyond it JSON's numbers are not exact everywhere
 LONGEST_PATCH = 32 * 1024
 _JSON = msgspec.json.Decoder()
+_OF_CLIENTS = ("message", "path", "type", "name", "message_id")  # all may hold names and ids that a client made up
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Outcome = Literal["rejected", "allowed", "omitted"]
@@ -79,9 +80,15 @@ class ViolationOut(BaseModel):
         shown = {
             name: getattr(row, name)
             for name in cls.model_fields
-            if name not in {"raw", "replayable"}
+            if name not in {"raw", "replayable", *_OF_CLIENTS}
         }  # fmt: skip
-        return cls(**shown, raw=_shown(row.raw, principal), replayable=row.whole and row.outcome == "rejected")
+        said = {name: said_to(principal, getattr(row, name)) for name in _OF_CLIENTS}
+        return cls(**shown, **said, raw=_shown(row.raw, principal), replayable=row.whole and row.outcome == "rejected")
+
+
+def said_to(principal: Principal, said: str | None) -> str | None:
+    """A text with something of a client's in it, as a principal may see it."""
+    return said and masks.text(principal, said, bare=False)
 
 
 def _shown(raw: str, principal: Principal) -> str | None:

@@ -69,7 +69,7 @@ def decimal(value: Any) -> Decimal | None:
         number = Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number) < _LARGEST else None
+    return number if number.is_finite() and -_LARGEST < number < _LARGEST else None  # abs() would round, and overflow
 
 
 def order_id(properties: Mapping[str, Any]) -> str | None:

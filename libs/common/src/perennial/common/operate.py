@@ -28,8 +28,7 @@ async def show(runtime: Runtime) -> int:
     """Print the parked events, one JSON object a line."""
     after = 0
     while True:
-        async with runtime.database.read() as session:
-            rows = await parked.listing(session, after)
+        rows = await (runtime.service.parked or _parked)(runtime, after)
         if not rows:
             return 0
         for row in rows:
@@ -37,12 +36,17 @@ async def show(runtime: Runtime) -> int:
         after = rows[-1].id
 
 
+async def _parked(runtime: Runtime, after: int) -> list[parked.ParkedRow]:
+    async with runtime.database.read() as session:
+        return await parked.listing(session, after)
+
+
 async def again(runtime: Runtime, ids: list[int]) -> int:
     """Replay parked events one by one; 1 when one of them still cannot be handled."""
     failed = 0
     for parked_id in ids:
         try:
-            done = await replay(runtime, [parked_id])
+            done = await (runtime.service.replay or replay)(runtime, [parked_id])
         except Exception as error:
             if is_infrastructure(error):
                 raise

@@ -105,26 +105,22 @@ async def look_ahead(database: Database, service: Service, who: Principal, assig
     asked = service.preview
     assert asked is not None  # noqa: S101 (nobody else has the route)
     named = {item.via for item in assignments} | {item.customer_id for item in assignments}
-    async with database.aside() as session:
-        with structlog.contextvars.bound_contextvars(preview=True):
-            before = await _sides(session, named)
-            customers = {*before, *(item.customer_id for item in assignments)}
-            vias = {*named, *(await session.execute(_VIAS, {"customers": list(customers)})).scalars()}
-            await shadow(session, service.metadata, {**_COMMON, **asked.writes}, customers, vias)
-            shown = await asked.show(session, who, before)
-            await _follow(session, service, assignments, customers)
-            return Seen(before=dict(shown), after=dict(await asked.show(session, who, await _sides(session, vias))))
+    async with aside(database) as session:
+        before = await _sides(session, named)
+        customers = {*before, *(item.customer_id for item in assignments)}
+        vias = {*named, *(await session.execute(_VIAS, {"customers": list(customers)})).scalars()}
+        await shadow(session, service.metadata, {**_COMMON, **asked.writes}, customers, vias)
+        shown = await asked.show(session, who, before)
+        await _follow(session, service, assignments, customers)
+        return Seen(before=dict(shown), after=dict(await asked.show(session, who, await _sides(session, vias))))
 
 
 @asynccontextmanager
-async def shadowed(
-    database: Database, metadata: MetaData, tables: Mapping[str, str], customers: Collection[UUID],
-    vias: Collection[UUID],
-) -> AsyncIterator[WriteSession]:  # fmt: skip
-    """A session in which copies stand for some tables (see `Preview.writes`); nothing of it remains."""
-    async with database.aside() as session:
-        await shadow(session, metadata, tables, customers, vias)
-        yield session
+async def aside(database: Database) -> AsyncIterator[WriteSession]:
+    """A session of which nothing remains; what is logged meanwhile says that it is a preview."""
+    with structlog.contextvars.bound_contextvars(preview=True):
+        async with database.aside() as session:
+            yield session
 
 
 async def shadow(
@@ -145,7 +141,10 @@ async def shadow(
 
 def _copy(schema: str, table: Table) -> str:
     kept = "INCLUDING ALL EXCLUDING COMMENTS EXCLUDING STATISTICS"
-    return f'CREATE TEMPORARY TABLE "{table.name}" (LIKE {schema}."{table.name}" {kept}) ON COMMIT DROP'
+    made = f'CREATE TEMPORARY TABLE "{table.name}" (LIKE {schema}."{table.name}" {kept}) ON COMMIT DROP'
+    if table.name == "audit":  # a copy has no triggers: what they fill in may be missing
+        made += '; ALTER TABLE pg_temp."audit" ALTER previous DROP NOT NULL, ALTER digest DROP NOT NULL'
+    return made
 
 
 def _fill(schema: str, table: Table, rows: str) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from perennial.common.derive import Derivation
     from perennial.common.identity_map import MapChange
+    from perennial.common.messaging.parked import ParkedRow
     from perennial.common.messaging.reactions import Reaction
     from perennial.common.preview import Preview
     from perennial.common.runtime import Runtime
@@ -39,7 +40,8 @@ class Service:
     """The parts that common assembles into an API and a worker.
 
     `map_changed` is called, in the transaction that learnt it, with each change of the identifier map.
-    `derive` recomputes what is shown per customer, `preview` says what that would be after a change of the map.
+    `parked` and `replay` are for a service that keeps its parked events in a way of its own: they list some of them
+    from an id on, and handle some again. `derive` recomputes what is shown per customer, `preview` says what that would be after a change of the map.
     `tasks` run as long as the worker does, and `channels` are what they wait for with `notify.wait`. `mount` adds what
     is not a router (the gateway's tracking routes).
     """
@@ -61,6 +63,8 @@ class Service:
     tasks: "Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]]" = ()
     mount: "Callable[[FastAPI], None] | None" = None
     startup: "Callable[[Runtime], Awaitable[None]] | None" = None
+    parked: "Callable[[Runtime, int], Awaitable[list[ParkedRow]]] | None" = None
+    replay: "Callable[[Runtime, Sequence[int]], Awaitable[int]] | None" = None
 
     @property
     def migrations(self) -> str:

@@ -10,10 +10,11 @@ from perennial.common import faults
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.failures import is_infrastructure
-from perennial.common.messaging import parked
+from perennial.common.messaging.parked import Parked
 from perennial.common.runtime import Runtime
 from perennial.identity.decisions import queries, service
 from perennial.identity.decisions.service import Arrival, Keys, RootsMoved
+from perennial.identity.decisions.sightings import Lately, Sightings
 from perennial.identity.decisions.traces import Reader
 from perennial.identity.policy import service as policies
 from perennial.identity.settings import IdentitySettings, key_of, vault_of
@@ -34,6 +35,7 @@ class Decider:
         self._runtime = runtime
         self._keys = keys_of(cast("IdentitySettings", runtime.settings))
         self._weeks: set[int] = set()
+        self._lately = Lately()
 
     async def decide(self, arrivals: Sequence[Arrival]) -> list[ResolvedEvent]:
         """Decide together; when an event is at fault, by halves, until it stands alone and is parked."""
@@ -54,15 +56,17 @@ class Decider:
         while True:
             now = utc_now()
             await self._ensure_week(service.week_of(now))
+            sightings = Sightings(self._lately)
             try:
                 async with self._runtime.database.write() as session:
                     self._keys = self._keys.under(await policies.in_force(session, self._keys.policy))
-                    resolved = await service.decide(session, arrivals, self._keys, now)
+                    resolved = await service.decide(session, arrivals, self._keys, now, sightings)
                     faults.point("identity.decided")
             except RootsMoved:
                 log.info("batch.restarted", events=len(arrivals))
             else:
                 faults.point("identity.committed")
+                sightings.committed()
                 return resolved
 
     async def _ensure_week(self, week: int) -> None:
@@ -71,7 +75,11 @@ class Decider:
                 await queries.ensure_week(session, week)
             self._weeks.add(week)
 
-    async def _park(self, arrival: Arrival, error: Exception) -> None:
+    async def park(self, failed: Sequence[Parked]) -> None:
+        """Put events aside that cannot even be read."""
         async with self._runtime.database.write() as session:
-            trace = "".join(traceback.format_exception(error))
-            await service.park(session, [parked.Parked(arrival.origin(), arrival.id, repr(error), trace)])
+            await service.park(session, failed, self._keys.vault)
+
+    async def _park(self, arrival: Arrival, error: Exception) -> None:
+        trace = "".join(traceback.format_exception(error))
+        await self.park([Parked(arrival.origin(), arrival.id, repr(error), trace)])

@@ -15,14 +15,18 @@ from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.identity.conflicts.api import router as conflicts
 from perennial.identity.decider import keys_of
+from perennial.identity.evidence.api import router as evidence
 from perennial.identity.identifiers.api import router as identifiers
 from perennial.identity.jobs import WEEKS
 from perennial.identity.merges.api import router as merges
 from perennial.identity.models import metadata
+from perennial.identity.parked import service as parking
 from perennial.identity.parked.api import router as parked
 from perennial.identity.policy.api import router as policy
 from perennial.identity.sealing.jobs import RESEAL
 from perennial.identity.settings import IdentitySettings
+from perennial.identity.sharing.api import router as sharing
+from perennial.identity.splits.api import router as splits
 from perennial.identity.suggestions.api import router as suggestions
 from perennial.identity.suggestions.jobs import SUGGEST
 from perennial.identity.worker import consume
@@ -38,12 +42,14 @@ SERVICE = Service(
     title="Identity",
     metadata=metadata,
     settings=IdentitySettings,
-    routers=(identifiers, merges, conflicts, suggestions, policy, parked),
+    routers=(identifiers, evidence, merges, splits, conflicts, suggestions, sharing, policy, parked),
     emits=(IdentifiersAssigned, IdentifierShared, CustomersMerged, CustomersSeparated),
     keeps_map=False,
     jobs=(WEEKS, SUGGEST, RESEAL),
     tasks=(consume,),
     startup=check_keys,
+    parked=parking.waiting,
+    replay=parking.replay_or_raise,
 )
 
 

@@ -88,6 +88,7 @@ merge = Table(
     Column("undone_by", Text),
     Column("undone_reason", Text),
     Column("undone_vias", ARRAY(Uuid), comment="The identifiers that were moved back."),
+    Column("undone_rest", ARRAY(Uuid), comment="The identifiers from which they were parted."),
 )
 Index("ix_merge_merged_vias", merge.c.merged_vias, postgresql_using="gin")
 

@@ -41,12 +41,14 @@ async def part(session: WriteSession, division: Division, cause: str, cause_id: 
     await queries.move(session, moved)
     history = [Change(one.via, one.version, name, kept, cause, None, None, cause_id, rule) for one in moved]
     await queries.note(session, history)
-    await keep_apart(session, division, cause_id)
+    await keep_apart(session, (kept, division.staying), (name, [one.via for one in moved]), cause_id)
     await changes.tell(session, moved)
     await emit(session, CustomersSeparated(merge_id=cause_id, survivor=kept, separated=name, cause=cause))
 
 
-async def keep_apart(session: WriteSession, division: Division, cause_id: UUID) -> None:
-    """Each side's name and every identifier of the other: what leaves a side later is still not joined with it."""
-    pairs = [(division.kept, one.via) for one in division.moved] + [(division.name, via) for via in division.staying]
+async def keep_apart(
+    session: WriteSession, one: tuple[UUID, Sequence[UUID]], other: tuple[UUID, Sequence[UUID]], cause_id: UUID
+) -> None:
+    """Evidence does not join two customers (name, identifiers), nor one of them with what leaves the other later."""
+    pairs = [(one[0], via) for via in other[1]] + [(via, other[0]) for via in one[1]]
     await sql.separate(session, pairs, cause_id)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 
 from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.identity.decisions.graph import Member
@@ -110,3 +110,23 @@ async def resolve(session: ReadSession, ids: Iterable[UUID]) -> dict[UUID, UUID]
         text("SELECT via, customer_id FROM identity_map WHERE via = ANY(CAST(:ids AS uuid[]))"), {"ids": list(ids)}
     )
     return {via: customer for via, customer in rows}  # noqa: C416 (rows are not pairs for mypy)
+
+
+async def of_customer(session: ReadSession, any_id: UUID) -> list[UUID]:
+    """The identifiers of the customer to which an id leads; none when it is unknown."""
+    rows = await session.execute(
+        text("""SELECT via FROM identity_map
+                WHERE customer_id = (SELECT customer_id FROM identity_map WHERE via = :id) ORDER BY via"""),
+        {"id": any_id},
+    )
+    return list(rows.scalars())
+
+
+async def state(session: ReadSession, via: UUID) -> RowMapping:
+    """An identifier's kind and customer, and whether it is shared."""
+    rows = await session.execute(
+        text("""SELECT m.via AS id, m.kind, m.customer_id, s.via IS NOT NULL AS shared
+                FROM identity_map m LEFT JOIN shared s ON s.via = m.via WHERE m.via = :via"""),
+        {"via": via},
+    )
+    return rows.mappings().one()

@@ -13,7 +13,7 @@ from perennial.common.messaging import parked
 from perennial.common.messaging.consumer import SUSPICIOUS_DELIVERIES, Consumer
 from perennial.common.runtime import Runtime
 from perennial.identity.decider import Decider
-from perennial.identity.decisions.service import Arrival, park
+from perennial.identity.decisions.service import Arrival
 from perennial.identity.publisher import Publisher
 
 tracer = trace.get_tracer("perennial")
@@ -40,8 +40,7 @@ class Ingest:
             for chunk in chunks:
                 await self._publisher.send(await self._decider.decide(chunk))
             if broken:
-                async with self._runtime.database.write() as session:
-                    await park(session, broken)
+                await self._decider.park(broken)
 
 
 def read(messages: list[Msg]) -> tuple[list[list[Arrival]], list[parked.Parked]]:

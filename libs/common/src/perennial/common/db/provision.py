@@ -53,6 +53,7 @@ async def _service(connection: asyncpg.Connection, name: str, login_password: st
         await connection.execute(f'{verb} ROLE "{role}" LOGIN PASSWORD {secret}')
         await connection.execute(f'ALTER ROLE "{role}" IN DATABASE "{database}" SET search_path = {name}, extensions')
     await connection.execute(f'GRANT "{owner}" TO CURRENT_USER')
+    await connection.execute(f'GRANT TEMPORARY ON DATABASE "{database}" TO "{name}"')  # for previews
     for statement in _grants(name, owner):
         await connection.execute(statement)
 

@@ -65,14 +65,14 @@ class Database:
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[WriteSession]:
-        """A session on a fresh connection that nobody had before and nobody gets after; rolled back at the end.
+        """A session on a fresh connection past any pooler, closed afterwards; rolled back at the end.
 
-        One snapshot for all that it reads. No statement is prepared yet, so its names mean what the session makes of
-        them (see `preview`).
+        One snapshot for all that it reads. No statement was prepared before, so its names mean what the session makes
+        of them (see `preview`).
         """
         if self._aside is None:
             self._aside = create_async_engine(
-                self.engine.url,
+                make_url(self.dsn).set(drivername="postgresql+asyncpg"),
                 poolclass=NullPool,
                 isolation_level="REPEATABLE READ",
                 connect_args={"timeout": 5, "server_settings": {"application_name": "perennial-aside", "jit": "off"}},

@@ -1,11 +1,11 @@
 """Rules and masks: who asks a rule about a field that they do not see would learn it, answer by answer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from perennial.common.auth import Principal
 from perennial.common.masks.events import held
-from perennial.common.masks.fields import sees, sees_all, sees_property
+from perennial.common.masks.fields import PEOPLE, sees, sees_all, sees_property, snake
 from perennial.common.masks.values import HIDDEN, value
 from perennial.common.problems import FieldError, Forbidden
 from perennial.common.rules.criteria import Amount, Property
@@ -116,11 +116,20 @@ def _properties(rule: OnEvent) -> Iterator[tuple[str, Property | Amount]]:
 
 def _sees_trait(principal: Principal, path: str) -> bool:
     key, steps = trait_path(path)
-    return sees(principal, key) and all(sees_property(principal, step.name) for step in steps if step.name)
+    return _sees_within(principal, [key, *(step.name for step in steps if step.name)], of_person=True)
 
 
 def _sees_path(principal: Principal, path: str) -> bool:
-    return all(sees_property(principal, step.name) for step in parse_path(path) if step.name)
+    return _sees_within(principal, [step.name for step in parse_path(path) if step.name], of_person=False)
+
+
+def _sees_within(principal: Principal, names: Sequence[str], *, of_person: bool) -> bool:
+    """As `traits` and `properties` show it: what an object of a person holds are traits."""
+    for name in names:
+        if not (sees if of_person else sees_property)(principal, name):
+            return False
+        of_person = snake(name) in PEOPLE
+    return True
 
 
 def _shown_event(principal: Principal, rule: OnEvent) -> OnEvent:

@@ -30,6 +30,7 @@ duration = metrics.get_meter("perennial").create_histogram(
 )
 
 STALLED_SECONDS = 120.0
+METRICS_SECONDS = 1.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -117,10 +118,16 @@ def _health(app: FastAPI) -> None:
         ready = all(value == "ok" for value in found.values())
         return JSONResponse({"status": "ok" if ready else "unavailable", **found}, 200 if ready else 503)
 
+    written, written_at = b"", float("-inf")
+
     @app.get("/metrics", include_in_schema=False)
     async def prometheus() -> Response:
-        """Prometheus text format."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        """Prometheus text format, written once a second at most: it blocks the loop, and anybody may ask for it."""
+        nonlocal written, written_at
+        now = time.monotonic()
+        if now - written_at >= METRICS_SECONDS:
+            written, written_at = generate_latest(), now
+        return Response(written, media_type=CONTENT_TYPE_LATEST)
 
 
 async def readiness(runtime: Runtime) -> dict[str, str]:

@@ -55,13 +55,15 @@ def install(app: FastAPI) -> None:
 
 
 def _bounds(value: Any) -> None:
-    """Pydantic leaves the bounds of a number that a function looks at first in its own words."""
+    """What pydantic does not say: bounds of a number that a function looks at first, and that no other names may be."""
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _bounds(inner)
     if isinstance(value, dict) and value.get("type") in ("integer", "number"):
         for ours, theirs in _BOUNDS.items():
             if ours in value:
                 value[theirs] = value.pop(ours)
+    if isinstance(value, dict) and isinstance(value.get("patternProperties"), dict):
+        value.setdefault("additionalProperties", False)
 
 
 def _complete(path: str, operations: dict[str, Operation]) -> None:

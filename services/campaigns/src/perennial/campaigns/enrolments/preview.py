@@ -31,7 +31,7 @@ PREVIEW = Preview(
     "campaigns:read",
     writes={
         "enrolment": OF_VIAS,
-        "enrolment_step": f"enrolment_id IN (SELECT id FROM enrolment WHERE {OF_VIAS})",
-        "message": f"{OF_VIAS} OR enrolment_id IN (SELECT id FROM enrolment WHERE {OF_VIAS})",
+        "enrolment_step": "enrolment_id IN (SELECT id FROM enrolment WHERE via = ANY($2::uuid[]))",
+        "message": "via = ANY($2::uuid[]) OR enrolment_id IN (SELECT id FROM enrolment WHERE via = ANY($2::uuid[]))",
     },
 )

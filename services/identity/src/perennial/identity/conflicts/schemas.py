@@ -1,20 +1,32 @@
-"""Bodies of the route on conflicts."""
+"""Bodies of the routes on conflicts."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from perennial.common import masks
+from perennial.common import masks, prose
 from perennial.common.auth import Principal
+from perennial.identity.merges.schemas import Reason
+
+State = Literal["open", "approved", "dismissed"]
+Cause = Literal["two_user_ids", "limit", "separated", "approval"]
+
+
+class ConflictDecision(BaseModel):
+    """Why, for whoever looks at it later."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
 
 
 class ConflictShown(BaseModel):
     """An identifier that was left out of events, and why."""
 
     id: UUID
-    reason: str = Field(description="two_user_ids, limit or separated")
+    reason: Cause
     kind: str = Field(description="The kind of which the customer would have had too many.")
     via: UUID = Field(description="The identifier that was left out.")
     against: UUID = Field(description="The strongest identifier of the event.")
@@ -25,7 +37,13 @@ class ConflictShown(BaseModel):
     last_event_id: UUID
     first_at: datetime
     last_at: datetime
+    state: State
+    decided_at: datetime | None
+    decided_by: str | None
+    decision: str | None = Field(description="Why a person has decided so.")
+    merge_id: UUID | None
 
     def seen_by(self, principal: Principal) -> Self:
-        """The same with what the principal does not see in clear masked."""
-        return self.model_copy(update={"evidence": masks.properties(principal, self.evidence)})
+        """The same with what the principal does not see in clear masked; a decision is what somebody wrote."""
+        evidence = masks.properties(principal, self.evidence)
+        return self.model_copy(update={"evidence": evidence, "decision": prose.private(principal, self.decision)})

@@ -124,15 +124,6 @@ async def share(session: WriteSession, partings: Sequence[Parting]) -> None:
     )
 
 
-async def parked_already(session: ReadSession, ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the events that wait among the parked ones."""
-    rows = await session.execute(
-        text("SELECT event_id FROM parked WHERE event_id = ANY(CAST(:ids AS uuid[])) AND replayed_at IS NULL"),
-        {"ids": ids},
-    )
-    return set(rows.scalars())
-
-
 async def ensure_week(session: WriteSession, week: int) -> None:
     """Create the partition of a week, unless it is there."""
     await session.execute(text("SELECT ensure_decision_week(:week)"), {"week": week})

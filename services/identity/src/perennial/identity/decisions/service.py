@@ -1,7 +1,7 @@
 """Decides, once and for all, whose events these are: one transaction for a pull."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,11 +16,13 @@ from perennial.common.contracts.gateway import STREAM, SUBJECT, AcceptedEvent, E
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, lock
 from perennial.common.ids import digest_uuid, uuid7
-from perennial.common.messaging import parked
+from perennial.common.messaging.parked import Origin, Parked
 from perennial.identity import changes, queries
 from perennial.identity.decisions import queries as sql
 from perennial.identity.decisions.graph import Graph, Meeting, Member
+from perennial.identity.decisions.sightings import Sightings
 from perennial.identity.decisions.traces import Reader, Trace
+from perennial.identity.parked import rows as parked_rows
 from perennial.identity.policy.rules import DEFAULT, Policy
 from perennial.identity.suggestions import service as suggestions
 from perennial.identity.vault import Vault
@@ -56,9 +58,9 @@ class Arrival(NamedTuple):
         source = accepted.source
         return [cls(digest_uuid(source, event.message_id), seq, source, event) for event in accepted.events]
 
-    def origin(self) -> parked.Origin:
+    def origin(self) -> Origin:
         """The event alone, as a message that can be decided again."""
-        return parked.Origin(STREAM, SUBJECT, {}, _ENCODER.encode(EventsAccepted(self.source, [self.event])))
+        return Origin(STREAM, SUBJECT, {}, _ENCODER.encode(EventsAccepted(self.source, [self.event])))
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ def _turning(now: datetime) -> bool:
     return week_of(now - timedelta(seconds=TURN_SECONDS)) != week_of(now + timedelta(seconds=TURN_SECONDS))
 
 
-async def decide(session: WriteSession, arrivals: Sequence[Arrival], keys: Keys, now: datetime) -> list[ResolvedEvent]:
+async def decide(
+    session: WriteSession, arrivals: Sequence[Arrival], keys: Keys, now: datetime, sightings: Sightings | None = None
+) -> list[ResolvedEvent]:
     """The events to publish, in the order of their arrival. Raises RootsMoved when the transaction must begin again.
 
     A repeat of what the same message brought is published again: it may not have been, a crash came between. Any
@@ -104,7 +108,7 @@ async def decide(session: WriteSession, arrivals: Sequence[Arrival], keys: Keys,
         await lock(session, "identity", "week")
     known = await sql.decided(session, [arrival.id for arrival in arrivals])
     fresh, again = _sort_out(arrivals, known)
-    meetings = await _read(session, fresh, keys.reader)
+    meetings = await _read(session, fresh, keys)
     found = await _look_up(session, meetings, keys.vault)
     faults.point("identity.looked_up")
     joined = await _join(session, [_meeting(arrival, traces, found) for arrival, traces in meetings], keys.policy)
@@ -116,6 +120,7 @@ async def decide(session: WriteSession, arrivals: Sequence[Arrival], keys: Keys,
         rows = [(event.id, event.via, arrival.seq) for event, (arrival, _) in zip(resolved, meetings, strict=True)]
         if await sql.decide(session, week_of(now), rows) != len(rows):
             raise RootsMoved
+        await (sightings or Sightings()).write(session, _seen(meetings, found))
         said = [(arrival.event, event.via) for event, (arrival, _) in zip(resolved, meetings, strict=True)]
         await suggestions.keep(session, said, keys.vault)
     _count(len(arrivals), len(fresh), len(resolved), len(again))
@@ -134,13 +139,13 @@ def _sort_out(arrivals: Sequence[Arrival], known: dict[UUID, tuple[UUID, int]]) 
     return list(fresh.values()), list(again.values())
 
 
-async def _read(session: WriteSession, fresh: Sequence[Arrival], reader: Reader) -> list[tuple[Arrival, list[Trace]]]:
+async def _read(session: WriteSession, fresh: Sequence[Arrival], keys: Keys) -> list[tuple[Arrival, list[Trace]]]:
     """The events with their identifiers; those that belong to nobody, or come too late, are parked with the reason."""
     read: list[tuple[Arrival, list[Trace]]] = []
     refused: list[tuple[Arrival, str]] = []
     for arrival in fresh:
         event = arrival.event
-        traces = reader.traces(event)
+        traces = keys.reader.traces(event)
         if not traces:
             refused.append((arrival, "no_identifier: every identifier of the event is blocked or malformed"))
         elif not event.imported and event.received_at - event.timestamp > HORIZON:
@@ -148,16 +153,13 @@ async def _read(session: WriteSession, fresh: Sequence[Arrival], reader: Reader)
         else:
             read.append((arrival, traces))
     if refused:
-        await park(session, [parked.Parked(item.origin(), item.id, reason, "") for item, reason in refused])
+        await park(session, [Parked(item.origin(), item.id, reason, "") for item, reason in refused], keys.vault)
     return read
 
 
-async def park(session: WriteSession, failed: Sequence[parked.Parked]) -> None:
+async def park(session: WriteSession, failed: Sequence[Parked], vault: Vault) -> None:
     """Put events aside, each once however often its message is delivered."""
-    waiting = await sql.parked_already(session, [item.event_id for item in failed if item.event_id])
-    new = [item for item in failed if item.event_id not in waiting]
-    await parked.park(session, new)
-    counted.add(len(new), {"outcome": "parked"})
+    counted.add(await parked_rows.park(session, failed, vault), {"outcome": "parked"})
 
 
 async def _look_up(
@@ -303,6 +305,14 @@ def _event(arrival: Arrival, via: UUID, customer: UUID, version: int) -> Resolve
         arrival.id, via, customer, version, arrival.source, event.message_id, event.type, event.name, event.timestamp,
         event.received_at, event.live, event.body, event.sent_at,
     )  # fmt: skip
+
+
+def _seen(
+    meetings: Sequence[tuple[Arrival, list[Trace]]], found: dict[bytes, Member]
+) -> Iterator[tuple[UUID, str, datetime]]:
+    for arrival, traces in meetings:
+        for trace in traces:
+            yield found[trace.digest].via, arrival.source, arrival.event.timestamp
 
 
 def _count(arrived: int, fresh: int, decided: int, again: int) -> None:

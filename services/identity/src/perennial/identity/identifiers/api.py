@@ -7,8 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from perennial.common.auth import Principal, requires
-from perennial.common.identifiers import blind_index, normalise, split
-from perennial.common.problems import BadRequest, NotFound, Unprocessable, documented
+from perennial.common.problems import NotFound, documented
 from perennial.common.web import Page, PageQuery, Read, Write, paged
 from perennial.common.web.reveal import Revealer
 from perennial.identity.identifiers import queries, service
@@ -19,11 +18,12 @@ from perennial.identity.identifiers.schemas import (
     IdentifiersWanted,
 )
 from perennial.identity.pages import last_id
-from perennial.identity.settings import key_of, vault_of
+from perennial.identity.settings import vault_of
 
 router = APIRouter(prefix="/v1", tags=["identity"])
 
 Reader = Annotated[Principal, Depends(requires("identities:read"))]
+Identifier = Annotated[str, Query(max_length=400, description="`<kind>:<value>`, e.g. `email:ann@example.com`")]
 
 
 @router.get("/customers/{customer_id}/identifiers", responses=documented(400, 404))
@@ -64,20 +64,10 @@ async def find_identifier(
     session: Read,
     request: Request,
     _: Reader,
-    identifier: Annotated[str, Query(max_length=400, description="`<kind>:<value>`, e.g. `email:ann@example.com`")],
+    identifier: Identifier,
 ) -> IdentifierFound:
     """Whose an identifier is."""
-    try:
-        kind, value = split(identifier)
-    except ValueError as error:
-        raise BadRequest(str(error), code="invalid_identifier", pointer="query/identifier") from error
-    settings = request.app.state.settings
-    normal = normalise(kind, value, settings.region)
-    if normal is None:
-        raise Unprocessable(
-            f"identifier: this {kind} can identify nobody", code="invalid_identifier", pointer="query/identifier"
-        )
-    digest = blind_index(key_of("identifier_key", settings.identifier_key), kind, normal)
+    kind, digest = service.wanted(identifier, request.app.state.settings)
     found = await queries.by_digest(session, digest)
     if found is None:
         raise NotFound(f"identifier: this {kind} is not known", pointer="query/identifier")

@@ -6,9 +6,12 @@ from uuid import UUID
 from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
-from perennial.common.problems import NotFound
+from perennial.common.identifiers import blind_index, normalise, split
+from perennial.common.problems import BadRequest, NotFound, Unprocessable
+from perennial.common.settings import CommonSettings
 from perennial.identity import queries as map_queries
 from perennial.identity.identifiers import queries
+from perennial.identity.settings import key_of
 
 MOST = 1000
 
@@ -25,3 +28,17 @@ async def reveal(
     detail = {"fields": sorted({row.kind for row in shown}), "identifiers": len(shown), "reason": reason}
     await audit.record(session, who, "identifiers.revealed", str(customer), detail)
     return customer, shown, len(rows) > MOST
+
+
+def wanted(identifier: str, settings: CommonSettings) -> tuple[str, bytes]:
+    """Kind and blind index of `<kind>:<value>` in a query. Raises BadRequest, Unprocessable."""
+    try:
+        kind, value = split(identifier)
+    except ValueError as error:
+        raise BadRequest(str(error), code="invalid_identifier", pointer="query/identifier") from error
+    normal = normalise(kind, value, settings.region)
+    if normal is None:
+        raise Unprocessable(
+            f"identifier: this {kind} can identify nobody", code="invalid_identifier", pointer="query/identifier"
+        )
+    return kind, blind_index(key_of("identifier_key", settings.identifier_key), kind, normal)

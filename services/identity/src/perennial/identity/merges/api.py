@@ -1,9 +1,10 @@
 """`/v1/merges`: what was joined, joining by hand, undoing."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
@@ -15,6 +16,8 @@ from perennial.identity.merges import queries as sql
 from perennial.identity.merges import service
 from perennial.identity.merges.schemas import MergeCreate, MergeShown, MergeUndo
 from perennial.identity.pages import last_id
+from perennial.identity.previews import service as previews
+from perennial.identity.previews.schemas import PREVIEWED, MapPreview, Previewed
 
 router = APIRouter(prefix="/v1/merges", tags=["identity"])
 
@@ -29,13 +32,18 @@ async def _shown(session: ReadSession, merge_id: UUID, who: Principal) -> MergeS
     return MergeShown.model_validate(dict(found)).seen_by(who)
 
 
-@router.post("", status_code=201, response_model=MergeShown, responses=documented(400, 404, 409))
-async def create_merge(body: MergeCreate, session: Write, principal: Writer, once: Repeatable) -> Response:
+@router.post("", status_code=201, response_model=MergeShown, responses=documented(400, 404, 409) | PREVIEWED)
+async def create_merge(
+    body: MergeCreate, request: Request, session: Write, principal: Writer, once: Repeatable, *,
+    preview: Previewed = False,
+) -> Response:  # fmt: skip
     """Make one customer of two. Refused when each has a user_id."""
+    verb = partial(service.merge, pair=body.customer_ids, reason=body.reason, principal=principal)
+    if preview:
+        return await previews.preview(request, previews.named(*body.customer_ids), verb)
 
     async def merge() -> MergeShown:
-        merge_id = await service.merge(session, body.customer_ids, body.reason, principal)
-        return await _shown(session, merge_id, principal)
+        return await _shown(session, await verb(session), principal)
 
     return await run(once, session, merge, 201, location="/v1/merges/{id}")
 
@@ -60,8 +68,15 @@ async def get_merge(merge_id: UUID, session: Read, who: Reader) -> MergeShown:
     return await _shown(session, merge_id, who)
 
 
-@router.post("/{merge_id}/undo", responses=documented(400, 404, 409))
-async def undo_merge(merge_id: UUID, body: MergeUndo, session: Write, principal: Writer) -> MergeShown:
+@router.post(
+    "/{merge_id}/undo", response_model=MergeShown | MapPreview, responses=documented(400, 404, 409)
+)  # fmt: skip
+async def undo_merge(
+    merge_id: UUID, body: MergeUndo, request: Request, session: Write, principal: Writer, *, preview: Previewed = False
+) -> Any:
     """Two customers again; facts follow their identifiers."""
-    await service.undo(session, merge_id, body.reason, principal)
+    verb = partial(service.undo, merge_id=merge_id, reason=body.reason, principal=principal)
+    if preview:
+        return await previews.preview(request, previews.of_merge(merge_id), verb)
+    await verb(session)
     return await _shown(session, merge_id, principal)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
@@ -22,16 +22,18 @@ _LIST = text(f"""
       AND (CAST(:customers AS uuid[]) IS NULL OR survivor = ANY(:customers) OR merged = ANY(:customers))
     ORDER BY id DESC LIMIT :limit""")  # noqa: S608 (our own column names)
 _UNDO = text("""
-    UPDATE merge SET undone_at = clock_timestamp(), undone_by = :who, undone_reason = :reason, undone_vias = :vias
+    UPDATE merge SET undone_at = clock_timestamp(), undone_by = :who, undone_reason = :reason, undone_vias = :vias,
+        undone_rest = :rest
     WHERE id = :id""")
 _PARTED_SINCE = text("""
-    SELECT undone_vias FROM merge
+    SELECT undone_vias, undone_rest FROM merge
     WHERE undone_at >= :since AND id <> :id AND undone_vias && CAST(:vias AS uuid[])
     UNION ALL
-    SELECT identifiers FROM split
+    SELECT identifiers, remaining FROM split
     WHERE created_at >= :since AND undone_at IS NULL AND identifiers && CAST(:vias AS uuid[])
-    UNION ALL
-    SELECT ARRAY[via] FROM map_change WHERE via = ANY(CAST(:vias AS uuid[])) AND cause = 'shared' AND at >= :since""")
+    UNION ALL  -- a founder that is shared keeps its name, so its customer is renamed
+    SELECT ARRAY[CASE cause WHEN 'shared' THEN via ELSE previous_id END], NULL FROM map_change
+    WHERE via = ANY(CAST(:vias AS uuid[])) AND cause IN ('shared', 'renamed') AND at >= :since""")
 _SEPARATE = text("""
     INSERT INTO separation (low, high, merge_id)
     SELECT DISTINCT least(a, b), greatest(a, b), CAST(:cause AS uuid)
@@ -78,15 +80,31 @@ async def lock(session: WriteSession, merge_id: UUID) -> None:
     await session.execute(text("SELECT 1 FROM merge WHERE id = :id FOR UPDATE"), {"id": merge_id})
 
 
-async def undo(session: WriteSession, merge_id: UUID, who: str, reason: str, vias: Sequence[UUID]) -> None:
-    """Note that a merge was undone, and what went back."""
-    await session.execute(_UNDO, {"id": merge_id, "who": who, "reason": reason, "vias": list(vias)})
+async def undo(
+    session: WriteSession, merge_id: UUID, who: str, reason: str, vias: Sequence[UUID], rest: Sequence[UUID]
+) -> None:
+    """Note that a merge was undone, what went back, and from what."""
+    values = {"id": merge_id, "who": who, "reason": reason, "vias": list(vias), "rest": list(rest)}
+    await session.execute(_UNDO, values)
 
 
-async def parted_since(session: ReadSession, merge_id: UUID, since: datetime, vias: Sequence[UUID]) -> list[set[UUID]]:
-    """What other undoings, splits that stand, and sharing have parted from the rest since, of these identifiers."""
+class Parted(NamedTuple):
+    """Identifiers that were taken apart, some from others; from all others, where none are named."""
+
+    some: set[UUID]
+    others: set[UUID] | None
+
+    def parts(self, one: UUID, other: UUID) -> bool:
+        """Whether it took these two apart."""
+        return (one in self.some) != (other in self.some) and (
+            self.others is None or one in self.others or other in self.others
+        )
+
+
+async def parted_since(session: ReadSession, merge_id: UUID, since: datetime, vias: Sequence[UUID]) -> list[Parted]:
+    """What other undoings, splits that stand, and sharing have taken apart since, of these identifiers."""
     found = await session.execute(_PARTED_SINCE, {"id": merge_id, "since": since, "vias": list(vias)})
-    return [set(vias) for vias in found.scalars()]
+    return [Parted(set(some), None if others is None else set(others)) for some, others in found]
 
 
 async def separate(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], cause_id: UUID) -> None:

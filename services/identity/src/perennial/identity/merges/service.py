@@ -98,7 +98,8 @@ async def undo(session: WriteSession, merge_id: UUID, reason: str, principal: Pr
     for division in divisions:
         await parting.part(session, division, "separated", merge_id, rule)
     vias = [member.via for division in divisions for member in division.moved]
-    await sql.undo(session, merge_id, f"{principal.kind}:{principal.id}", reason, vias)
+    rest = [via for division in divisions for via in division.staying]
+    await sql.undo(session, merge_id, f"{principal.kind}:{principal.id}", reason, vias, rest)
     await audit.record(session, principal, "merge.undone", str(merge_id), {"reason": reason, "identifiers": len(vias)})
 
 
@@ -121,5 +122,5 @@ async def _leaving(session: WriteSession, merge: RowMapping) -> list[tuple[list[
     return found
 
 
-def _together(one: UUID, other: UUID, partings: Sequence[set[UUID]]) -> bool:
-    return all((one in moved) == (other in moved) for moved in partings)
+def _together(one: UUID, other: UUID, partings: Sequence[sql.Parted]) -> bool:
+    return not any(parting.parts(one, other) for parting in partings)

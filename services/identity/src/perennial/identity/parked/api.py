@@ -9,8 +9,9 @@ from perennial.common.auth import Principal, requires
 from perennial.common.problems import BadRequest, documented
 from perennial.common.web import Page, PageQuery, Read, paged
 from perennial.common.web.deps import runtime_of
-from perennial.identity.parked import service
+from perennial.identity.parked import rows, service
 from perennial.identity.parked.schemas import ParkedShown, Refusal, ReplayDone, ReplayWanted
+from perennial.identity.settings import vault_of
 
 router = APIRouter(prefix="/v1/identity/parked", tags=["identity"])
 
@@ -19,16 +20,16 @@ Writer = Annotated[Principal, Depends(requires("identities:write"))]
 
 
 @router.get("", responses=documented(400))
-async def list_parked(page: PageQuery, session: Read, who: Reader) -> Page[ParkedShown]:
+async def list_parked(page: PageQuery, session: Read, request: Request, who: Reader) -> Page[ParkedShown]:
     """Events that wait for a fix, oldest first."""
     after = page.after[0] if page.after else 0
     if not isinstance(after, int):
         raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
-    rows = await service.waiting(session, after, page.limit + 1)
+    found = await rows.listing(session, vault_of(request.app.state.settings), after, page.limit + 1)
     items = [
         ParkedShown(id=row.id, subject=row.subject, event_id=row.event_id, error=row.error, parked_at=row.parked_at,
                     body=row.body).seen_by(who)
-        for row in rows
+        for row in found
     ]  # fmt: skip
     return paged(items, page, lambda item: [item.id])
 

@@ -1,13 +1,13 @@
 """Listing what could not be decided, and deciding it after the fix."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
 from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.contracts.gateway import STREAM, EventsAccepted
-from perennial.common.db import ReadSession
 from perennial.common.failures import is_infrastructure
 from perennial.common.messaging import parked
 from perennial.common.messaging.parked import ParkedRow
@@ -15,15 +15,25 @@ from perennial.common.runtime import Runtime
 from perennial.identity.decider import Decider
 from perennial.identity.decisions import queries as decisions
 from perennial.identity.decisions.service import Arrival
-from perennial.identity.parked import queries
+from perennial.identity.parked import rows
 from perennial.identity.publisher import Publisher
+from perennial.identity.settings import IdentitySettings, vault_of
+from perennial.identity.vault import Vault
 
 _DECODER = msgspec.json.Decoder(EventsAccepted)
 
 
-async def waiting(session: ReadSession, after: int, limit: int) -> list[ParkedRow]:
-    """Parked events, oldest first."""
-    return await parked.listing(session, after, limit)
+OPERATOR = Principal("service", "operate", frozenset())
+
+
+async def waiting(runtime: Runtime, after: int) -> list[ParkedRow]:
+    """Some parked events, oldest first, opened; for the operators' command."""
+    async with runtime.database.read() as session:
+        return await rows.listing(session, _vault(runtime), after)
+
+
+def _vault(runtime: Runtime) -> Vault:
+    return vault_of(cast("IdentitySettings", runtime.settings))
 
 
 async def replay(runtime: Runtime, ids: Sequence[int], principal: Principal) -> tuple[list[int], dict[int, str]]:
@@ -35,8 +45,8 @@ async def replay(runtime: Runtime, ids: Sequence[int], principal: Principal) -> 
     done: list[int] = []
     failed: dict[int, str] = {}
     async with runtime.database.read() as session:
-        rows = await queries.bodies(session, ids)
-    for parked_id, body in rows:
+        found = await rows.bodies(session, _vault(runtime), ids)
+    for parked_id, body in found:
         try:
             arrivals = Arrival.of(_DECODER.decode(body), -parked_id)
             await publisher.send(await decider.decide_together(arrivals))
@@ -49,6 +59,14 @@ async def replay(runtime: Runtime, ids: Sequence[int], principal: Principal) -> 
     async with runtime.database.write() as session:
         await audit.record(session, principal, "parked.replayed", STREAM, {"replayed": done, "failed": list(failed)})
     return done, failed
+
+
+async def replay_or_raise(runtime: Runtime, ids: Sequence[int]) -> int:
+    """As `replay`, for the operators' command: how many went through. Raises ValueError when one did not."""
+    done, failed = await replay(runtime, ids, OPERATOR)
+    for said in failed.values():
+        raise ValueError(said)
+    return len(done)
 
 
 async def _mark(runtime: Runtime, parked_id: int, arrivals: Sequence[Arrival]) -> None:

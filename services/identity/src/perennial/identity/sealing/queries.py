@@ -43,10 +43,19 @@ TABLES = (
         f"UPDATE likeness t SET sealed = n.new {_NEW}"  # noqa: S608
         " WHERE t.via = n.id AND t.field = n.field AND t.sealed = n.old",
     ),
+    Table(
+        """SELECT event_id AS id, CAST(id AS text) AS field, sealed, uuid_send(event_id) AS bound FROM parked
+           WHERE sealed IS NOT NULL AND get_byte(sealed, 0) <> :current
+             AND (event_id, CAST(id AS text)) > (:id, :field)
+           ORDER BY event_id, CAST(id AS text) LIMIT :batch""",
+        f"UPDATE parked t SET sealed = n.new {_NEW}"  # noqa: S608
+        " WHERE t.event_id = n.id AND CAST(t.id AS text) = n.field AND t.sealed = n.old",
+    ),
 )
 _COUNTS = text("""
     SELECT get_byte(sealed, 0), count(*)
-    FROM (SELECT sealed FROM identifier UNION ALL SELECT sealed FROM likeness WHERE sealed IS NOT NULL) AS one
+    FROM (SELECT sealed FROM identifier UNION ALL SELECT sealed FROM likeness WHERE sealed IS NOT NULL
+          UNION ALL SELECT sealed FROM parked WHERE sealed IS NOT NULL) AS one
     GROUP BY 1""")
 
 

@@ -25,7 +25,7 @@ Writer = Annotated[Principal, Depends(requires("identities:write"))]
 async def list_suggestions(
     page: PageQuery,
     session: Read,
-    _: Reader,
+    who: Reader,
     state: Annotated[State, Query()] = "pending",
     customer_id: Annotated[UUID | None, Query()] = None,
 ) -> Page[SuggestionShown]:
@@ -34,38 +34,38 @@ async def list_suggestions(
     if customer is not None:
         customer = (await map_queries.resolve(session, [customer])).get(customer, customer)
     rows = await queries.listing(session, state, customer, _after(page), page.limit + 1)
-    return paged([_shown(row) for row in rows], page, lambda item: [str(item.weight), item.id])
+    return paged([_shown(row, who) for row in rows], page, lambda item: [str(item.weight), item.id])
 
 
 @router.get("/{suggestion_id}", responses=documented(404))
-async def get_suggestion(suggestion_id: UUID, session: Read, _: Reader) -> SuggestionShown:
+async def get_suggestion(suggestion_id: UUID, session: Read, who: Reader) -> SuggestionShown:
     """A suggestion, with what speaks for it and against it."""
-    return await _found(session, suggestion_id)
+    return await _found(session, suggestion_id, who)
 
 
 @router.post("/{suggestion_id}/approve", responses=documented(400, 404, 409))
 async def approve_suggestion(suggestion_id: UUID, body: Decision, session: Write, principal: Writer) -> SuggestionShown:
     """Merge the two; the merge can be undone as any other."""
     await service.approve(session, suggestion_id, body.reason, principal)
-    return await _found(session, suggestion_id)
+    return await _found(session, suggestion_id, principal)
 
 
 @router.post("/{suggestion_id}/reject", responses=documented(400, 404, 409))
 async def reject_suggestion(suggestion_id: UUID, body: Decision, session: Write, principal: Writer) -> SuggestionShown:
     """They are two people; this is remembered."""
     await service.reject(session, suggestion_id, body.reason, principal)
-    return await _found(session, suggestion_id)
+    return await _found(session, suggestion_id, principal)
 
 
-async def _found(session: ReadSession, suggestion_id: UUID) -> SuggestionShown:
+async def _found(session: ReadSession, suggestion_id: UUID, who: Principal) -> SuggestionShown:
     row = await queries.one(session, suggestion_id)
     if row is None:
         raise NotFound(f"there is no suggestion {suggestion_id}", pointer="path/suggestion_id")
-    return _shown(row)
+    return _shown(row, who)
 
 
-def _shown(row: RowMapping) -> SuggestionShown:
-    return SuggestionShown.model_validate({**row, "customer_ids": [row["low"], row["high"]]})
+def _shown(row: RowMapping, who: Principal) -> SuggestionShown:
+    return SuggestionShown.model_validate({**row, "customer_ids": [row["low"], row["high"]]}).seen_by(who)
 
 
 def _after(page: PageRequest) -> tuple[float, UUID] | None:

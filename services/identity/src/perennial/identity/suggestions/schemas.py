@@ -1,10 +1,13 @@
 """Bodies of the routes on suggestions."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from perennial.common import prose
+from perennial.common.auth import Principal
 
 State = Literal["pending", "approved", "rejected", "withdrawn"]
 
@@ -39,3 +42,7 @@ class SuggestionShown(BaseModel):
     decided_by: str | None
     reason: str | None
     merge_id: UUID | None
+
+    def seen_by(self, principal: Principal) -> Self:
+        """The same with what the principal does not see in clear masked; a reason is what somebody wrote."""
+        return self.model_copy(update={"reason": prose.private(principal, self.reason)})

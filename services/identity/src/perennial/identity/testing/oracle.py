@@ -43,6 +43,7 @@ class Oracle:
         self.met: dict[str, set[str]] = {}
         self.shared: set[str] = set()
         self.conflicts: set[tuple[str, str, str]] = set()
+        self.separations: dict[frozenset[str], int] = {}
         self.spoke: dict[str, str] = {}
 
     def run(self, events: Iterable[Sent]) -> "Oracle":
@@ -68,14 +69,21 @@ class Oracle:
                 continue
             reason = self.refusal(mine, theirs, event.at)
             if reason is None:
-                mine |= theirs
-                for moved in theirs:
-                    self.customer_of[moved] = mine
+                self.join(mine, theirs)
             else:
                 self.conflicts.add((one, speaker, reason))
                 if reason == "two_user_ids":
                     self.meet(one, mine, theirs)
         self.born |= set(order)
+
+    def join(self, mine: set[str], theirs: set[str]) -> None:
+        mine |= theirs
+        for moved in theirs:
+            self.customer_of[moved] = mine
+
+    def part(self, one: str) -> None:
+        self.customer_of[one].discard(one)
+        self.customer_of[one] = {one}
 
     def meet(self, one: str, mine: set[str], theirs: set[str]) -> None:
         after = self.policy.rules[kind_of(one)].shared_after
@@ -85,8 +93,7 @@ class Oracle:
         met |= {name for name in mine | theirs if kind_of(name) == USER_ID}
         if len(met) >= after:
             self.shared.add(one)
-            theirs.discard(one)
-            self.customer_of[one] = {one}
+            self.part(one)
 
     def refusal(self, mine: set[str], theirs: set[str], at: datetime) -> str | None:
         for kind, rule in sorted(self.policy.rules.items(), key=lambda item: item[1].rank):
@@ -94,6 +101,8 @@ class Oracle:
             counted = [one for one in ours + others if rule.window is None or self.since[one] > at - rule.window]
             if ours and others and len(counted) > rule.limit:
                 return "two_user_ids" if kind == USER_ID else "limit"
+        if any({a, b} in self.separations for a in mine for b in theirs):
+            return "separated"
         moving = min(len(mine), len(theirs))
         risky = self.policy.approve_from is not None and moving >= self.policy.approve_from
         return "approval" if risky and mine & self.born and theirs & self.born else None

@@ -23,7 +23,7 @@ PREVIEW = Preview(
     writes={
         "tier_state": OF_CUSTOMERS,
         "lot": OF_VIAS,
-        "lot_use": f"""lot_id IN (SELECT id FROM lot WHERE {OF_VIAS})
-                       OR posting_id IN (SELECT posting_id FROM entry WHERE {OF_VIAS} AND lot_id IS NULL)""",
+        "lot_use": """lot_id IN (SELECT id FROM lot WHERE via = ANY($2::uuid[]))
+            OR posting_id IN (SELECT posting_id FROM entry WHERE via = ANY($2::uuid[]) AND lot_id IS NULL)""",
     },
 )

@@ -26,6 +26,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("via", "source", name="pk_seen"),
     )  # fmt: skip
     op.execute("ALTER TABLE seen SET (fillfactor = 80)")
+    op.add_column(
+        "merge",
+        sa.Column("undone_rest", postgresql.ARRAY(sa.Uuid()), comment="The identifiers from which they were parted."),
+    )
     op.add_column("parked", sa.Column("sealed", sa.LargeBinary(), comment="Body, error and trace, encrypted."))
     op.create_index("ix_conflict_against", "conflict", ["against"])
     op.create_index("ix_merge_merged_vias", "merge", ["merged_vias"], postgresql_using="gin")
@@ -61,5 +65,6 @@ def downgrade() -> None:
     op.drop_index("ix_merge_merged_vias", "merge")
     op.drop_index("ix_conflict_against", "conflict")
     op.drop_column("parked", "sealed")
+    op.drop_column("merge", "undone_rest")
     for table in ("seen", "split"):
         op.drop_table(table)

@@ -1,0 +1,90 @@
+"""Run a verb on copies and say what it would have changed."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request, Response
+from sqlalchemy import text
+
+from perennial.common.db import ReadSession, WriteSession
+from perennial.common.preview import NOTHING, OF_VIAS, Assigned, aside, shadow
+from perennial.common.web.deps import runtime_of
+from perennial.identity import queries
+from perennial.identity.merges import queries as merges
+from perennial.identity.models import metadata
+from perennial.identity.previews.schemas import CustomerAhead, MapPreview
+from perennial.identity.splits import queries as splits
+
+Verb = Callable[[WriteSession], Awaitable[Any]]
+Concerned = Callable[[ReadSession], Awaitable[Iterable[UUID]]]
+
+# Every table that a merge, a split or its undo writes, with the rows that it may read.
+WRITES = {
+    "identity_map": "customer_id = ANY($1::uuid[])",
+    "map_change": OF_VIAS,
+    "merge": "merged_vias && $2::uuid[] OR undone_vias && $2::uuid[]",
+    "split": "identifiers && $2::uuid[] OR remaining && $2::uuid[]",
+    "separation": "low = ANY($2::uuid[]) OR high = ANY($2::uuid[])",
+    "outbox": NOTHING,
+    "audit": NOTHING,
+}
+_MAP = text("SELECT via, customer_id, version FROM identity_map ORDER BY via")
+
+
+async def preview(request: Request, concerned: Concerned, verb: Verb) -> Response:
+    """What the verb would change of the customers of these identifiers. Raises what the verb raises."""
+    async with aside(runtime_of(request).database) as session:
+        customers = set((await queries.resolve(session, await concerned(session))).values())
+        vias = [member.via for member in await queries.members(session, customers)]
+        await shadow(session, metadata, WRITES, customers, vias)
+        before = await _map(session)
+        await verb(session)
+        shown = _changed(before, await _map(session))
+    return Response(shown.model_dump_json(exclude_unset=True), media_type="application/json")
+
+
+def named(*ids: UUID) -> Concerned:
+    """Identifiers or customers by their ids."""
+
+    async def found(_: ReadSession) -> Collection[UUID]:
+        return ids
+
+    return found
+
+
+def of_merge(merge_id: UUID) -> Concerned:
+    """Both sides of a merge."""
+
+    async def found(session: ReadSession) -> Collection[UUID]:
+        merge = await merges.one(session, merge_id)
+        return [] if merge is None else [*merge["survivor_vias"], *merge["merged_vias"]]
+
+    return found
+
+
+def of_split(split_id: UUID) -> Concerned:
+    """Both sides of a split."""
+
+    async def found(session: ReadSession) -> Collection[UUID]:
+        split = await splits.one(session, split_id)
+        return [] if split is None else [*split["identifiers"], *split["remaining"]]
+
+    return found
+
+
+async def _map(session: ReadSession) -> Sequence[Assigned]:
+    """The copy of the map: it holds the customers in question and no others."""
+    return [Assigned(via=row[0], customer_id=row[1], version=row[2]) for row in await session.execute(_MAP)]
+
+
+def _changed(before: Sequence[Assigned], after: Sequence[Assigned]) -> MapPreview:
+    versions = {item.via: item.version for item in before}
+    customers: dict[UUID, list[UUID]] = {}
+    for item in after:
+        customers.setdefault(item.customer_id, []).append(item.via)
+    return MapPreview(
+        preview=True,
+        assignments=[item for item in after if item.version != versions.get(item.via)],
+        customers=[CustomerAhead(id=key, identifiers=vias) for key, vias in sorted(customers.items())],
+    )

@@ -1,0 +1,1 @@
+"""Identifiers that belong to several people, and a person's word on it."""

@@ -1,0 +1,1 @@
+"""Customers that a person has divided."""

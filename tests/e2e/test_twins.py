@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -16,8 +17,7 @@ from perennial.local.platform import Platform
 from tests.e2e.shop import Shop, stamp, until
 
 ASSIGNED = "identity.identifiers.assigned.v1"
-PROMPT_SECONDS = 2.0  # within which a merge shows everywhere, as measured; a busy machine is given more
-ROUNDS = 3
+ROUNDS = 2
 VICTIMS = ("profile", "loyalty", "identity", "segments", "campaigns", "tickets")
 
 
@@ -34,6 +34,21 @@ class Pair(NamedTuple):
         return [shop.known(self.user), shop.known(self.visitor, "anonymous_id")]
 
 
+@dataclass
+class Happened:
+    """What was sent of one side of each pair."""
+
+    events: int = 0
+    orders: int = 0
+    worth: int = 0
+
+    def seen(self, view: dict[str, Any]) -> bool:
+        """Whether all of it has arrived everywhere."""
+        return (self.events, self.orders, self.orders, self.worth) == (
+            len(view["timeline"]), view["orders"]["count"], view["rfm"]["frequency"], view["account"]["earned"],
+        )  # fmt: skip
+
+
 class Days:
     """What happens to two pairs alike, at the same instants."""
 
@@ -42,14 +57,18 @@ class Days:
         self.pairs = pairs
         self._numbers = random.Random(shop.mark)
         self._day = 0
+        self.happened = [Happened(), Happened()]
 
     def both(self, side: int, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """The same event of one side of every pair."""
         at = stamp(datetime.now(UTC))
+        self.happened[side].events += 1
         return [self.shop.event(kind, None, timestamp=at, **pair.sides()[side], **fields) for pair in self.pairs]
 
     def order(self, side: int, amount: int) -> list[dict[str, Any]]:
         made = self.both(side, "track", event="Order Completed")
+        self.happened[side].orders += 1
+        self.happened[side].worth += amount
         for event in made:
             event["properties"] = {"order_id": event["messageId"], "revenue": str(amount), "currency": "USD"}
         return made
@@ -163,12 +182,12 @@ def test_merged_and_parted_again_and_again_under_traffic_crashes_and_reordered_c
     days = Days(shop, ones, twins)
     days.begin()
     pairs = list(zip(ones.ids(shop), twins.ids(shop), strict=True))
-    alike(view, pairs)
+    alike(view, pairs, days.happened)
     chance = random.Random(shop.mark)
     with days.going_on():
         for number in range(ROUNDS):
             merge = merged(shop, ones)
-            for victim in VICTIMS[2 * number : 2 * number + 2]:
+            for victim in VICTIMS[number::ROUNDS]:
                 platform.kill(victim)
             days.spend(10)
             asyncio.run(again(platform, chance))
@@ -176,19 +195,21 @@ def test_merged_and_parted_again_and_again_under_traffic_crashes_and_reordered_c
             asyncio.run(again(platform, chance))
     for victim in VICTIMS:
         platform.wait_process(victim)
-    alike(view, pairs)
-    assert sum(view(one)["account"]["balance"] for one, _ in pairs) == sum(view(two)["account"]["balance"] for _, two in pairs)
-    promptly(shop, view, ones, pairs)
+    alike(view, pairs, days.happened)
+    promptly(shop, ones, [one for one, _ in pairs])
+    alike(view, pairs, days.happened)
 
 
-def alike(view: Callable[[str], dict[str, Any]], pairs: list[tuple[str, str]]) -> None:
-    """Each customer is shown as its twin is, by every service."""
-    for one, twin in pairs:
-        deadline = time.monotonic() + 40
-        while (shown := _try(view, one)) is None or shown != _try(view, twin):
+def alike(
+    view: Callable[[str], dict[str, Any]], pairs: list[tuple[str, str]], happened: list[Happened], seconds: float = 60
+) -> None:
+    """Each customer is shown as its twin is, by every service, once all that was sent is there."""
+    deadline = time.monotonic() + seconds
+    for (one, twin), all_of_it in zip(pairs, happened, strict=True):
+        while (shown := _try(view, one)) is None or not all_of_it.seen(shown) or shown != _try(view, twin):
             if time.monotonic() > deadline:
                 assert view(one) == view(twin)
-                break
+                raise AssertionError(f"{all_of_it} is not what there is: {view(one)}")
             time.sleep(0.3)
 
 
@@ -211,6 +232,8 @@ def merged(shop: Shop, pair: Pair) -> str:
 
 
 def parted(shop: Shop, merge: str) -> None:
+    """Undo it."""
+
     def ask() -> bool:
         answer = shop.http.post(f"/v1/merges/{merge}/undo", json={"reason": "two"}, headers=shop.headers)
         return answer.status_code == 200
@@ -232,35 +255,40 @@ async def again(platform: Platform, chance: random.Random) -> None:
         chance.shuffle(told)
         for message in told:
             fresh = str(uuid4())
-            await js.publish(ASSIGNED, message.data or b"", headers={**(message.headers or {}), "ce-id": fresh, "Nats-Msg-Id": fresh})
+            headers = {**(message.headers or {}), "ce-id": fresh, "Nats-Msg-Id": fresh}
+            await js.publish(ASSIGNED, message.data or b"", headers=headers)
     finally:
         await client.close()
 
 
-def promptly(shop: Shop, view: View, pair: Pair, pairs: list[tuple[str, str]]) -> None:
+def promptly(shop: Shop, pair: Pair, ones: list[str]) -> None:
     """How long after a merge and after its undo the derived rows are right everywhere; printed."""
-    before = [view(one) for one, _ in pairs]
-    both = sum(state["orders"]["count"] for state in before)
-    balance = sum(state["account"]["balance"] for state in before)
-    for act, wanted in (("merge", [both, both]), ("undo", [state["orders"]["count"] for state in before])):
-        merge = merged(shop, pair) if act == "merge" else (parted(shop, merge), merge)[1]
-        started = time.monotonic()
-        points = [balance, balance] if act == "merge" else [state["account"]["balance"] for state in before]
-        for (one, _), orders, worth in zip(pairs, wanted, points, strict=True):
-            until(lambda: _derived(shop, view, one, orders, worth), 30, f"{act} in view")  # noqa: B023 (called at once)
-        print(f"{act}: in view everywhere after {time.monotonic() - started:.2f} s, aim {PROMPT_SECONDS:.0f} s")
-    alike(view, pairs)
+    apart = [_derived(shop, one) for one in ones]
+    together = [tuple(map(sum, zip(*apart, strict=True)))] * 2
+    merge = merged(shop, pair)
+    merging = _seconds(lambda: [_derived(shop, one) for one in ones] == together)
+    parted(shop, merge)
+    undoing = _seconds(lambda: [_derived(shop, one) for one in ones] == apart)
+    print(f"in view everywhere: a merge after {merging:.2f} s, an undo after {undoing:.2f} s")  # noqa: T201 (with -s)
 
 
-def _derived(shop: Shop, view: View, customer: str, orders: int, points: int) -> bool:
-    shown = _try(view, customer)
-    return shown is not None and (
-        shown["orders"]["count"], shown["rfm"]["frequency"], shown["account"]["balance"], shown["known_points"][0]
-    ) == (orders, orders, points, points)  # fmt: skip
+def _seconds(check: Callable[[], bool]) -> float:
+    """How long until it is so; the aim is two seconds, a busy machine is given more."""
+    started = time.monotonic()
+    until(check, 30, "in view everywhere")
+    return time.monotonic() - started
+
+
+def _derived(shop: Shop, customer: str) -> tuple[int, int, int, int]:
+    """A number from each service whose rows are derived: orders, points at the bank and as the 360 has them, RFM."""
+    shown = shop.get(f"/v1/customers/{customer}")
+    account = shop.get(f"/v1/loyalty/accounts/{customer}")
+    standing = shop.try_get(f"/v1/rfm/customers/{customer}") or {"frequency": 0}
+    return shown["orders"]["count"], account["balance"], shown["loyalty"]["balance"], standing["frequency"]
 
 
 def segment(shop: Shop) -> str:
-    """Who has bought twice."""
+    """Who has bought often."""
     rule = {"event": "Order Completed", "count": {"gte": 8}}
     made = shop.post("/v1/segments", {"name": f"often {shop.mark}", "rule": rule})["id"]
     until(lambda: shop.get(f"/v1/segments/{made}")["state"] == "live")

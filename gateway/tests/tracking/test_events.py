@@ -239,3 +239,19 @@ def test_an_import_builds_state_only() -> None:
     assert accepted.timestamp == datetime(2017, 5, 6, 7, 8, 9, tzinfo=UTC)
     fresh = accept(event(timestamp="2026-03-01T11:59:00Z"))
     assert (fresh.live, fresh.imported, fresh.received_at) == (True, False, NOW)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        rb'"properties":5,"properties":{}', rb'"traits":[],"traits":{"a":1}', rb'"context":"x","context":null',
+        rb'"propert\u0069es":5,"properties":{}',
+    ],
+)  # fmt: skip
+def test_what_services_could_not_read_is_not_hidden_by_saying_it_again(member: bytes) -> None:
+    assert reject(b'{"type":"track","event":"X","userId":"u",%b}' % member).code == "invalid_event"
+
+
+def test_what_is_said_twice_in_the_same_way_is_accepted() -> None:
+    said = b'{"type":"track","event":"X","userId":"u","properties":{"a":1},"properties":{"a":2,"properties":"\\u4e2d"}}'
+    assert body(accept(said))["properties"]["a"] == 2

@@ -1,6 +1,7 @@
 """NUL characters and halves of surrogate pairs are taken out, and nothing else is touched."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,32 @@ def test_what_is_not_utf8_is_refused() -> None:
     with pytest.raises(Refusal) as refused:
         clean(b'{"a":"\xff"}')
     assert (refused.value.status, refused.value.code) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        rb'{"a":"\u00\u000000"}',
+        rb'{"a":"\ud8\u000000"}',
+        rb'{"a":"\u\ud83d"}',
+        rb'{"a":"\\\u00\u000000"}',
+        rb'"\ud800\u"',
+    ],
+)
+def test_what_is_taken_out_does_not_complete_what_was_broken(sent: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        clean(sent)
+    assert (refused.value.status, refused.value.code) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    "escape", [rb"\\", rb"\"a", rb"\u0000", rb"\ud800", rb"\ude00a", rb"\ud83d\ude00", rb"\\\u0000"]
+)
+def test_a_small_gzip_of_escapes_does_not_hold_up_the_loop(escape: bytes) -> None:
+    sent = rb'{"a":"\u0000' + escape * (500_000 // len(escape)) + b'"}'
+    started = time.thread_time()
+    clean(sent)
+    assert time.thread_time() - started < 0.05
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=[])))

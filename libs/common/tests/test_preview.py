@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from perennial.common import identity_map
+from perennial.common import identity_map, preview
 from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.identity import Assignment
@@ -177,6 +177,32 @@ async def test_a_third_preview_at_once_is_told_to_come_back(world: World, settin
     assert (busy.status_code, busy.json()["code"], busy.headers["retry-after"]) == (503, "busy", "1")
     done.set()
     assert [(await answer).status_code for answer in running] == [200, 200]
+
+
+async def test_one_that_takes_too_long_is_given_up(
+    world: World, settings: Any, token: Any, database_urls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await two(world)
+
+    async def slowly(session: ReadSession, who: Principal, customers: Sequence[UUID]) -> Mapping[UUID, Any]:
+        await session.execute(text("SELECT pg_sleep(2)"))
+        return await show(session, who, customers)
+
+    monkeypatch.setattr(preview, "SECONDS", 0.3)
+    app = create_app(replace(COUNTING, preview=replace(PREVIEW, show=slowly)), settings, no_lifespan)
+    app.state.runtime = world.runtime
+    body = {"assignments": [{"via": str(other), "customer_id": str(one), "version": 2}]}
+    answer = await _client(app, token("*")).post("/v1/previews/probe", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    connection = await asyncpg.connect(database_urls.admin)
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'perennial-aside' AND datname = $1"
+    for _ in range(20):
+        if await connection.fetchval(left, await connection.fetchval("SELECT current_database()")) == 0:
+            break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail("its connection is still there")
+    await connection.close()
 
 
 async def test_a_service_without_a_preview_has_no_such_route(client: httpx.AsyncClient) -> None:

@@ -136,6 +136,28 @@ async def test_who_became_one_customer_walks_on_once(world: World, policy: str, 
     assert ended == {ada: "completed", bob: "merged" if sent == 1 else "completed"}
 
 
+@pytest.mark.parametrize("by_event", [True, False])
+async def test_who_parts_again_walks_on_as_if_they_had_never_met(world: World, *, by_event: bool) -> None:
+    """A merge ends a walk: there is another one, or what the other side did ends both."""
+    await world.journey(CART)
+    ada, bob, now = await world.customer(), await world.customer(), datetime.now(UTC)
+    await world.track("Product Added", bob, at=now)
+    await world.track("Product Added", ada, at=now - timedelta(seconds=1))
+    await world.tick()
+    await world.assign(bob, ada)
+    if by_event:
+        await world.track("Order Completed", ada)
+    await world.assign(bob, bob)
+    walks = {row.via: row for row in await world.rows("SELECT * FROM enrolment")}
+    assert (walks[bob].step, walks[bob].state, walks[bob].reason) == ("pause", "waiting", None)
+    assert walks[ada].state == ("exited" if by_event else "waiting")
+    steps = await world.rows("SELECT left_at FROM enrolment_step WHERE enrolment_id = :id", id=walks[bob].id)
+    assert [step.left_at for step in steps] == [None]
+    await world.pass_time(timedelta(hours=1))
+    await world.tick()
+    assert await world.messages() == [("sent", None)] * (1 if by_event else 2)
+
+
 async def test_conditions_are_asked_by_rules(world: World) -> None:
     rule = {"all": [{"trait": "plan", "is": "pro"}, {"event": "Product Added", "count": {"gte": 1}}]}
     steps = (

@@ -1,4 +1,4 @@
-"""Many workers on the same customers at once: nobody waits for ever, and what comes out is what one worker would say."""
+"""Many workers on the same customers at once: nobody waits for ever, and it comes out as one worker would have it."""
 
 import asyncio
 import random
@@ -64,7 +64,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> Decided:
 
 
 def pulls(seed: int, worker: int) -> list[list[Sent]]:
-    """What one worker finds in the stream: people at home, on shop tablets, under each other's e-mail, on new phones."""
+    """What one worker finds in the stream: people at home, on shop tablets, by each other's e-mail, on new phones."""
     chance = random.Random(f"{seed}-{worker}")
     made = []
     for number in range(PULLS * EACH):

@@ -25,7 +25,7 @@ from perennial.identity.testing.model import Model
 from perennial.identity.testing.oracle import Sent
 
 EXAMPLES = settings(
-    max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STAFF = Principal("staff", "model", frozenset({"*"}))
@@ -169,12 +169,30 @@ async def test_whatever_people_do_between_events_the_map_is_whole_and_what_the_m
     acts: list[list[frozenset[str]] | Deed],
     policy: Policy,
 ) -> None:
-    savepoint = await session.begin_nested()
-    world = World(session, keys.under(policy), accept)
-    await world.take(first)
-    for act in acts:
-        await (world.do(act) if isinstance(act, Deed) else world.take(act))
-        await whole(session)
-        await world.check()
-    await world.check_copies()
-    await savepoint.rollback()
+    await live(World(session, keys.under(policy), accept), first, acts, whole)
+
+
+STRANGERS = [frozenset({f"anonymous_id:v{n}"}) for n in range(1, 5)]
+
+
+@EXAMPLES
+@given(acts=st.lists(deeds(), min_size=5, max_size=30))
+async def test_merges_and_splits_are_undone_in_any_order(
+    session: WriteSession, keys: Keys, accept: Any, whole: Any, acts: list[Deed]
+) -> None:
+    await live(World(session, keys, accept), STRANGERS, acts, whole)
+
+
+async def live(
+    world: World, first: Sequence[frozenset[str]], acts: Sequence[Sequence[frozenset[str]] | Deed], whole: Any
+) -> None:
+    savepoint = await world.session.begin_nested()
+    try:
+        await world.take(first)
+        for act in acts:
+            await (world.do(act) if isinstance(act, Deed) else world.take(act))
+            await whole(world.session)
+            await world.check()
+        await world.check_copies()
+    finally:
+        await savepoint.rollback()

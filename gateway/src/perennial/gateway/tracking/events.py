@@ -8,6 +8,7 @@ import msgspec
 
 from perennial.common.commerce import canonical
 from perennial.common.contracts.gateway import AcceptedEvent
+from perennial.common.contracts.hot import Body, read_body
 from perennial.gateway.tracking import clock
 from perennial.gateway.tracking.depth import MAX_DEPTH, too_deep
 from perennial.gateway.tracking.envelope import Envelope
@@ -19,6 +20,7 @@ TRANSPORT_BYTES = 2 * 1024
 MAX_MESSAGE_ID = 100
 TYPES = frozenset({"identify", "track", "page", "screen", "group", "alias"})
 _OBJECTS = ("context", "properties", "traits", "integrations")
+_QUOTED = tuple(f'"{name}"'.encode() for name in Body.__struct_fields__)
 _IDS = {
     "userId": "invalid_user_id",
     "anonymousId": "invalid_anonymous_id",
@@ -85,7 +87,17 @@ def _read(data: bytes) -> dict[str, Any]:
         found = event.get(field)
         if found is not None and not isinstance(found, dict):
             raise Invalid(f"invalid_{field}", f"{field} must be an object")
+    _check_repeated(data)
     return event
+
+
+def _check_repeated(data: bytes) -> None:
+    """Of a member that is sent twice we see the last, the services each of them."""
+    if b"\\u" in data or any(data.count(name) > 1 for name in _QUOTED):
+        try:
+            read_body(msgspec.Raw(data))
+        except msgspec.MsgspecError as error:
+            raise Invalid("invalid_event", f"the event says something twice: {error}") from error
 
 
 def _accept(

@@ -5,14 +5,10 @@ import re
 from perennial.gateway.tracking.refusal import Refusal
 
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_ESCAPE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a whole pair
-    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half of one
-    rb"|\\u0000"
-    rb"|\\.",  # any other escape, so that an escaped backslash never hides or fakes one
-    re.DOTALL,
-)
-_HALF = 6
+_BROKEN = re.compile(rb"\\u(?![0-9a-fA-F]{4})")
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF = re.compile(b"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
+_HELD = b"\xff"  # stands for an escaped backslash, which would hide or fake an escape; in no UTF-8 text
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -26,11 +22,11 @@ def clean(text: bytes) -> bytes:
     except UnicodeDecodeError as error:
         raise Refusal(400, "invalid_json", f"body is not UTF-8 (byte {error.start})") from error
     text = text.removeprefix(_BOM)
-    return _ESCAPE.sub(_replacement, text) if _SUSPECT.search(text) else text
+    return _without(text) if _SUSPECT.search(text) else text
 
 
-def _replacement(match: re.Match[bytes]) -> bytes:
-    found = match.group()
-    if found == b"\\u0000":
-        return b""
-    return b"\\ufffd" if len(found) == _HALF else found
+def _without(text: bytes) -> bytes:
+    held = text.replace(b"\\\\", _HELD)
+    if _BROKEN.search(held):  # taking something out could make it whole
+        raise Refusal(400, "invalid_json", "body is not valid JSON: \\u without four hexadecimal digits")
+    return _HALF.sub(rb"\\ufffd", held).replace(b"\\u0000", b"").replace(_HELD, b"\\\\")

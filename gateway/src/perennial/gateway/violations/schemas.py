@@ -77,13 +77,12 @@ class ViolationOut(BaseModel):
     @classmethod
     def of(cls, row: Violation, principal: Principal) -> Self:
         """The body for a violation, as a principal may see it."""
-        shown = {
-            name: getattr(row, name)
+        shown: dict[str, Any] = {
+            name: said_to(principal, getattr(row, name)) if name in _OF_CLIENTS else getattr(row, name)
             for name in cls.model_fields
-            if name not in {"raw", "replayable", *_OF_CLIENTS}
-        }  # fmt: skip
-        said = {name: said_to(principal, getattr(row, name)) for name in _OF_CLIENTS}
-        return cls(**shown, **said, raw=_shown(row.raw, principal), replayable=row.whole and row.outcome == "rejected")
+            if name not in {"raw", "replayable"}
+        }
+        return cls(**shown, raw=_shown(row.raw, principal), replayable=row.whole and row.outcome == "rejected")
 
 
 def said_to(principal: Principal, said: str | None) -> str | None:

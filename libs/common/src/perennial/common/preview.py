@@ -23,9 +23,9 @@ from perennial.common.db import Database, ReadSession, WriteSession, raw
 from perennial.common.derive import Stale
 from perennial.common.problems import Forbidden, Unavailable
 from perennial.common.service import Service
+from perennial.common.web.deps import runtime_of
 
 MOST = 5000
-AT_ONCE = 2
 SECONDS = 4.0
 READ = "identities:read"
 OF_CUSTOMERS = "customer_id = ANY($1::uuid[])"
@@ -85,17 +85,13 @@ def router(service: Service) -> APIRouter:
     asked = service.preview
     if asked is None:
         return made
-    slots = asyncio.Semaphore(AT_ONCE)
 
     @made.post("")
     async def preview(body: Wanted, request: Request, who: Annotated[Principal, Depends(requires(READ))]) -> Seen:
         """What would be shown."""
         if not who.may(asked.scope):
             raise Forbidden(f"the scope {asked.scope} is required", code="insufficient_scope")
-        if slots.locked():
-            raise Unavailable("other previews are being made, try again", code="busy", retry_after=1)
-        async with slots, asyncio.timeout(SECONDS):
-            return await look_ahead(request.app.state.runtime.database, service, who, body.assignments)
+        return await look_ahead(runtime_of(request).database, service, who, body.assignments)
 
     return made
 
@@ -117,9 +113,14 @@ async def look_ahead(database: Database, service: Service, who: Principal, assig
 
 @asynccontextmanager
 async def aside(database: Database) -> AsyncIterator[WriteSession]:
-    """A session of which nothing remains; what is logged meanwhile says that it is a preview."""
+    """A session of which nothing remains; what is logged meanwhile says that it is a preview.
+
+    Raises Unavailable when there are others already, TimeoutError when it takes too long.
+    """
+    if database.asides.locked():
+        raise Unavailable("other previews are being made, try again", code="busy", retry_after=1)
     with structlog.contextvars.bound_contextvars(preview=True):
-        async with database.aside() as session:
+        async with asyncio.timeout(SECONDS), database.aside() as session:
             yield session
 
 

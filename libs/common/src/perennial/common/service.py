@@ -41,9 +41,9 @@ class Service:
 
     `map_changed` is called, in the transaction that learnt it, with each change of the identifier map.
     `parked` and `replay` are for a service that keeps its parked events in a way of its own: they list some of them
-    from an id on, and handle some again. `derive` recomputes what is shown per customer, `preview` says what that would be after a change of the map.
-    `tasks` run as long as the worker does, and `channels` are what they wait for with `notify.wait`. `mount` adds what
-    is not a router (the gateway's tracking routes).
+    from an id on, and handle some again. `derive` recomputes what is shown per customer, `preview` says what that
+    would be after a change of the map. `tasks` run as long as the worker does, and `channels` are what they wait for
+    with `notify.wait`. `mount` adds what is not a router (the gateway's tracking routes).
     """
 
     name: str

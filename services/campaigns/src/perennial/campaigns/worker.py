@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from perennial.campaigns.enrolments.service import settle_exits, settle_merged
+from perennial.campaigns.enrolments.service import settle_exits, settle_merged, settle_parted
 from perennial.campaigns.enrolments.triggers import Joined, hear, join
 from perennial.campaigns.facts import service as facts
 from perennial.campaigns.facts.queries import Membership
@@ -63,7 +63,11 @@ async def join_segments(session: WriteSession, events: list[MembershipEntered]) 
 
 
 async def regroup(session: WriteSession, stale: Stale) -> None:
-    """After a merge, what one side did ends the journeys of the other, and no journey is walked twice."""
+    """After a merge, what one side did ends the journeys of the other, and no journey is walked twice.
+
+    When they part, either side walks on as if they had never met.
+    """
+    await settle_parted(session, sorted(stale.live))
     await settle_exits(session, sorted(stale.live))
     await settle_merged(session, sorted(stale.live))
 

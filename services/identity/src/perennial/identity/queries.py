@@ -29,8 +29,9 @@ _MOVE = """
     WHERE m.via = new.via AND m.version = new.version - 1"""
 _HISTORY = """
     INSERT INTO map_change (via, version, customer_id, previous_id, cause, event_id, through, merge_id, rule, at)
-    SELECT *, clock_timestamp() FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[],
-                         $8::uuid[], $9::smallint[])"""
+    SELECT *, clock_timestamp()
+    FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[],
+                $9::smallint[])"""
 
 
 class Change(NamedTuple):

@@ -1,5 +1,6 @@
 """Engines and sessions; reading and writing sessions are different types."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
@@ -11,6 +12,8 @@ from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
     from perennial.common.settings import CommonSettings
+
+ASIDES = 2
 
 
 class ReadSession(AsyncSession):
@@ -34,6 +37,7 @@ class Database:
         self._read = async_sessionmaker(engine, class_=ReadSession, expire_on_commit=False, info=self.info)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False, info=self.info)
         self._aside: AsyncEngine | None = None
+        self.asides = asyncio.Semaphore(ASIDES)
 
     @classmethod
     def connect(cls, settings: "CommonSettings", name: str) -> "Database":
@@ -68,7 +72,7 @@ class Database:
         """A session on a fresh connection past any pooler, closed afterwards; rolled back at the end.
 
         One snapshot for all that it reads. No statement was prepared before, so its names mean what the session makes
-        of them (see `preview`).
+        of them (see `preview`). There are only so many at a time (`asides`).
         """
         if self._aside is None:
             self._aside = create_async_engine(
@@ -77,7 +81,7 @@ class Database:
                 isolation_level="REPEATABLE READ",
                 connect_args={"timeout": 5, "server_settings": {"application_name": "perennial-aside", "jit": "off"}},
             )
-        async with WriteSession(self._aside, expire_on_commit=False, info=self.info) as session:
+        async with self.asides, WriteSession(self._aside, expire_on_commit=False, info=self.info) as session:
             yield session
 
     async def listen_connection(self) -> asyncpg.Connection:

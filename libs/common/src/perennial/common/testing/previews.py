@@ -105,4 +105,4 @@ class World:
                 statement = f"""SELECT count(*), md5(coalesce(string_agg({row}, '' ORDER BY t.tableoid, t.ctid), ''))
                                 FROM "{table}" AS t"""  # noqa: S608 (our own tables)
                 found[table] = tuple((await session.execute(text(statement))).one())
-        return found  # type: ignore[return-value]
+        return found

@@ -46,9 +46,29 @@ _TWINS = text("""
         FROM identity_map AS mine JOIN enrolment AS e ON e.via = mine.via AND e.ended_at IS NULL
         WHERE mine.customer_id = ANY(CAST(:customers AS uuid[]))) AS walk
     WHERE id <> first ORDER BY id""")
+# Walks that somebody else's walk or event has ended, who was the same customer then and is not any more.
+_PARTED = text("""
+    SELECT e.id, e.journey_id, e.version, e.via, mine.customer_id, e.due_at
+    FROM identity_map AS mine
+    JOIN enrolment AS e ON e.via = mine.via AND e.reason IN ('merged', 'exit_event')
+    JOIN journey AS j ON j.id = e.journey_id AND j.state IN ('published', 'paused')
+    LEFT JOIN enrolment AS first ON first.id = CAST(e.ended_by ->> 'enrolment_id' AS uuid)
+    LEFT JOIN event AS v ON v.id = CAST(e.ended_by ->> 'event_id' AS uuid)
+    JOIN identity_map AS theirs ON theirs.via = coalesce(first.via, v.via)
+    WHERE mine.customer_id = ANY(CAST(:customers AS uuid[])) AND theirs.customer_id <> mine.customer_id
+    ORDER BY e.id FOR UPDATE OF e""")
+_REOPEN = text("""
+    WITH back AS (
+        UPDATE enrolment_step AS s SET left_at = NULL, outcome = NULL FROM enrolment AS e
+        WHERE e.id = ANY(CAST(:ids AS uuid[])) AND s.enrolment_id = e.id AND s.step = e.step AND s.outcome = 'exited'
+        RETURNING e.id)
+    UPDATE enrolment AS e SET ended_at = NULL, reason = NULL, ended_by = NULL,
+        state = CASE WHEN e.id IN (SELECT id FROM back) THEN 'waiting' ELSE 'active' END
+    WHERE e.id = ANY(CAST(:ids AS uuid[]))""")
+# When its next step was due stays with a walk that has ended: it may go on.
 _MOVE = text("""
-    UPDATE enrolment AS e SET step = x.step, state = x.state, due_at = x.due_at, ended_at = x.ended_at,
-        reason = x.reason, ended_by = x.ended_by
+    UPDATE enrolment AS e SET step = x.step, state = x.state, ended_at = x.ended_at,
+        due_at = CASE WHEN x.ended_at IS NULL THEN x.due_at ELSE e.due_at END, reason = x.reason, ended_by = x.ended_by
     FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), CAST(:states AS text[]), CAST(:dues AS timestamptz[]),
                 CAST(:ends AS timestamptz[]), CAST(:reasons AS text[]), CAST(:by AS jsonb[]))
         AS x(id, step, state, due_at, ended_at, reason, ended_by)
@@ -104,6 +124,18 @@ class Ending:
     via: UUID
     customer_id: UUID
     step: str
+
+
+@dataclass(frozen=True)
+class Parted:
+    """A walk that may go on; when its next step was due, if it waited for an instant."""
+
+    id: UUID
+    journey_id: UUID
+    version: int
+    via: UUID
+    customer_id: UUID
+    due_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -196,6 +228,16 @@ async def twins(session: ReadSession, customers: Sequence[UUID]) -> list[tuple[E
     """Open walks beside an earlier one of the same customer along the same journey, each with the earliest one's id."""
     rows = await session.execute(_TWINS, {"customers": list(customers)})
     return [(Ending(*row[:-1]), row[-1]) for row in rows]
+
+
+async def parted(session: WriteSession, customers: Sequence[UUID]) -> list[Parted]:
+    """Walks of these customers that ended because of somebody who is another customer by now, locked."""
+    return [Parted(*row) for row in await session.execute(_PARTED, {"customers": list(customers)})]
+
+
+async def reopen(session: WriteSession, ids: Sequence[UUID]) -> None:
+    """Put ended walks back on the steps on which they stood."""
+    await session.execute(_REOPEN, {"ids": list(ids)})
 
 
 async def put_steps(session: WriteSession, rows: Sequence[StepRow]) -> None:

@@ -1,10 +1,10 @@
 """HTTP bodies of enrolments."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 State = Literal["active", "waiting", "completed", "exited"]
 
@@ -25,6 +25,12 @@ class EnrolmentView(BaseModel):
     entered_at: datetime
     due_at: datetime | None
     ended_at: datetime | None
+
+    @model_validator(mode="after")
+    def _over(self) -> Self:
+        if self.ended_at is not None:
+            self.due_at = None
+        return self
 
 
 class StepView(BaseModel):

@@ -113,6 +113,17 @@ async def settle_exits(session: WriteSession, customers: Sequence[UUID]) -> int:
     return len(ended)
 
 
+async def settle_parted(session: WriteSession, customers: Sequence[UUID]) -> int:
+    """Who is a customer of their own again (locked) walks on from where somebody else's walk or event ended theirs."""
+    found = await queries.parted(session, sorted(set(customers))) if customers else []
+    if found:
+        await queries.reopen(session, [walk.id for walk in found])
+        now = datetime.now(UTC)
+        await wake(session, [(walk.id, walk.via, walk.due_at or now) for walk in found])
+        await emit(session, *(_started(vars(walk)) for walk in found))
+    return len(found)
+
+
 async def settle_merged(session: WriteSession, customers: Sequence[UUID]) -> int:
     """Who became one customer (locked) walks on once: the earliest walk, unless the journey may be entered always."""
     if not customers:

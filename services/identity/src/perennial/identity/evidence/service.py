@@ -1,7 +1,7 @@
 """The graph behind a customer: identifiers, and what has joined them."""
 
 import heapq
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,7 +73,7 @@ def _merged(row: RowMapping) -> Edge:
     )  # fmt: skip
 
 
-def chain(found: Sequence[Edge], members: Set[UUID], start: UUID, goal: UUID) -> list[tuple[UUID, UUID, Edge]]:
+def chain(found: Sequence[Edge], members: Container[UUID], start: UUID, goal: UUID) -> list[tuple[UUID, UUID, Edge]]:
     """The shortest way from one identifier of a customer to another, step by step (from, to, what joined them).
 
     It goes over what has left the customer, and over merges that were undone, only where there is no other way.

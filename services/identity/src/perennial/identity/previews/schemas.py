@@ -27,7 +27,7 @@ class ShownAhead(BaseModel):
 class MapPreview(BaseModel):
     """What would change, and what every service would show then. Nothing has happened."""
 
-    preview: Literal[True] = True
+    preview: Literal[True]
     assignments: list[Assigned] = Field(description="The identifiers that would change their customer.")
     customers: list[CustomerAhead]
     services: dict[str, ShownAhead] | SkipJsonSchema[None] = Field(

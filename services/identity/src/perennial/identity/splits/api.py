@@ -38,8 +38,8 @@ async def create_split(
     preview: Previewed = False,
 ) -> Response:  # fmt: skip
     """Make two customers of one: the identifiers named, and the rest. Facts follow their identifiers."""
-    wanted = {"any_id": body.customer_id, "identifiers": body.identifiers, "reason": body.reason}
-    verb = partial(service.split, **wanted, principal=principal)
+    chosen, reason = body.identifiers, body.reason
+    verb = partial(service.split, any_id=body.customer_id, identifiers=chosen, reason=reason, principal=principal)
     if preview:
         return await previews.preview(request, previews.named(body.customer_id), verb)
 

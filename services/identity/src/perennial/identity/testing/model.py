@@ -151,8 +151,7 @@ class Model(Oracle):
         root = self.name_of(customer)
         moving = customer - leaving if root in leaving else set(leaving)
         staying = customer - moving
-        name = old_name if old_name in moving else self.oldest(moving)
-        assert name is not None
+        name = old_name if old_name is not None and old_name in moving else self.oldest(moving)
         for found in (staying, moving):
             self.customer_of.update(dict.fromkeys(found, found))
         self.name.update(dict.fromkeys(moving, name))

@@ -101,7 +101,7 @@ class Oracle:
             counted = [one for one in ours + others if rule.window is None or self.since[one] > at - rule.window]
             if ours and others and len(counted) > rule.limit:
                 return "two_user_ids" if kind == USER_ID else "limit"
-        if any({a, b} in self.separations for a in mine for b in theirs):
+        if any(frozenset({a, b}) in self.separations for a in mine for b in theirs):
             return "separated"
         moving = min(len(mine), len(theirs))
         risky = self.policy.approve_from is not None and moving >= self.policy.approve_from

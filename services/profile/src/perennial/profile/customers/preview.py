@@ -10,7 +10,7 @@ from perennial.common.db import ReadSession, settings_of
 from perennial.common.preview import Preview
 from perennial.profile.customers import view
 
-TOLD = frozenset({"loyalty", "segments", "tickets", "messages"})
+TOLD = {"loyalty", "segments", "tickets", "messages"}
 
 
 async def shown(session: ReadSession, who: Principal, customers: Sequence[UUID]) -> Mapping[UUID, Any]:

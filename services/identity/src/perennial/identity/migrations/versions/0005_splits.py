@@ -21,10 +21,12 @@ def upgrade() -> None:
         "seen",
         sa.Column("via", sa.Uuid(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False, comment="By the events' own time, to the hour."),
+        sa.Column(
+            "first_at", sa.DateTime(timezone=True), nullable=False, comment="By the events' own time, to the hour."
+        ),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("via", "source", name="pk_seen"),
-    )  # fmt: skip
+    )
     op.execute("ALTER TABLE seen SET (fillfactor = 80)")
     op.add_column(
         "merge",

@@ -1,0 +1,214 @@
+"""The policy: data in versions, and what the next batch makes of it."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from perennial.common.auth import Principal
+from perennial.common.contracts.gateway import EventsAccepted
+from perennial.common.db import Database, WriteSession
+from perennial.common.runtime import Runtime
+from perennial.identity.decider import Decider
+from perennial.identity.decisions.service import Arrival, Keys, decide
+from perennial.identity.policy import service
+from perennial.identity.policy.rules import DEFAULT, compiled
+
+PATH = "/v1/identity/policy"
+Decided = Callable[..., Awaitable[Any]]
+
+
+async def shown(client: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await client.get(PATH)
+    assert answer.status_code == 200
+    assert answer.headers["etag"] == f'"{answer.json()["version"]}"'
+    return {name: answer.json()[name] for name in ("kinds", "approve_from")}
+
+
+def kind(policy: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(rule for rule in policy["kinds"] if rule["kind"] == name)
+    return found
+
+
+async def put(client: httpx.AsyncClient, policy: dict[str, Any], seen: str = "*") -> httpx.Response:
+    return await client.put(PATH, json=policy, headers={"If-Match": seen})
+
+
+async def test_what_is_built_in_can_be_read_changed_and_looked_back_on(client: httpx.AsyncClient) -> None:
+    policy = await shown(client)
+    assert [rule["kind"] for rule in policy["kinds"]][:2] == ["user_id", "email"]
+    assert kind(policy, "user_id")["limit"] == 1
+    kind(policy, "email")["limit"] = 2
+    assert (await client.put(PATH, json=policy)).status_code == 428
+    assert (await put(client, policy, '"7"')).status_code == 412
+    first = await put(client, policy, '"0"')
+    assert (first.status_code, first.json()["version"], first.json()["created_by"]) == (200, 1, "api_key:tester")
+    assert (await put(client, policy, '"0"')).status_code == 412
+    assert await shown(client) == policy
+    versions = (await client.get(f"{PATH}/versions", params={"limit": 1})).json()
+    assert [item["version"] for item in versions["items"]] == [1]
+    rest = (await client.get(f"{PATH}/versions", params={"cursor": versions["next_cursor"]})).json()
+    assert [(item["version"], item["created_by"]) for item in rest["items"]] == [(0, None)]
+
+
+async def test_reading_is_not_changing(client: httpx.AsyncClient, token: Any) -> None:
+    headers = {"Authorization": f"Bearer {token('identities:read', 'identities:write')}", "If-Match": "*"}
+    assert (await client.put(PATH, json=await shown(client), headers=headers)).status_code == 403
+
+
+def _without(policy: dict[str, Any]) -> None:
+    policy["kinds"].pop()
+
+
+def _twice(policy: dict[str, Any]) -> None:
+    policy["kinds"][-1] = policy["kinds"][-2]
+
+
+def _not_first(policy: dict[str, Any]) -> None:
+    policy["kinds"].reverse()
+
+
+def _two_names(policy: dict[str, Any]) -> None:
+    policy["kinds"][0]["limit"] = 2
+
+
+def _pattern(policy: dict[str, Any]) -> None:
+    policy["kinds"][1]["blocked_patterns"] = ["("]
+
+
+def _backward(policy: dict[str, Any]) -> None:
+    policy["kinds"][1]["blocked_patterns"] = [r"(a)\1"]
+
+
+def _window(policy: dict[str, Any]) -> None:
+    policy["kinds"][1]["window"] = "day"
+
+
+def _limit(policy: dict[str, Any]) -> None:
+    policy["kinds"][1]["limit"] = 0
+
+
+def _unknown(policy: dict[str, Any]) -> None:
+    policy["kinds"][1]["colour"] = "red"
+
+
+def _nul(policy: dict[str, Any]) -> None:
+    policy["kinds"][1]["blocked_values"] = ["a\0b"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_without, "kinds"),
+        (_twice, "once"),
+        (_not_first, "user_id"),
+        (_two_names, "user_id"),
+        (_pattern, "blocked_patterns"),
+        (_backward, "blocked_patterns"),
+        (_window, "window"),
+        (_limit, "limit"),
+        (_unknown, "colour"),
+        (_nul, "blocked_values"),
+    ],
+)
+async def test_a_bad_policy_is_refused_by_name(
+    client: httpx.AsyncClient, spoil: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    policy = await shown(client)
+    spoil(policy)
+    answer = await put(client, policy)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
+def test_a_pattern_takes_linear_time() -> None:
+    (pattern,) = compiled([r"(a+)+b"])
+    started = time.process_time()
+    assert pattern.fullmatch("a" * 320 + "c") is None
+    assert time.process_time() - started < 0.1
+
+
+async def test_the_next_batch_is_decided_by_it(
+    live_runtime: Runtime, committed: Database, accept: Any, whose: Any
+) -> None:
+    """Without a restart, and customers that exist stay as they are."""
+    decider = Decider(live_runtime)
+
+    async def run(*events: Any) -> None:
+        await decider.decide([Arrival.of(_accepted(event), number)[0] for number, event in enumerate(events, 1)])
+
+    await run(accept(userId="ann", anonymousId="a1", traits={"email": "ann@x.cn"}))
+    async with committed.write() as session:
+        policy: Any = {"kinds": [_stored(name) for name in DEFAULT.rules], "approve_from": None}
+        kind(policy, "anonymous_id")["unique"] = False
+        kind(policy, "email")["blocked_patterns"] = [r"noreply@.*"]
+        kind(policy, "email")["blocked_values"] = ["Shop@X.cn"]
+        await service.replace(session, policy, None, _staff())
+    await run(
+        accept(userId="bob", anonymousId="b1", traits={"email": "noreply@x.cn"}),
+        accept(userId="eve", traits={"email": "shop@x.cn"}),
+    )
+    async with committed.read() as session:
+        found = await whose(
+            session, "user_id:ann", "anonymous_id:a1", "user_id:bob", "anonymous_id:b1", "email:ann@x.cn"
+        )
+        assert found["anonymous_id:a1"] == found["user_id:ann"] == found["email:ann@x.cn"]
+        assert found["anonymous_id:b1"] != found["user_id:bob"]
+        assert await whose(session, "email:noreply@x.cn", "email:shop@x.cn") == {}
+
+
+async def test_limits_within_a_window(
+    session: WriteSession, decided: Decided, accept: Any, keys: Keys, whose: Any
+) -> None:
+    """Two e-mail addresses a month: the third of one month is left out, one of the next joins."""
+    policy: Any = {"kinds": [_stored(name) for name in DEFAULT.rules], "approve_from": None}
+    kind(policy, "email").update(limit=2, window="month")
+    await service.replace(session, policy, None, _staff())
+    now = datetime.now(UTC)
+    monthly = keys.under(await service.in_force(session))
+    for number, days in enumerate([60, 59, 58, 20], 1):
+        event = accept(userId="ann", received=now - timedelta(days=days), traits={"email": f"ann{number}@x.cn"})
+        await decide(session, Arrival.of(_accepted(event), number), monthly, now)
+    found = await whose(session, "user_id:ann", *(f"email:ann{number}@x.cn" for number in range(1, 5)))
+    with_ann = {name for name, customer in found.items() if customer == found["user_id:ann"]}
+    assert with_ann == {"user_id:ann", "email:ann1@x.cn", "email:ann2@x.cn", "email:ann4@x.cn"}
+    (rule,) = set((await session.execute(text("SELECT rule FROM map_change"))).scalars())
+    assert rule == 1, "the history names the policy that decided"
+
+
+async def test_a_risky_merge_waits_for_a_person(
+    session: WriteSession, client: httpx.AsyncClient, accept: Any, keys: Keys
+) -> None:
+    policy: Any = {"kinds": [_stored(name) for name in DEFAULT.rules], "approve_from": 2}
+    await service.replace(session, policy, None, _staff())
+    careful, now = keys.under(await service.in_force(session)), datetime.now(UTC)
+    events = [
+        accept(userId="ann", traits={"email": "ann@x.cn"}),
+        accept(anonymousId="a1", context={"device": {"id": "d1"}}),
+        accept(userId="ann", anonymousId="a1"),
+    ]
+    for number, event in enumerate(events, 1):
+        (last,) = await decide(session, Arrival.of(_accepted(event), number), careful, now)
+    (conflict,) = (await client.get("/v1/conflicts", params={"reason": "approval"})).json()["items"]
+    assert conflict["customer_id"] != str(last.customer) == conflict["against_customer_id"]
+    assert conflict["count"] == 1
+
+
+def _accepted(event: Any) -> Any:
+    return EventsAccepted("shop", [event])
+
+
+def _stored(name: str) -> dict[str, Any]:
+    rule = DEFAULT.rules[name]
+    return {
+        "kind": name, "limit": rule.limit, "window": "ever", "unique": rule.unique, "shared_after": rule.shared_after,
+        "blocked_values": [], "blocked_patterns": [],
+    }  # fmt: skip
+
+
+def _staff() -> Any:
+    return Principal("staff", "ann", frozenset({"*"}))

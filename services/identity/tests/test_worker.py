@@ -5,7 +5,7 @@ import base64
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import asyncpg
 import httpx
@@ -33,7 +33,7 @@ from perennial.identity.decisions.service import Arrival
 from perennial.identity.decisions.traces import Reader
 from perennial.identity.parked import rows
 from perennial.identity.parked.service import OPERATOR, replay, replay_or_raise, waiting
-from perennial.identity.settings import vault_of
+from perennial.identity.settings import IdentitySettings, vault_of
 from perennial.identity.worker import consume, read
 
 STAFF = Principal("staff", "ann", frozenset({"*"}))
@@ -83,7 +83,7 @@ async def done(runtime: Runtime) -> bool:
 
 async def parked_rows(database: Database) -> list[ParkedRow]:
     async with database.read() as session:
-        return await rows.listing(session, vault_of(database.info["settings"]), 0, 100)
+        return await rows.listing(session, vault_of(cast("IdentitySettings", database.info["settings"])), 0, 100)
 
 
 @pytest.fixture

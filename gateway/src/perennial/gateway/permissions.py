@@ -113,14 +113,17 @@ _TABLE = {
     "identities:read": """
         GET  /v1/conflicts /v1/customers/{customer_id}/identifiers /v1/identifiers /v1/identity/parked /v1/merges
         GET  /v1/merges/{merge_id} /v1/identity/policy /v1/identity/policy/versions /v1/suggestions
-        GET  /v1/splits /v1/splits/{split_id} /v1/suggestions/{suggestion_id}
+        GET  /v1/splits /v1/splits/{split_id} /v1/suggestions/{suggestion_id} /v1/conflicts/{conflict_id}
+        GET  /v1/customers/{customer_id}/explain /v1/customers/{customer_id}/identity /v1/shared-identifiers
     """,
     "identities:write": """
         POST /v1/identity/parked/replay /v1/merges /v1/merges/{merge_id}/undo /v1/splits /v1/splits/{split_id}/undo
         POST /v1/suggestions/{suggestion_id}/approve /v1/suggestions/{suggestion_id}/reject
+        POST /v1/conflicts/{conflict_id}/approve /v1/conflicts/{conflict_id}/dismiss
     """,
     "identities:manage": """
         PUT  /v1/identity/policy
+        POST /v1/identifiers/{identifier_id}/share /v1/identifiers/{identifier_id}/unshare
     """,
     "keys:read": """
         GET  /v1/api-keys /v1/api-keys/{key_id}

@@ -30,7 +30,7 @@ class Reasons:
     partings: Sequence[Parting] = ()
 
     def by_identifier(self) -> "dict[UUID, Reason]":
-        """The reason of each identifier. One that is new was attached, whatever became of its customer: merges name it."""
+        """The reason of each identifier; one that is new was attached, and merges of its customer name it."""
         found: dict[UUID, Reason] = {}
         for union in self.unions:
             for via in union.merged_vias:

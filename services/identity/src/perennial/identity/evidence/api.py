@@ -68,7 +68,10 @@ async def explain_identifier(
         id=customer,
         founding=nodes[customer],
         identifier=nodes[via],
-        chain=[Step(from_=nodes[one], to=nodes[other], evidence=_edge(edge, who)) for one, other, edge in steps],
+        chain=[
+            Step.model_validate({"from": nodes[one], "to": nodes[other], "evidence": _edge(edge, who)})
+            for one, other, edge in steps
+        ],
     )
 
 

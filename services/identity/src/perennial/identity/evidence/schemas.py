@@ -78,8 +78,6 @@ class IdentityGraph(BaseModel):
 class Step(BaseModel):
     """From one identifier to the next."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
     from_: NodeShown = Field(alias="from")
     to: NodeShown
     evidence: EdgeShown

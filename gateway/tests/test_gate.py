@@ -193,7 +193,7 @@ async def post(app: FastAPI, path: str, receive: Receive, *headers: tuple[bytes,
 async def test_a_slow_body_does_not_outlive_its_key(
     admin: httpx.AsyncClient, http: httpx.AsyncClient, path: str, body: dict[str, Any]
 ) -> None:
-    scopes = ["tokens:mint", "keys:write"]
+    scopes = ["tokens:mint", "keys:write", "customers:reveal"]
     leaked = (await admin.post("/v1/api-keys", json={"name": "leaked", "scopes": scopes})).json()
     content = json.dumps(body).encode()
 

@@ -28,6 +28,7 @@ REVIEWED = {
     "campaigns.message.suppressed.v1 reason",  # one of a list
     "campaigns.message.suppressed.v1 step",
     "identity.customer.merged.v1 kind",
+    "identity.customer.separated.v1 cause",
     "identity.identifiers.assigned.v1 assignments.kind",
     "integrations.webhook.disabled.v1 reason",  # one of a list
     "loyalty.tier.changed.v1 previous",

@@ -95,7 +95,7 @@ def _merge(shop: Shop, pair: list[str]) -> dict[str, Any] | None:
 def _orders(shop: Shop, three: Three) -> list[dict[str, Any]]:
     """Orders of all three, by the identifiers that are about to change hands; in one batch, so in one transaction."""
     bearing = {"context": {"device": {"id": three.tablet}}}
-    made = []
+    made: list[dict[str, Any]] = []
     for number in range(4):
         properties = {"order_id": f"{three.tablet}-{number}", "revenue": "10", "currency": "USD"}
         for who in (

@@ -1,7 +1,7 @@
 """`python tests/load identity`: how fast identity decides, as a ratio to a bare upsert of the same keys of one run.
 
-PERENNIAL_BENCH_IDENTIFIERS is how many identifiers are there before (200,000; the aim is stated for 2,000,000, which
-take a minute to load). Deciding is one process, from the stored message to the commit; its limit is one INSERT … ON
+PERENNIAL_BENCH_IDENTIFIERS is how many identifiers are there before (2,000,000, of which the aim speaks; they take half
+a minute to load). Deciding is one process, from the stored message to the commit; its limit is one INSERT … ON
 CONFLICT DO UPDATE … RETURNING by unnest, 1,000 keys a batch, into a table with one unique index and as many rows. Then
 whole processes, from INGEST to EVENTS: one worker, and two. Then merges, and how long they hold up others.
 """
@@ -58,9 +58,7 @@ async def deciding(bench: Bench) -> None:
     limit, one, more = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratio = statistics.median(decided / bare for bare, decided, _ in rounds)
     ratios = statistics.median(decided / bare for bare, _, decided in rounds)
-    print(
-        f"  limit: a bare upsert of the keys {limit:>9,.0f} events/s   {ROUNDS} rounds of {EVENTS} events, {NEW:.0%} new"
-    )
+    print(f"  limit: a bare upsert of the keys {limit:>9,.0f} events/s   {ROUNDS} rounds of {EVENTS}, {NEW:.0%} new")
     print(f"  decided, one pull at a time      {one:>9,.0f} events/s   {ratio:.2f} x upsert")
     print(f"  decided, {AT_ONCE} pulls as in a worker  {more:>9,.0f} events/s   {ratios:.2f} x upsert, aim {AIM}")
 
@@ -78,9 +76,8 @@ async def draining(bench: Bench, platform: Platform) -> None:
             rates[2].append(await _drain(js, bench))
     one, two = (statistics.median(rates[workers]) for workers in (1, 2))
     print(f"  resolved, from INGEST to EVENTS  {one:>9,.0f} events/s   by one worker")
-    print(
-        f"  resolved, from INGEST to EVENTS  {two:>9,.0f} events/s   by two: {two / one:.2f} x on {os.cpu_count()} cores"
-    )
+    gain = f"{two / one:.2f} x on {os.cpu_count()} cores"
+    print(f"  resolved, from INGEST to EVENTS  {two:>9,.0f} events/s   by two: {gain}")
     await client.close()
     platform.stop_process("identity")
 

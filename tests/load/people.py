@@ -26,7 +26,7 @@ from perennial.identity.publisher import messages
 from perennial.identity.settings import IdentitySettings, key_of, vault_of
 from perennial.local.platform import Platform
 
-IDENTIFIERS = int(os.environ.get("PERENNIAL_BENCH_IDENTIFIERS", "200000"))
+IDENTIFIERS = int(os.environ.get("PERENNIAL_BENCH_IDENTIFIERS", "2000000"))
 PULL, NEW = 1_000, 0.1
 KEYS_AT_ONCE = 1_000
 
@@ -79,7 +79,7 @@ class Bench:
         await self.admin.close()
 
     async def fill(self, count: int) -> None:
-        """COPY of half as many customers as identifiers, sealed as if they had come by events; and of the bare table."""
+        """COPY of half as many customers as identifiers, sealed as if by events; and of the bare table."""
         await self.admin.execute(BARE)
         vault, at = vault_of(self.settings), datetime.now(UTC) - timedelta(days=1)
         for start in range(0, count // 2, 50_000):

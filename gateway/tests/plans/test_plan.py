@@ -220,14 +220,14 @@ def test_the_worst_schema_takes_a_bounded_time(count: int, outcome: str) -> None
     assert verdict.outcome == "allowed"
 
 
-def test_a_whole_batch_takes_a_bounded_time() -> None:
+async def test_a_whole_batch_takes_a_bounded_time() -> None:
     """Each event alone is cheap enough to be explained."""
     using = compiled({"events": {"E": {"schema": MANY, "invalid": "omit"}}})
     event = {"type": "track", "event": "E", "userId": "u", "properties": {"items": ["x"] * 15}}
     arrival = events.Arrival("web", datetime.now(UTC), Envelope([msgspec.Raw(json.dumps(event).encode())] * 2_500))
     accepted, rejected = events.judge(arrival)
     started = time.thread_time()
-    kept, refused, noted = enforce.enforce(using, arrival, accepted, rejected)
+    kept, refused, noted = await enforce.enforce(using, arrival, accepted, rejected)
     assert time.thread_time() - started < 5
     assert len(kept) + len(refused) == len(noted) == 2_500
     assert {one.code for one in refused} == {"plan_violation"}

@@ -272,7 +272,7 @@ async def test_customer_tokens_die_with_their_key(
     async def code(token: dict[str, Any]) -> str:
         return str((await http.get("/v1/me", headers=bearer(token["token"]))).json()["code"])
 
-    revoked = await issue(admin, "tokens:mint")
+    revoked = await issue(admin, "tokens:mint", "customers:reveal")
     token = await mint(revoked)
     assert await code(token) == "service_unavailable", "it was let through"
     await rotate(admin, revoked["id"], None)
@@ -280,7 +280,7 @@ async def test_customer_tokens_die_with_their_key(
     await admin.delete(f"/v1/api-keys/{revoked['id']}")
     assert await code(token) == "token_revoked"
     ends = datetime.now(UTC) + timedelta(minutes=10)
-    short = await issue(admin, "tokens:mint", expires_at=ends.isoformat())
+    short = await issue(admin, "tokens:mint", "customers:reveal", expires_at=ends.isoformat())
     token = await mint(short)
     assert datetime.fromisoformat(token["expires_at"]) <= ends
     async with live_runtime.database.write() as session:

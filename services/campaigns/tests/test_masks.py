@@ -110,10 +110,10 @@ async def test_a_reveal_is_a_scope_a_reason_and_a_row(
     client: httpx.AsyncClient, token: Callable[..., str], walked: dict[str, str]
 ) -> None:
     path = f"/v1/messages/{walked['hello']}/reveal"
-    for scopes in ("campaigns:*", "campaigns:read customers:read"):
+    for scopes in ("campaigns:*", "campaigns:read customers:read", "customers:reveal"):
         refused = await client.post(path, json={"reason": "x"}, headers=as_who(token, "*", scopes=scopes))
         assert refused.status_code == 403
-    may = as_who(token, scopes="customers:reveal")
+    may = as_who(token, scopes="customers:reveal campaigns:read")
     for wrong in ({}, {"reason": " "}, {"reason": "a\x00b"}, {"reason": "x" * 501}, {"reason": 7}):
         assert (await client.post(path, json=wrong, headers=may)).status_code == 422
     nowhere = await client.post(f"/v1/messages/{NO_JOURNEY}/reveal", json={"reason": "they asked"}, headers=may)

@@ -21,14 +21,13 @@ from perennial.common.problems import Conflict
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
-from perennial.identity import decider
 from perennial.identity.decider import Decider
 from perennial.identity.decisions import service as decisions
 from perennial.identity.decisions.service import Arrival, Keys
 from perennial.identity.merges import service as merges
 from perennial.identity.policy import queries as policies
 from perennial.identity.policy.rules import DEFAULT
-from perennial.identity.policy.schemas import KindRule, PolicyBody
+from perennial.identity.policy.schemas import PolicyBody
 from perennial.identity.policy.service import replace
 from perennial.identity.testing.oracle import Oracle, Sent
 
@@ -51,15 +50,15 @@ async def workers(service: Service, settings: CommonSettings, committed: Databas
 @pytest.fixture
 def commits(monkeypatch: pytest.MonkeyPatch) -> Decided:
     """What each transaction decided, with a number taken while it still held all of its locks."""
-    decide, turns = decider.service.decide, count()
+    decide, turns = decisions.decide, count()
     seen: Decided = []
 
     async def watched(session: WriteSession, *arguments: Any) -> list[ResolvedEvent]:
-        resolved = await decide(session, *arguments)
+        resolved: list[ResolvedEvent] = await decide(session, *arguments)
         seen.append((next(turns), [event.message_id for event in resolved]))
         return resolved
 
-    monkeypatch.setattr(decider.service, "decide", watched)
+    monkeypatch.setattr(decisions, "decide", watched)
     return seen
 
 
@@ -183,7 +182,7 @@ async def test_an_identifier_shared_between_look_up_and_lock_joins_nobody(
     await decide(one, "anonymous_id:a")
     for user in ("user_id:u1", "user_id:u2"):
         await decide(one, user, "device_id:tablet")
-    look_up, calls = decisions._look_up, []
+    look_up, calls = decisions._look_up, list[int]()
 
     async def slow(*arguments: Any) -> Any:
         found = await look_up(*arguments)
@@ -278,12 +277,12 @@ async def rule(database: Database, done: asyncio.Event) -> None:
         async with database.write() as session:
             version = await policies.version(session)
             kinds = [
-                KindRule(
-                    kind=kind,
-                    limit=1 if kind == "user_id" else 2 + version % 5,
-                    shared_after=None if kind == "user_id" else 3,
-                )
+                {
+                    "kind": kind,
+                    "limit": 1 if kind == "user_id" else 2 + version % 5,
+                    "shared_after": None if kind == "user_id" else 3,
+                }
                 for kind in sorted(DEFAULT.rules, key=lambda kind: DEFAULT.rules[kind].rank)
             ]
-            await replace(session, PolicyBody(kinds=kinds).model_dump(), version, STAFF)
+            await replace(session, PolicyBody.model_validate({"kinds": kinds}).model_dump(), version, STAFF)
         await asyncio.sleep(0.1)

@@ -16,6 +16,8 @@ from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.db import WriteSession
 from perennial.common.messaging.parked import Origin, Parked, park
 from perennial.common.testing.exposure import CONTEXT, PHONE, PROPERTIES, SECRETS, TRAITS, exposed, read_all
+from perennial.identity.suggestions.pairs import Pair
+from perennial.identity.suggestions.queries import suggest
 
 EMAIL = TRAITS["email"]
 WHY = {"reason": "the customer asked us to read it back"}
@@ -171,6 +173,24 @@ async def test_a_reason_that_somebody_wrote_is_for_who_sees_personal_fields(
         assert (shown["evidence"]["reason"], shown["undone_reason"]) == (why, undone)
 
 
+async def test_why_a_suggestion_was_rejected_is_for_who_sees_personal_fields(
+    client: httpx.AsyncClient, token: Callable[..., str], session: WriteSession, decided: Any, accept: Any
+) -> None:
+    [one], [other] = await decided(accept(userId="a")), await decided(accept(anonymousId="b"))
+    low, high = sorted((str(one.customer), str(other.customer)))
+    await suggest(session, [Pair(low, high, 9.5, 0.99, {})])
+    [shown] = (await client.get("/v1/suggestions")).json()["items"]
+    path = f"/v1/suggestions/{shown['id']}"
+    assert (await client.post(f"{path}/reject", json={"reason": f"not her, {PHONE}"})).status_code == 200
+    for fields, why in (
+        ((), "****"),
+        (("personal",), "not her, +86139****4321"),
+        (("*",), f"not her, {PHONE}"),
+    ):
+        headers = {"Authorization": f"Bearer {token('identities:read', fields=fields)}"}
+        assert (await client.get(path, headers=headers)).json()["reason"] == why
+
+
 async def test_who_asks_by_an_exact_identifier_knows_it(
     client: httpx.AsyncClient, token: Callable[..., str], person: tuple[UUID, str]
 ) -> None:
@@ -190,7 +210,9 @@ async def trail(session: WriteSession) -> list[Any]:
 async def test_a_reveal_shows_identifiers_and_is_on_the_record(
     client: httpx.AsyncClient, token: Callable[..., str], person: tuple[UUID, str], session: WriteSession
 ) -> None:
-    headers = {"Authorization": f"Bearer {token('customers:reveal', fields=(), who='ann', kind='staff')}"}
+    headers = {
+        "Authorization": f"Bearer {token('customers:reveal', 'identities:read', fields=(), who='ann', kind='staff')}"
+    }
     path = f"/v1/customers/{person[0]}/identifiers/reveal"
     answer = await client.post(path, json={"kinds": ["email", "phone"], **WHY}, headers=headers)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
@@ -209,7 +231,7 @@ async def test_reveals_want_their_scope_a_reason_and_somebody(
     client: httpx.AsyncClient, token: Callable[..., str], person: tuple[UUID, str], session: WriteSession
 ) -> None:
     path = f"/v1/customers/{person[0]}/identifiers/reveal"
-    for bearer in (token("identities:*"), token("*", via=person[0])):
+    for bearer in (token("identities:*"), token("customers:*"), token("*", via=person[0])):
         assert (await client.post(path, json=WHY, headers={"Authorization": f"Bearer {bearer}"})).status_code == 403
     for wrong in (
         {},

@@ -192,6 +192,7 @@ A = "5180b943-09c4-431c-92eb-d176824adcad"
         ("POST", "/v1/splits", {"json": {"customer_id": A, "identifiers": [], "reason": "x"}}, 422, "identifiers"),
         ("POST", "/v1/splits", {"json": {"customer_id": A, "identifiers": [A]}}, 422, "reason"),
         ("POST", "/v1/splits", {"json": {"customer_id": A, "identifiers": [A], "reason": " "}}, 422, "reason"),
+        ("POST", "/v1/splits", {"json": {"customer_id": A, "identifiers": [A], "reason": "\0"}}, 422, "reason"),
         ("POST", f"/v1/splits/{A}/undo", {"json": {"reason": "x"}}, 404, "split"),
         ("GET", f"/v1/splits/{A}", {}, 404, "split"),
         ("GET", "/v1/splits", {"params": {"cursor": "WzFd"}}, 400, "cursor"),

@@ -1,6 +1,8 @@
 """Spending: never more than there is, and once per key."""
 
 import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -157,6 +159,71 @@ async def test_the_same_key_at_once_spends_once(
     assert {answer.json().get("code") for answer in answers if answer.status_code == 409} <= {"in_flight"}
     async with committing() as shop:
         assert await shop.balance(via) == 70
+
+
+@pytest.fixture
+def spend_mine(client: httpx.AsyncClient, token: Callable[..., str]) -> Callable[..., Awaitable[httpx.Response]]:
+    """`await spend_mine(via)`: 30 points by a token that was made for this identifier."""
+
+    async def spend(via: UUID, points: int = 30, key: str = "k1") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token(via=via)}", "Idempotency-Key": key}
+        return await client.post("/v1/me/loyalty/spend", json={**BODY, "points": points}, headers=headers)
+
+    return spend
+
+
+async def test_one_customer_by_two_tokens_is_one_principal(shop: Any, spend_mine: Any) -> None:
+    phone, mail = uuid7(), uuid7()
+    await shop.assign(mail, phone, mail)
+    await shop.order(mail, 100, customer=mail)
+    first, again = await spend_mine(mail), await spend_mine(phone)
+    assert (first.status_code, again.json()) == (201, first.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (await spend_mine(phone, 31)).json()["code"] == "idempotency_key_reused"
+    assert await shop.balance(mail) == 70
+    assert (await spend_mine(phone, key="k2")).json()["balance"] == 40
+
+
+async def test_each_side_of_a_merge_keeps_its_answers(shop: Any, spend_mine: Any) -> None:
+    one, two, third = uuid7(), uuid7(), uuid7()
+    for via in (one, two, third):
+        await shop.order(via, 100)
+    first, second = await spend_mine(one, 10), await spend_mine(two, 20)
+    assert second.json()["posting_id"] != first.json()["posting_id"], "two customers may choose the same key"
+    await shop.assign(two, one, third)
+    assert (await spend_mine(one, 10)).json() == first.json()
+    assert (await spend_mine(two, 20)).json() == second.json()
+    for points, answer in ((10, first), (20, second)):
+        assert (await spend_mine(third, points)).json() == answer.json()
+    assert await shop.balance(two) == 270
+    await shop.assign(one, one)  # the merge is undone
+    assert (await spend_mine(one, 10)).json() == first.json()
+    assert (await spend_mine(one, 20)).json()["code"] == "idempotency_key_reused"
+
+
+async def test_a_key_kept_before_customers_were_one_principal_still_answers(shop: Any, spend_mine: Any) -> None:
+    phone, mail = uuid7(), uuid7()
+    await shop.order(phone, 100)
+    first = await spend_mine(phone)
+    scope = f"customer\0{phone}\0POST\0/v1/me/loyalty/spend\0[]\0k1"
+    kept = await shop.session.execute(text("SELECT id FROM idempotency"))
+    assert kept.scalars().all() == [hashlib.sha256(scope.encode()).digest()]
+    await shop.assign(phone, phone, mail)
+    assert (await spend_mine(mail)).json() == first.json()
+
+
+async def test_two_tokens_of_a_customer_at_once_spend_once(
+    committing: Any, committed: Database, app: Any, spend_mine: Any
+) -> None:
+    phone, mail = uuid7(), uuid7()
+    async with committing() as shop:
+        await shop.assign(mail, phone, mail)
+        await shop.order(mail, 100, customer=mail)
+    app.state.runtime.database = committed
+    answers = await asyncio.gather(*[spend_mine((phone, mail)[n % 2]) for n in range(8)])
+    assert {answer.json().get("code") for answer in answers if answer.status_code != 201} <= {"in_flight"}
+    async with committing() as shop:
+        assert await shop.balance(mail) == 70
 
 
 async def test_adjusting_is_remembered_by_the_ledger_too(shop: Any, client: httpx.AsyncClient) -> None:

@@ -186,7 +186,9 @@ async def trail(session: ReadSession) -> list[Any]:
 async def test_a_reveal_shows_traits_and_is_on_the_record(
     client: httpx.AsyncClient, token: Callable[..., str], person: UUID, session: ReadSession
 ) -> None:
-    headers = {"Authorization": f"Bearer {token('customers:reveal', fields=(), who='ann', kind='staff')}"}
+    headers = {
+        "Authorization": f"Bearer {token('customers:reveal', 'customers:read', fields=(), who='ann', kind='staff')}"
+    }
     wanted = {"fields": ["email", "Pet Of Youth", "lastName", "shoe_size"], **WHY}
     answer = await client.post(f"/v1/customers/{person}/reveal", json=wanted, headers=headers)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
@@ -201,7 +203,7 @@ async def test_a_reveal_shows_traits_and_is_on_the_record(
 async def test_a_revealed_event_is_the_one_that_was_sent(
     client: httpx.AsyncClient, token: Callable[..., str], person: UUID, session: ReadSession
 ) -> None:
-    headers = {"Authorization": f"Bearer {token('customers:reveal', fields=())}"}
+    headers = {"Authorization": f"Bearer {token('customers:reveal', 'customers:read', fields=())}"}
     answer = await client.post("/v1/events/m-2/reveal", json=WHY, headers=headers)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
     shown = answer.json()
@@ -229,7 +231,7 @@ async def test_reveals_want_their_scope_a_reason_and_fields(
     client: httpx.AsyncClient, token: Callable[..., str], person: UUID, session: ReadSession
 ) -> None:
     path, body = f"/v1/customers/{person}/reveal", {"fields": ["email"], **WHY}
-    for bearer in (token("customers:read"), token("customers:*", via=person)):
+    for bearer in (token("customers:read"), token("customers:reveal"), token("customers:*", via=person)):
         headers = {"Authorization": f"Bearer {bearer}"}
         assert (await client.post(path, json=body, headers=headers)).status_code == 403
         assert (await client.post("/v1/events/m-2/reveal", json=WHY, headers=headers)).status_code == 403

@@ -33,6 +33,7 @@ SECRET = {
         {"event": "Order Completed", "where": [{"property": "shippingAddress.street", "contains": "Larkspur"}]},
     ]
 }
+GUESSED = "/rule/all/3/where/0/contains"
 CHECKED = ["/rule/all/0/any/0/trait", "/rule/all/1/trait", "/rule/all/2/trait", "/rule/all/3/where/0/property"]
 
 
@@ -144,8 +145,8 @@ async def test_a_rule_over_hidden_fields_is_refused_wherever_it_comes_in(
         for secret in ("quillfeather", "Wolper", "1987", "Larkspur"):
             assert secret not in answer.text
         personal = await client.request(method, path, json=body, headers={**headers, **bearer("personal")})
-        assert [error["pointer"] for error in personal.json()["errors"]] == CHECKED[:1]
-    for fields in (("personal", "email"), ("*",)):
+        assert [error["pointer"] for error in personal.json()["errors"]] == [CHECKED[0], GUESSED]
+    for fields in (("personal", "email", "phone"), ("*",)):
         answer = await client.post("/v1/segments/preview", json={"rule": SECRET}, headers=bearer(*fields))
         assert answer.status_code == 200
         assert answer.json()["sample"] == [str(person)]
@@ -171,3 +172,21 @@ async def test_a_hidden_rule_is_shown_without_what_it_compares_and_keeps_its_own
     refused = await client.put(path, json=harmless, headers={**bearer(), "If-Match": '"2"'})
     assert (refused.status_code, refused.json()["code"]) == (403, "field_masked")
     assert (await client.get(path)).json()["rule"] == SECRET
+
+
+async def test_a_preview_finds_no_phone_in_a_text_that_is_shown_without_it(
+    client: httpx.AsyncClient, person: UUID, bearer: Callable[..., dict[str, str]]
+) -> None:
+    def asked(**operator: Any) -> dict[str, Any]:
+        return {"rule": {"event": "Order Completed", "where": [{"property": "note", **operator}]}}
+
+    for wanted in ({"contains": "1391"}, {"starts_with": "call 139"}, {"in": ["call 13912345678", "call 13812345678"]}):
+        answer = await client.post("/v1/segments/preview", json=asked(**wanted), headers=bearer("personal"))
+        assert (answer.status_code, answer.json()["code"]) == (403, "field_masked"), wanted
+        assert answer.json()["errors"][0]["pointer"] == f"/rule/where/0/{next(iter(wanted))}"
+        assert (await client.post("/v1/segments/preview", json=asked(**wanted))).status_code == 200
+    exact = await client.post("/v1/segments/preview", json=asked(**{"is": "gift"}), headers=bearer())
+    assert exact.status_code == 200
+    made = await define(client, asked(contains="1391")["rule"], "seen by its author")
+    seen = (await client.get(f"/v1/segments/{made['id']}", headers=bearer("personal"))).json()
+    assert "1391" not in str(seen)

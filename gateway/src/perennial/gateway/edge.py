@@ -133,7 +133,12 @@ def _build(runtime: Runtime, settings: GatewaySettings, passwords: Passwords) ->
         provider=provider,
         identity=identity,
         intake=Intake(access, publisher, keeper, Replayer(runtime.database, publisher)),
-        rates=Rates(settings.rate_per_principal, settings.rate_per_address, access.principals.rate_limit_of),
+        rates=Rates(
+            settings.rate_per_principal,
+            settings.rate_per_address,
+            access.principals.rate_limit_of,
+            settings.lookups_per_principal,
+        ),
         proxy=Proxy(RouteTable(read_snapshots()), settings.services, tokens, limits),
         previews=Previews(settings.services, tokens),
     )

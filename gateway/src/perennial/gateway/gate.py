@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perennial.common.auth import Principal
 from perennial.common.problems import Problem, respond
-from perennial.gateway import cors, limits, tracing
+from perennial.gateway import cors, limits, probes, tracing
 from perennial.gateway.guard import refuse
+from perennial.gateway.principals.authenticate import identify
 from perennial.gateway.problems import problem
 from perennial.gateway.proxy import body
 from perennial.gateway.proxy.routes import allow_of, is_customers_own
@@ -74,26 +75,27 @@ class Gate:
             large = own.path in LARGE and isinstance(scope["state"]["asks"], Principal)
             limit = LARGE_BODY_BYTES if large else MAX_BODY_BYTES
             content = await _whole(scope, receive, edge.settings.body_seconds, limit)
-            await _identify(edge, scope)  # a slow body must not outlive the key that it came with
+            await identify(scope)  # a slow body must not outlive the key that it came with
             await self._app(scope, _replayed(content, receive), send)
 
 
 async def _count(edge: "Edge", scope: Scope) -> Headers:
-    """Who asks, kept for those who come after; and what is left to them. Raises a problem (429)."""
-    await _identify(edge, scope)
-    asks = scope["state"]["asks"]
+    """Who asks, kept for those who come after; and what is left to them. Raises a problem (429).
+
+    An address that has used up what strangers may ask makes nobody look anything up: it is asked about in memory only.
+    """
     address = client_address(scope, dict(scope["headers"]), edge.settings.trusted_proxies)
-    policy, taken = edge.rates.take(asks if isinstance(asks, Principal) else None, address)
-    if not taken.allowed:
-        raise limits.refused(policy, taken)
-    return [(name.lower().encode(), value.encode()) for name, value in limits.headers(policy, taken).items()]
-
-
-async def _identify(edge: "Edge", scope: Scope) -> None:
-    """Who asks, by what holds at this moment."""
-    shown = await edge.authenticator.asks(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
-    scope["state"]["shown"] = shown
-    scope["state"]["asks"] = shown if isinstance(shown, Problem) else shown.principal
+    await identify(scope, look=not edge.rates.is_spent(address))
+    asks = scope["state"]["asks"]
+    principal = asks if isinstance(asks, Principal) else None
+    counted = [edge.rates.take(principal, address)]
+    if principal is not None and counted[0][1].allowed and probes.is_probe(principal, scope["query_string"]):
+        counted.append(edge.rates.take_probe(principal))
+    for policy, taken in counted:
+        if not taken.allowed:
+            raise limits.refused(policy, taken)
+    said = [pair for policy, taken in counted for pair in limits.headers(policy, taken).items()]
+    return [(name.lower().encode(), value.encode()) for name, value in said]
 
 
 def _sending(send: Send, method: str, counted: Headers) -> Send:

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime
 
-from perennial.common.web import BadRequest
-from perennial.common.web.pages import PageRequest
+from perennial.common.web.pages import PageRequest, bad_cursor
 
 
 def after_of(page: PageRequest) -> tuple[datetime, str] | None:
@@ -14,14 +13,4 @@ def after_of(page: PageRequest) -> tuple[datetime, str] | None:
         at, item_id = page.after
         return datetime.fromisoformat(at).astimezone(UTC), str(item_id).replace("\0", "")
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
-
-
-def before_of(page: PageRequest) -> int | None:
-    """The last id seen in a list by descending id; None on the first page. Raises BadRequest."""
-    if not page.after:
-        return None
-    (last,) = page.after if len(page.after) == 1 else (None,)
-    if not isinstance(last, int) or isinstance(last, bool) or not 0 <= last < 2**63:
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
-    return last
+        raise bad_cursor() from error

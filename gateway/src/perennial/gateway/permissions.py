@@ -61,7 +61,7 @@ ROLES = {
     "auditor": _role("Reads who did what.", "audit:read"),
 }
 
-# Each rule, and its routes. A rule is a scope, or one of:
+# Each rule, and its routes. A rule is a scope, several of which all are needed, or one of:
 #   public      anybody            write key   a source's key, checked by the tracking API itself
 #   customer    a customer token   staff       anybody on the staff, whatever the role
 _TABLE = {
@@ -106,9 +106,17 @@ _TABLE = {
         GET  /v1/customers /v1/customers/summary /v1/customers/{id} /v1/customers/{id}/events /v1/events/{message_id}
         GET  /v1/orders/summary
     """,
-    "customers:reveal": """
-        POST /v1/customers/{customer_id}/identifiers/reveal /v1/customers/{id}/reveal /v1/events/{message_id}/reveal
-        POST /v1/messages/{message_id}/reveal /v1/tickets/{ticket_id}/reveal
+    "customers:reveal customers:read": """
+        POST /v1/customers/{id}/reveal /v1/events/{message_id}/reveal
+    """,
+    "customers:reveal identities:read": """
+        POST /v1/customers/{customer_id}/identifiers/reveal
+    """,
+    "customers:reveal campaigns:read": """
+        POST /v1/messages/{message_id}/reveal
+    """,
+    "customers:reveal tickets:read": """
+        POST /v1/tickets/{ticket_id}/reveal
     """,
     "identities:read": """
         GET  /v1/conflicts /v1/customers/{customer_id}/identifiers /v1/identifiers /v1/identity/parked /v1/merges
@@ -231,7 +239,14 @@ def _read() -> Iterator[tuple[tuple[str, str], str]]:
 
 
 RULES = dict(_read())
-SCOPES = frozenset(rule for rule in RULES.values() if ":" in rule) | {"webhooks:pii"}
+
+
+def scopes_of(rule: str | None) -> tuple[str, ...]:
+    """The scopes that a rule asks for, all of them; none for a rule of another kind."""
+    return tuple(rule.split()) if rule is not None and ":" in rule else ()
+
+
+SCOPES = frozenset(scope for rule in RULES.values() for scope in scopes_of(rule)) | {"webhooks:pii"}
 
 
 def rule_of(method: str, template: str) -> str | None:

@@ -20,12 +20,17 @@ class Rates:
     """Principals and strangers have buckets apart: whoever comes without a key uses up nothing of those with one."""
 
     def __init__(
-        self, per_principal: int, per_address: int, limit_of: Callable[[Principal], int | None] = lambda _: None
+        self,
+        per_principal: int,
+        per_address: int,
+        limit_of: Callable[[Principal], int | None] = lambda _: None,
+        probes: int = 60,
     ) -> None:
-        """Requests per minute; `limit_of` says where a principal has a limit of its own."""
+        """Requests per minute; `limit_of` says where a principal has a limit of its own, `probes` see that module."""
         self._limit_of = limit_of
         self._default = Policy("default", per_principal, SECONDS)
         self._stranger = Policy("address", per_address, SECONDS)
+        self._probe = Policy("lookup", probes, SECONDS)
         self._principals = Limiter()
         self._strangers = Limiter()
 
@@ -40,6 +45,14 @@ class Rates:
             return self._stranger, self._strangers.take(bucket_of(address), self._stranger)
         policy = self.policy_for(principal)
         return policy, self._principals.take(f"{principal.kind}:{principal.id}", policy)
+
+    def take_probe(self, principal: Principal) -> tuple[Policy, Taken]:
+        """Count one look-up by what the principal does not see."""
+        return self._probe, self._principals.take(f"{principal.kind}:{principal.id}", self._probe)
+
+    def is_spent(self, address: str) -> bool:
+        """Whether an address has used up what a stranger may ask."""
+        return self._strangers.take(bucket_of(address), self._stranger, cost=0).remaining == 0
 
 
 def client_address(scope: Scope, headers: Mapping[bytes, bytes], trusted: Sequence[Network]) -> str:

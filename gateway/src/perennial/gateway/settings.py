@@ -48,6 +48,9 @@ class GatewaySettings(CommonSettings):
     proxy_body_bytes: int = Field(default=1024 * 1024, gt=0, description="Largest body passed on to a service.")
     rate_per_principal: int = Field(default=60_000, gt=0, description="Requests a minute of one key, token or person.")
     rate_per_address: int = Field(default=6_000, gt=0, description="Requests a minute of an address without a key.")
+    lookups_per_principal: int = Field(
+        default=60, gt=0, description="Look-ups a minute by an identifier of a kind that is masked for who asks."
+    )
     trusted_proxies: list[IPv4Network | IPv6Network] = Field(
         default=[], description="JSON: networks of proxies in front, whose `X-Forwarded-For` is believed."
     )

@@ -1,5 +1,6 @@
 """`/openapi.json`, `/asyncapi.json` and `/docs`: written once per process, the same bytes for everybody."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable
@@ -44,10 +45,12 @@ def mount(app: FastAPI) -> None:
 
 def _serve(app: FastAPI, path: str, media_type: str, write: Callable[[], bytes]) -> None:
     written: list[bytes] = []
+    writing = asyncio.Lock()
 
     async def answer(request: Request) -> Response:
-        if not written:
-            written.append(write())
+        async with writing:
+            if not written:
+                written.append(await asyncio.to_thread(write))  # a second or so, in which others are served
         tag = f'"{hashlib.sha256(written[0]).hexdigest()[:32]}"'
         headers = {
             "ETag": tag,

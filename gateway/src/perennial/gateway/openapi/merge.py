@@ -6,7 +6,7 @@ from typing import Any
 from perennial.common.problems import ProblemBody
 from perennial.gateway.openapi import answers, links
 from perennial.gateway.openapi.answers import problem_response
-from perennial.gateway.permissions import CUSTOMER, PUBLIC, STAFF, rule_of
+from perennial.gateway.permissions import CUSTOMER, PUBLIC, STAFF, rule_of, scopes_of
 from perennial.gateway.proxy.routes import METHODS
 from perennial.gateway.sunset import DEPRECATED
 
@@ -122,8 +122,9 @@ def _operation(service: str, template: str, method: str, operation: Mapping[str,
         "security": security,
         "responses": answers.completed(operation.get("responses", {}), statuses, counted=not tracked),
     }
-    if rule is not None and ":" in rule:
-        made["description"] = f"{operation.get('description', '')}\n\nScope: `{rule}`.".strip()
+    if scopes := scopes_of(rule):
+        named = " and ".join(f"`{scope}`" for scope in scopes)
+        made["description"] = f"{operation.get('description', '')}\n\nScope: {named}.".strip()
     if (method.upper(), template) in DEPRECATED:
         made["deprecated"] = True
     return made
@@ -140,5 +141,5 @@ def _security(rule: str | None, operation: Mapping[str, Any], *, tracked: bool) 
         return [{_TOKEN: []}]
     if rule == STAFF:
         return [{_STAFF: []}, {_TOKEN: []}]
-    scopes = [rule] if rule is not None else []
+    scopes = list(scopes_of(rule))
     return [{_KEY: scopes}, {_STAFF: scopes}, {_TOKEN: scopes}]

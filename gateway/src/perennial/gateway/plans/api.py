@@ -1,19 +1,21 @@
 """`/v1/sources/{id}/tracking-plan`."""
 
-from typing import Annotated, Any
+import asyncio
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
 from perennial.common.db import ReadSession
 from perennial.common.web import NotFound, Page, PageQuery, Read, documented, paged
 from perennial.common.web.etags import IfMatch, IfMatchOrNew, tag
+from perennial.common.web.pages import before
 from perennial.gateway.edge import EdgeOf
-from perennial.gateway.listing import before_of
 from perennial.gateway.plans import queries, service
+from perennial.gateway.plans.enforce import Turns
 from perennial.gateway.plans.models import TrackingPlan
-from perennial.gateway.plans.plan import Plan, compiled
+from perennial.gateway.plans.plan import compiled
 from perennial.gateway.plans.schemas import Check, Checked, CheckedAll, Finding, PlanIn, PlanOut, PlanVersion
-from perennial.gateway.plans.trial import tried
+from perennial.gateway.plans.trial import Trial, tried
 from perennial.gateway.sources.api import Reader, SourceId, Writer, found
 
 router = APIRouter(tags=["gateway"])
@@ -61,7 +63,7 @@ async def list_tracking_plan_versions(
 ) -> Page[PlanVersion]:
     """Every version that a source's plan had, newest first."""
     await found(session, source_id)
-    rows = await queries.versions(session, source_id, page.limit + 1, before_of(page))
+    rows = await queries.versions(session, source_id, page.limit + 1, before(page))
     return paged([PlanVersion.model_validate(row) for row in rows], page, lambda item: (item.version,))
 
 
@@ -79,14 +81,18 @@ async def check_tracking_plan(source_id: SourceId, body: Check, _: Reader, edge:
         await found(session, source_id)
     plan = edge.access.plans.get(source_id)
     if body.plan is not None:
-        plan = compiled(body.plan.model_dump(by_alias=True, exclude_unset=True))
+        document = body.plan.model_dump(by_alias=True, exclude_unset=True)
+        plan = await asyncio.to_thread(compiled, document)
     if plan is None:
         raise service.missing(source_id)
-    return CheckedAll(results=[_checked(source_id, index, event, plan) for index, event in enumerate(body.events)])
+    turns, results = Turns(), []
+    for index, event in enumerate(body.events):
+        results.append(_checked(index, tried(source_id, event, plan, turns)))
+        await turns.rest()
+    return CheckedAll(results=results)
 
 
-def _checked(source_id: str, index: int, event: Any, plan: Plan) -> Checked:
-    trial = tried(source_id, event, plan)
+def _checked(index: int, trial: Trial) -> Checked:
     findings = [Finding(path=path, message=message) for path, message in trial.findings]
     return Checked.model_validate({**trial._asdict(), "index": index, "findings": findings})
 

@@ -1,5 +1,6 @@
 """Hold the accepted events of a request against the source's tracking plan."""
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -19,8 +20,32 @@ PLAN_VIOLATION, UNPLANNED_EVENT = "plan_violation", "unplanned_event"
 SHOWN = 5
 CAREFUL_ROUNDS = 3
 ROUNDS = 6
-SECONDS = 1.0  # for all events of a request
+SECONDS = 0.05  # of the processor, for all events of a request
+SLICE_SECONDS = 0.01  # after which others have their turn
 _JSON = msgspec.json.Decoder()
+
+
+class Turns:
+    """The time that a request may spend on judging, a slice at a time: in between the loop serves everybody else."""
+
+    def __init__(self) -> None:
+        self._left = SECONDS
+        self._slice = 0.0
+
+    def judge(self, plan: Plan, event: AcceptedEvent) -> "Verdict | None":
+        """Judge one event with what is left."""
+        started = time.thread_time()
+        verdict = judge(plan, event, started + min(self._left, SLICE_SECONDS))
+        spent = time.thread_time() - started
+        self._left -= spent
+        self._slice += spent
+        return verdict
+
+    async def rest(self) -> None:
+        """Let others have their turn when the slice is used up."""
+        if self._slice >= SLICE_SECONDS:
+            self._slice = 0.0
+            await asyncio.sleep(0)
 
 
 class Noted(NamedTuple):
@@ -41,17 +66,18 @@ class Verdict(NamedTuple):
     changes: dict[str, Any]
 
 
-def enforce(
+async def enforce(
     plan: Plan, arrival: Arrival, accepted: Sequence[AcceptedEvent], rejected: Sequence[Rejection]
 ) -> tuple[list[AcceptedEvent], list[Rejection], list[Noted]]:
     """What is accepted, what is rejected, and all that the plan objects to, whatever became of it."""
     before = {one.at for one in rejected}
     positions = [index for index in range(len(arrival.envelope.events)) if index not in before]
-    until = time.thread_time() + SECONDS
+    turns = Turns()
     kept: list[AcceptedEvent] = []
     noted: list[Noted] = []
     for index, event in zip(positions, accepted, strict=True):
-        verdict = judge(plan, event, until)
+        verdict = turns.judge(plan, event)
+        await turns.rest()
         if verdict is None:
             kept.append(event)
             continue
@@ -65,7 +91,10 @@ def enforce(
 
 
 def judge(plan: Plan, event: AcceptedEvent, until: float | None = None) -> Verdict | None:
-    """What the plan objects to in an event; None when it has nothing against it."""
+    """What the plan objects to in an event; None when it has nothing against it.
+
+    `until` is an instant of the thread's own clock; what cannot be judged by then is too much.
+    """
     rule = plan.rule(event.type, event.name)
     if rule is None:
         return _unplanned(plan, event)

@@ -23,7 +23,7 @@ class Trial(NamedTuple):
     event: dict[str, Any] | None = None
 
 
-def tried(source_id: str, event: Any, plan: Plan) -> Trial:
+def tried(source_id: str, event: Any, plan: Plan, turns: enforce.Turns) -> Trial:
     """Judge an event as if it had just arrived alone."""
     try:
         raw = msgspec.Raw(msgspec.json.encode(event))
@@ -33,11 +33,11 @@ def tried(source_id: str, event: Any, plan: Plan) -> Trial:
     accepted, rejected = events.judge(arrival)
     if rejected:
         return Trial(REJECTED, rejected[0].code, rejected[0].message)
-    return _held_against(plan, accepted[0])
+    return _held_against(plan, accepted[0], turns)
 
 
-def _held_against(plan: Plan, event: AcceptedEvent) -> Trial:
-    verdict = enforce.judge(plan, event)
+def _held_against(plan: Plan, event: AcceptedEvent, turns: enforce.Turns) -> Trial:
+    verdict = turns.judge(plan, event)
     if verdict is None:
         return Trial("accepted", event=msgspec.json.decode(event.body))
     findings = tuple((enforce.pointer(verdict, one), one.message) for one in verdict.found)

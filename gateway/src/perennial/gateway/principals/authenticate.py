@@ -1,8 +1,10 @@
 """Whose request it is: an API key, a staff session, or a token, in `Authorization: Bearer`."""
 
+from collections import OrderedDict
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from perennial.common.auth import ISSUER, Authenticated, Principal
 from perennial.common.problems import Forbidden, Problem, Unauthorized
@@ -10,7 +12,7 @@ from perennial.gateway.access import digest
 from perennial.gateway.permissions import STAFF
 from perennial.gateway.principals import jwts, known, texts
 from perennial.gateway.principals.issuers.customers import Customers
-from perennial.gateway.principals.jwts import Unread
+from perennial.gateway.principals.jwts import REMEMBERED, Unread
 from perennial.gateway.principals.memory import Memory
 from perennial.gateway.principals.oidc.provider import Provider
 from perennial.gateway.principals.tokens import Tokens
@@ -27,12 +29,16 @@ _BEFORE_CHANGE = frozenset(
 
 
 class Shown(NamedTuple):
-    """Who showed what: `session_id` is a staff session's; `role` is what a staff member is shown to be."""
+    """Who showed what: `session_id` is a staff session's; `role` is what a staff member is shown to be.
+
+    `ends` is when that is over by itself, as a time of `time.time()`.
+    """
 
     principal: Principal
     session_id: str | None = None
     roles: tuple[str, ...] = ()
     must_change: bool = False
+    ends: float | None = None
 
 
 class Authenticator:
@@ -43,16 +49,20 @@ class Authenticator:
         self._tokens = tokens
         self._provider = provider
         self._customers = customers
+        self._good: OrderedDict[bytes, None] = OrderedDict()
 
-    async def asks(self, authorization: str | None) -> "Shown | Problem":
+    async def asks(self, authorization: str | None, *, look: bool = True) -> "Shown | Problem":
         """Who shows a header, or why nobody does: a route decides what comes of it."""
         try:
-            return await self.shown(authorization)
+            return await self.shown(authorization, look=look)
         except Problem as error:
             return error
 
-    async def shown(self, authorization: str | None) -> Shown:
-        """Who shows a header. Raises Unauthorized, Forbidden and Unavailable."""
+    async def shown(self, authorization: str | None, *, look: bool = True) -> Shown:
+        """Who shows a header. Raises Unauthorized, Forbidden and Unavailable.
+
+        Without `look` only those are known whom this process knows already: no database is asked, no signature checked.
+        """
         if not authorization:
             raise Unauthorized(
                 "Authorization is required", code="unauthenticated", headers={"WWW-Authenticate": "Bearer"}
@@ -62,13 +72,13 @@ class Authenticator:
         if scheme.lower() != "bearer" or not presented:
             raise Unauthorized("Authorization must be `Bearer <API key or token>`", code="unauthenticated")
         if texts.is_jwt(presented):
-            return await self._of_jwt(presented)
+            return await self._of_token(presented, look=look)
         if presented.startswith(f"{texts.SESSION}_"):
-            return await self._of_session(presented)
-        return await self._of_key(presented)
+            return await self._of_session(presented, look=look)
+        return await self._of_key(presented, look=look)
 
-    async def _of_key(self, text: str) -> Shown:
-        key = await self._memory.key(digest(text), look=texts.is_well_formed(text))
+    async def _of_key(self, text: str, *, look: bool) -> Shown:
+        key = await self._memory.key(digest(text), look=look and texts.is_well_formed(text))
         if key is None:
             raise Unauthorized("Authorization: the API key is unknown or revoked", code="invalid_key")
         if key.expired():
@@ -76,15 +86,26 @@ class Authenticator:
         self._memory.touch_key(key)
         return Shown(key.principal)
 
-    async def _of_session(self, text: str) -> Shown:
+    async def _of_session(self, text: str, *, look: bool) -> Shown:
         hashed = digest(text)
-        session = await self._memory.session(hashed) if texts.is_well_formed(text) else None
+        session = await self._memory.session(hashed, look=look) if texts.is_well_formed(text) else None
         if session is None:
             raise Unauthorized("Authorization: the session is unknown or over; sign in again", code="session_over")
         self._memory.touch_session(hashed, session)
         role = known.NOTHING if session.must_change else self._memory.roles.get(session.role, known.NOTHING)
         principal = Principal("staff", session.account_id, role.scopes, fields=role.fields)
-        return Shown(principal, session.id, (session.role,), session.must_change)
+        return Shown(principal, session.id, (session.role,), session.must_change, session.expires_at.timestamp())
+
+    async def _of_token(self, token: str, *, look: bool) -> Shown:
+        hashed = digest(token)
+        if not look and hashed not in self._good:
+            raise jwts.invalid("the token was not shown here before")
+        shown = await self._of_jwt(token)
+        self._good[hashed] = None
+        self._good.move_to_end(hashed)
+        if len(self._good) > REMEMBERED:
+            self._good.popitem(last=False)
+        return shown
 
     async def _of_jwt(self, token: str) -> Shown:
         unread = jwts.peek(token)
@@ -103,6 +124,8 @@ class Authenticator:
             key = await self._memory.key_by_id(claims.key_id)
             if key is None or key.expired():
                 raise jwts.invalid("the API key that minted the token was revoked or has expired", "token_revoked")
+        if claims.session_id is not None and await self._memory.session_by_id(claims.session_id) is None:
+            raise jwts.invalid("the staff session that minted the token is over", "token_revoked")
         return Shown(claims.principal)
 
     async def _of_provider(self, provider: Provider, token: str, unread: Unread) -> Shown:
@@ -110,7 +133,16 @@ class Authenticator:
         held = [self._memory.roles[name] for name in names]
         scopes = frozenset[str]().union(*(role.scopes for role in held))
         fields = frozenset[str]().union(*(role.fields for role in held))
-        return Shown(Principal("staff", f"oidc:{subject}", scopes, fields=fields), roles=names)
+        principal = Principal("staff", f"oidc:{subject}", scopes, fields=fields)
+        return Shown(principal, roles=names, ends=float(unread.claims["exp"]))
+
+
+async def identify(scope: Scope, *, look: bool = True) -> None:
+    """Note in a request's state who asks, by what holds at this moment."""
+    authenticator: Authenticator = scope["app"].state.edge.authenticator
+    shown = await authenticator.asks(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"), look=look)
+    scope["state"]["shown"] = shown
+    scope["state"]["asks"] = shown if isinstance(shown, Problem) else shown.principal
 
 
 async def of_request(request: Request) -> Principal:

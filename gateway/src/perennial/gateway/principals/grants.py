@@ -7,6 +7,8 @@ from perennial.common.auth import Principal
 from perennial.common.problems import Forbidden, Unprocessable
 from perennial.gateway.permissions import SCOPES, Role
 
+# With these one becomes any customer.
+_SIGNS_IN = frozenset({"*", "tokens:*", "tokens:mint", "tokens:write"})
 RESOURCES = frozenset(scope.partition(":")[0] for scope in SCOPES)
 
 
@@ -26,28 +28,31 @@ def covers(principal: Principal, scope: str) -> bool:
     return bool({"*", f"{resource}:*"} & principal.scopes) or (action != "*" and scope in principal.scopes)
 
 
-def shows(principal: Principal, field: str) -> bool:
-    """Whether everything that an entry of `fields` shows is shown to the principal already."""
-    if {masks.EVERYTHING, field} & principal.fields:
-        return True
-    return field != masks.EVERYTHING and field not in masks.CLASSES and masks.sees(principal, field)
+def check_customers(principal: Principal) -> None:
+    """Raises Forbidden unless the principal may see any customer in clear: to sign one in is to see them."""
+    if not masks.sees_all(principal) and not principal.may(masks.REVEAL):
+        detail = f"the scope {masks.REVEAL} is required, or * in fields: a customer's token shows the customer in clear"
+        raise Forbidden(detail, code="insufficient_scope")
 
 
 def check(principal: Principal, scopes: Iterable[str], fields: Iterable[str]) -> None:
     """Raises Forbidden naming what the principal does not hold."""
-    beyond = sorted({scope for scope in scopes if not covers(principal, scope)})
+    scopes = set(scopes)
+    beyond = sorted(scope for scope in scopes if not covers(principal, scope))
     if beyond:
         raise Forbidden(f"scopes: you do not hold {', '.join(beyond)}", code="insufficient_scope", pointer="/scopes")
-    unseen = sorted({field for field in fields if not shows(principal, field)})
+    unseen = sorted({field for field in fields if not masks.covers(principal.fields, field)})
     if unseen:
         detail = f"fields: you do not see {', '.join(unseen)} in clear"
         raise Forbidden(detail, code="insufficient_fields", pointer="/fields")
+    if scopes & _SIGNS_IN:
+        check_customers(principal)
 
 
 def check_role(principal: Principal, name: str, role: Role) -> None:
     """Raises Forbidden unless the principal holds all that a role holds: to give it, or to act on who has it."""
     lacking = [scope for scope in sorted(role.scopes) if not covers(principal, scope)]
-    lacking += [f"the field {field}" for field in sorted(role.fields) if not shows(principal, field)]
+    lacking += [f"the field {field}" for field in sorted(role.fields) if not masks.covers(principal.fields, field)]
     if lacking:
         detail = f"role: {name} holds what you do not: {', '.join(lacking)}"
         raise Forbidden(detail, code="role_above_own", pointer="/role")

@@ -34,10 +34,12 @@ class Memory:
         self.keys: dict[bytes, KnownKey] = {}
         self.keys_by_id: dict[str, KnownKey] = {}
         self.sessions: dict[bytes, KnownSession] = {}
+        self._digests: dict[str, bytes] = {}  # of sessions, by their id
         self.roles = dict(ROLES)
         self.issuers: dict[str, TokenIssuer] = {}
         self._texts = Lookups[bytes](self._ask_texts)
         self._ids = Lookups[str](self._ask_ids)
+        self._session_ids = Lookups[str](self._ask_session_ids)
         self.used_keys: dict[str, datetime] = {}
         self.used_sessions: dict[str, datetime] = {}
 
@@ -49,7 +51,8 @@ class Memory:
         self.issuers = {row.issuer: row for row in await issuers.enabled(session)}
         self.keys = dict(live)
         self.keys_by_id = {key.principal.id: key for _, key in live}
-        self.sessions = self._with_own_use(found)
+        self.sessions, self._digests = {}, {}
+        self._learn_sessions(found)
 
     async def key(self, digest: bytes, *, look: bool) -> KnownKey | None:
         """The key of a text; `look` asks the database when this process does not know it."""
@@ -63,17 +66,24 @@ class Memory:
             await self._ids.look(key_id)
         return self.keys_by_id.get(key_id)
 
-    async def session(self, digest: bytes) -> KnownSession | None:
+    async def session(self, digest: bytes, *, look: bool = True) -> KnownSession | None:
         """The session of a token, unless it has ended or was idle for too long in every process."""
         found = self.sessions.get(digest)
         if found is not None and self._idles(found):
             del self.sessions[digest]  # another process may have seen it since
-        if digest not in self.sessions:
+        if digest not in self.sessions and look:
             await self._texts.look(digest)
         found = self.sessions.get(digest)
         if found is None or found.expires_at <= datetime.now(UTC) or self._idles(found):
             return None
         return found
+
+    async def session_by_id(self, session_id: str) -> KnownSession | None:
+        """The session of an id that stands in a token of ours."""
+        if session_id not in self._digests:
+            await self._session_ids.look(session_id)
+        digest = self._digests.get(session_id)
+        return await self.session(digest) if digest is not None else None
 
     def touch_key(self, key: KnownKey) -> None:
         """Note that a key was used, to the minute."""
@@ -112,11 +122,10 @@ class Memory:
     async def _ask_texts(self, digests: Sequence[bytes]) -> set[bytes]:
         async with self._reading, self._database.read() as session:
             live = [pair for key in await keys.live_among(session, digests, ()) for pair in known.of_key(key)]
-            rows = await sessions.live_among(session, self._idle, digests)
-            found = self._with_own_use(rows)
+            rows = await sessions.live_among(session, self._idle, digests=digests)
             self._learn(live)
-            self.sessions |= found
-        return {digest for digest, _ in live} | set(found)
+            self._learn_sessions(rows)
+        return {digest for digest, _ in live} | {row.digest for row, _ in rows}
 
     async def _ask_ids(self, ids: Sequence[str]) -> set[str]:
         async with self._reading, self._database.read() as session:
@@ -124,13 +133,20 @@ class Memory:
             self._learn(live)
         return {key.principal.id for _, key in live}
 
-    def _with_own_use(self, rows: Sequence[tuple[Session, Account]]) -> dict[bytes, KnownSession]:
+    async def _ask_session_ids(self, ids: Sequence[str]) -> set[str]:
+        async with self._reading, self._database.read() as session:
+            rows = await sessions.live_among(session, self._idle, ids=ids)
+            self._learn_sessions(rows)
+        return {row.id for row, _ in rows}
+
+    def _learn_sessions(self, rows: Sequence[tuple[Session, Account]]) -> None:
         found = dict(known.of_session(row, account) for row, account in rows)
         for digest, session in found.items():
             seen = self.used_sessions.get(session.id, session.last_seen_at)
             if seen > session.last_seen_at:
                 found[digest] = replace(session, last_seen_at=seen)
-        return found
+        self.sessions |= found
+        self._digests |= {session.id: digest for digest, session in found.items()}
 
     def _learn(self, live: Sequence[tuple[bytes, KnownKey]]) -> None:
         self.keys |= dict(live)

@@ -21,11 +21,12 @@ V = TypeVar("V")
 
 
 class CustomerClaims(NamedTuple):
-    """Whose a customer token is, until when, and the API key that minted it, with which it ends."""
+    """Whose a customer token is, until when, and the API key or staff session that minted it: it ends with that."""
 
     principal: Principal
     expires: float
     key_id: str | None
+    session_id: str | None
 
 
 class Tokens:
@@ -52,7 +53,9 @@ class Tokens:
         _remember(self._minted, principal, (now, token))
         return token
 
-    def customer(self, customer_id: UUID, ttl_seconds: int, key_id: str | None = None) -> tuple[str, datetime]:
+    def customer(
+        self, customer_id: UUID, ttl_seconds: int, *, key_id: str | None = None, session_id: str | None = None
+    ) -> tuple[str, datetime]:
         """A customer's token and when it ends."""
         now = int(time.time())
         claims = {
@@ -62,6 +65,7 @@ class Tokens:
             "iat": now,
             "exp": now + ttl_seconds,
             **({"key": key_id} if key_id else {}),
+            **({"session": session_id} if session_id else {}),
         }
         token = jwt.encode(claims, self._private_key, algorithm=ALGORITHM)
         return token, datetime.fromtimestamp(now + ttl_seconds, UTC)
@@ -87,9 +91,8 @@ class Tokens:
             raise Unauthorized("the customer token has expired", code="token_expired") from error
         except (jwt.PyJWTError, ValueError) as error:
             raise Unauthorized("Authorization: the token is not valid", code="invalid_token") from error
-        return CustomerClaims(
-            Principal("customer", str(via), frozenset(), via), float(claims["exp"]), claims.get("key")
-        )
+        principal = Principal("customer", str(via), frozenset(), via)
+        return CustomerClaims(principal, float(claims["exp"]), claims.get("key"), claims.get("session"))
 
 
 def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:

@@ -1,7 +1,7 @@
 """A request's body, never more than a limit and never later than a deadline: small ones whole, others as they come."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
@@ -13,10 +13,18 @@ WHOLE_BYTES = 64 * 1024
 
 
 class Body:
-    """What a client sends, and whether it is still there."""
+    """What a client sends, and whether it is still there; `arrived` is asked before the last of it goes on."""
 
-    def __init__(self, receive: Receive, headers: dict[bytes, bytes], limit: int, seconds: float) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        headers: dict[bytes, bytes],
+        limit: int,
+        seconds: float,
+        arrived: Callable[[], Awaitable[None]],
+    ) -> None:
         self._receive = receive
+        self._arrived = arrived
         self._length = headers.get(b"content-length", b"")
         self._empty = not self._length and b"transfer-encoding" not in headers
         self._limit = limit
@@ -25,7 +33,10 @@ class Body:
         self._ended = asyncio.Event()
 
     async def forwarded(self) -> bytes | AsyncIterator[bytes] | None:
-        """What to send on. Raises a problem (408, 413), also later, while it streams, and ClientDisconnect."""
+        """What to send on.
+
+        Raises a problem (408, 413, what `arrived` raises), also later, while it streams, and ClientDisconnect.
+        """
         if self._empty:
             self._ended.set()
             return None
@@ -41,11 +52,18 @@ class Body:
             pass
 
     async def _chunks(self) -> AsyncIterator[bytes]:
+        """Each chunk when the next one is there: a service must not act on a body that nobody answers for any more."""
+        held = b""
         try:
             async for chunk in _limited(self._in_time, self._limit):
-                yield chunk
+                if held:
+                    yield held
+                held = chunk
         except TimeoutError as error:
             raise too_slow(self._seconds) from error
+        await self._arrived()
+        if held:
+            yield held
         self._ended.set()
 
     async def _in_time(self) -> Message:

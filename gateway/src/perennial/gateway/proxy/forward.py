@@ -1,6 +1,7 @@
 """Every route that is not the gateway's own: find the service, name the principal, pass both ways."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -12,9 +13,10 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from perennial.common.auth import Principal
-from perennial.common.problems import respond
+from perennial.common.problems import Unauthorized, respond
 from perennial.common.web import NotFound, Problem
 from perennial.gateway import cors, permissions, tracing
+from perennial.gateway.principals.authenticate import identify
 from perennial.gateway.principals.tokens import Tokens
 from perennial.gateway.problems import problem
 from perennial.gateway.proxy import headers as crossing
@@ -83,14 +85,15 @@ class Proxy:
             raise problem(503, "service_unavailable", f"{service} is not configured", {"Retry-After": RETRY_SECONDS})
         attributes = {"http.route": route.template, "http.request.method": scope["method"], "perennial.to": service}
         with tracing.span(f"{scope['method']} {route.template}", headers, attributes):
+            arrived = functools.partial(self._still, principal, route, scope)
+            body = Body(receive, headers, self._limits.body_bytes, self._limits.body_seconds, arrived)
+            data = await body.forwarded()
             sent = crossing.inwards(
                 scope["headers"],
                 scope["state"]["request_id"],
                 f"Bearer {self._tokens.internal(principal)}" if principal else None,
             )
-            body = Body(receive, headers, self._limits.body_bytes, self._limits.body_seconds)
-            call = _Call(service, base, sent, await body.forwarded())
-            await _while_there(self._exchange(scope, call, send, extra), body)
+            await _while_there(self._exchange(scope, _Call(service, base, sent, data), send, extra), body)
 
     def _route(self, scope: Scope) -> tuple[Route, str]:
         route = self._table.match(scope["raw_path"])
@@ -113,6 +116,14 @@ class Proxy:
         check(asks, rule)
         return asks
 
+    async def _still(self, principal: Principal | None, route: Route, scope: Scope) -> None:
+        """Raises a problem when who asked may not any more: a slow body must not outlive the key it came with."""
+        if principal is None:
+            return
+        await identify(scope)
+        if self._principal(route, scope) != principal:
+            raise Unauthorized("Authorization: what it allows has just changed, try again", code="principal_changed")
+
     async def _exchange(self, scope: Scope, call: "_Call", send: Send, extra: cors.Headers) -> None:
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         url = URL(f"{call.base}{scope['raw_path'].decode('latin-1')}{query}", encoded=True)
@@ -132,7 +143,7 @@ class Proxy:
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("proxy.failed", service=call.service, path=scope["path"], error=repr(error))
+            log.warning("proxy.failed", service=call.service, path=scope["path"], error=type(error).__name__)
             if started:
                 raise  # the connection breaks: a cut answer must not look whole
             raise _problem_of(call.service, error) from error

@@ -19,5 +19,11 @@ def check(principal: Principal, rule: str | None) -> None:
     elif rule == STAFF:
         if principal.kind != "staff":
             raise Forbidden("only staff may call this route", code="staff_required")
-    elif not principal.may(rule):
-        raise Forbidden(f"the scope {rule} is required", code="insufficient_scope")
+    else:
+        _check_scopes(principal, rule)
+
+
+def _check_scopes(principal: Principal, rule: str) -> None:
+    for scope in rule.split():
+        if not principal.may(scope):
+            raise Forbidden(f"the scope {scope} is required", code="insufficient_scope")

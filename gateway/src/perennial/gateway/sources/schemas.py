@@ -6,13 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from perennial.common.web.fields import Whole, left_out
+from perennial.gateway.shapes import Name
 from perennial.gateway.sources.models import MIN_BURST, Source
 from perennial.gateway.sources.origins import normalised
 
 MOST_EVENTS = 1_000_000
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
-]
 Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(normalised)]
 Origins = Annotated[
     list[Origin],

@@ -85,7 +85,7 @@ class Intake:
         notes = [Note(one) for one in rejected]
         plan = self._access.plans.get(source.id)
         if plan is not None:
-            accepted, rejected, noted = enforce(plan, arrival, accepted, rejected)
+            accepted, rejected, noted = await enforce(plan, arrival, accepted, rejected)
             notes += [Note(*one) for one in noted]
         attributes: dict[str, str | int] = {"perennial.source": source.id, "perennial.events": len(accepted)}
         with tracing.span("ingest", upload.headers, attributes):

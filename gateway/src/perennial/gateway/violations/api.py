@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from perennial.common.auth import Principal
 from perennial.common.web import Page, PageQuery, Read, documented, paged
 from perennial.common.web.fields import Day
+from perennial.common.web.pages import before
 from perennial.gateway.edge import EdgeOf
-from perennial.gateway.listing import before_of
 from perennial.gateway.sources.api import Reader, SourceId, Writer, found
 from perennial.gateway.violations import queries
 from perennial.gateway.violations.filters import Filter
@@ -40,7 +40,7 @@ async def list_violations(
 ) -> Page[ViolationOut]:
     """Events of a source that broke a rule in the last thirty days, newest first."""
     await found(session, source_id)
-    rows = await queries.page(session, source_id, wanted, page.limit + 1, before_of(page))
+    rows = await queries.page(session, source_id, wanted, page.limit + 1, before(page))
     response.headers["Cache-Control"] = "no-store"
     return paged([ViolationOut.of(row, principal) for row in rows], page, lambda item: (item.id,))
 

@@ -1,5 +1,6 @@
 """The verb of violations: judge events again that were rejected, and let in what is valid now."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -68,7 +69,7 @@ class Replayer:
             some = ids[start : start + AT_ONCE]
             async with self._database.read() as session:
                 rows = {row.id: row for row in await queries.by_ids(session, source_id, some)}
-            found = [_judged(row_id, rows.get(row_id), plan, patch, again=again) for row_id in some]
+            found = [await _judged(row_id, rows.get(row_id), plan, patch, again=again) for row_id in some]
             if not dry_run:
                 await self._publish(source_id, rows, found, by, sorted(patch or ()))
             verdicts += found
@@ -92,7 +93,7 @@ class Replayer:
             await audit.record(session, by, "source.violations_replayed", f"source/{source_id}", detail)
 
 
-def _judged(
+async def _judged(
     row_id: int, row: Violation | None, plan: Plan | None, patch: Mapping[str, Any] | None, *, again: bool
 ) -> Verdict:
     if row is None:
@@ -103,15 +104,16 @@ def _judged(
         return Verdict(row_id, None, "already_replayed", "the event was replayed before; say `again` to repeat it")
     if not row.whole or row.envelope is None:
         return Verdict(row_id, None, "not_whole", f"the event is not kept whole: it has more than {RAW_BYTES} bytes")
-    return _judge(row, row.envelope, plan, patch)
+    return await _judge(row, row.envelope, plan, patch)
 
 
-def _judge(row: Violation, envelope: str, plan: Plan | None, patch: Mapping[str, Any] | None) -> Verdict:
+async def _judge(row: Violation, envelope: str, plan: Plan | None, patch: Mapping[str, Any] | None) -> Verdict:
     raw = row.raw.encode()
     arrival = arrival_of(row.source_id, row.at, envelope, _prepared(row, raw, patch))
     accepted, rejected = events.judge(arrival)
+    await asyncio.sleep(0)
     if plan is not None and accepted:
-        accepted, rejected, _ = enforce(plan, arrival, accepted, rejected)
+        accepted, rejected, _ = await enforce(plan, arrival, accepted, rejected)
     if rejected:
         return Verdict(row.id, None, rejected[0].code, rejected[0].message)
     return Verdict(row.id, msgspec.structs.replace(accepted[0], live=False))

@@ -98,12 +98,13 @@ async def authenticated(request: Request, credentials: Annotated[Any, Security(b
 Authenticated = Annotated[Principal, Depends(authenticated)]
 
 
-def requires(scope: str) -> Callable[..., Any]:
-    """A dependency: the principal, if it holds the scope, which the OpenAPI document names. Raises Forbidden."""
+def requires(*scopes: str) -> Callable[..., Any]:
+    """A dependency: the principal, if it holds every scope; the OpenAPI document names them. Raises Forbidden."""
 
-    async def holding(principal: Annotated[Principal, Security(authenticated, scopes=[scope])]) -> Principal:
-        if principal.kind == "customer" or not principal.may(scope):
-            raise Forbidden(detail=f"the scope {scope} is required", code="insufficient_scope")
+    async def holding(principal: Annotated[Principal, Security(authenticated, scopes=scopes)]) -> Principal:
+        for scope in scopes:
+            if principal.kind == "customer" or not principal.may(scope):
+                raise Forbidden(detail=f"the scope {scope} is required", code="insufficient_scope")
         return principal
 
     return holding

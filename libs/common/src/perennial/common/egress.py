@@ -161,18 +161,19 @@ async def fetch_json(
 ) -> Any:
     """GET a JSON document; redirects are not followed, `timeout` in seconds covers everything. Raises EgressError."""
     check_url(url, allowed)
+    name = url.partition("?")[0]  # messages are logged; what is behind it may be a secret
     try:
         async with session(allowed, timeout) as client, client.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
-                raise EgressError(f"{url} answered {answer.status}")
+                raise EgressError(f"{name} answered {answer.status}")
             content = bytearray()
             async for chunk in answer.content.iter_any():
                 content += chunk
                 if len(content) > max_bytes:
-                    raise EgressError(f"{url} answered more than {max_bytes} bytes")
+                    raise EgressError(f"{name} answered more than {max_bytes} bytes")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise EgressError(f"{url}: {str(error) or type(error).__name__}") from error
+        raise EgressError(f"{name}: {str(error).replace(url, name) or type(error).__name__}") from error
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise EgressError(f"{url} did not answer JSON") from error
+        raise EgressError(f"{name} did not answer JSON") from error

@@ -13,7 +13,8 @@ from perennial.common.failures import is_infrastructure
 from perennial.common.messaging.parked import Parked
 from perennial.common.runtime import Runtime
 from perennial.identity.decisions import queries, service
-from perennial.identity.decisions.service import Arrival, Keys, RootsMoved
+from perennial.identity.decisions.joining import RootsMoved
+from perennial.identity.decisions.service import Arrival, Keys
 from perennial.identity.decisions.sightings import Lately, Sightings
 from perennial.identity.decisions.traces import Reader
 from perennial.identity.policy import service as policies

@@ -14,6 +14,7 @@ from perennial.common.problems import BadRequest, Forbidden, Unprocessable
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.deps import runtime_of
 from perennial.common.web.etags import IfMatch, Seen, match, tag
+from perennial.common.web.pages import before
 from perennial.integrations import disclosure, queries, service
 from perennial.integrations.delivery import key_of, settings_of
 from perennial.integrations.models import Webhook
@@ -155,10 +156,7 @@ async def test_webhook(webhook_id: UUID, session: Write, who: Writer) -> Queued:
 async def list_attempts(webhook_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[AttemptOut]:
     """What was sent and what came back, the newest first; kept 30 days."""
     await service.find(session, webhook_id)
-    before = page.after[0] if page.after else None
-    if before is not None and not (isinstance(before, int) and 0 <= before < 2**63):
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
-    rows = await queries.attempts(session, webhook_id, before, page.limit + 1)
+    rows = await queries.attempts(session, webhook_id, before(page), page.limit + 1)
     items = [AttemptOut.model_validate(service.logged(row, who)) for row in rows]
     return paged(items, page, lambda item: [item.id])
 

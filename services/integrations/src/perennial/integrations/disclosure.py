@@ -11,24 +11,16 @@ from perennial.common.auth import Principal
 from perennial.common.contracts import Event, catalogue
 
 
-def covers(fields: Collection[str], field: str) -> bool:
-    """Whether an allow-list shows all that an entry of another one shows."""
-    if masks.EVERYTHING in fields or field in fields:
-        return True
-    if field == masks.EVERYTHING or field in masks.CLASSES:
-        return False
-    return (sensitivity := masks.class_of(field)) == "public" or sensitivity in fields
-
-
 def meet(one: Collection[str], other: Collection[str]) -> list[str]:
     """The allow-list that shows what both show."""
-    both = {field for field in one if covers(other, field)} | {field for field in other if covers(one, field)}
+    both = {field for field in one if masks.covers(other, field)}
+    both |= {field for field in other if masks.covers(one, field)}
     return sorted(both)
 
 
 def beyond(fields: Iterable[str], seen: Collection[str]) -> list[str]:
     """The entries of a list that show more than the other one does."""
-    return [field for field in fields if not covers(seen, field)]
+    return [field for field in fields if not masks.covers(seen, field)]
 
 
 def private(fields: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from perennial.common.web.fields import Flag, left_out
-from perennial.gateway.principals.shapes import Name
+from perennial.gateway.shapes import Name
 
 Email = Annotated[str, StringConstraints(min_length=3, max_length=320)]
 RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]

@@ -80,7 +80,9 @@ class Identity:
                 found: dict[str, Any] = await answer.json()
                 return UUID(found["id"])
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
-            log.warning("customers.identity_unavailable", error=repr(error))
+            # Its text has the URL in it, and so the identifier.
+            status = getattr(error, "status", None)
+            log.warning("customers.identity_unavailable", error=type(error).__name__, status=status)
             raise _unavailable() from error
 
 

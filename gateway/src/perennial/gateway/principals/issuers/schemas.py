@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from perennial.common.web.fields import Flag, Whole, left_out
-from perennial.gateway.principals.shapes import Name
+from perennial.gateway.shapes import Name
 
 MIN_TTL, DEFAULT_TTL, MAX_TTL = 60, 3600, 86_400
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x20\x7f]+$")]
@@ -28,7 +28,7 @@ class NewCustomerToken(BaseModel):
 
     customer_id: UUID
     ttl_seconds: Whole = Field(
-        default=DEFAULT_TTL, ge=MIN_TTL, le=MAX_TTL, description="Less when the API key that mints it ends earlier."
+        default=DEFAULT_TTL, ge=MIN_TTL, le=MAX_TTL, description="Less when what mints it ends earlier."
     )
 
 

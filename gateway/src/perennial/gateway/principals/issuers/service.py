@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from perennial.common import audit, egress
 from perennial.common.auth import ISSUER, Principal
@@ -70,6 +71,11 @@ async def remove(session: WriteSession, issuer_id: str, *, by: Principal) -> Non
     await session.delete(issuer)
     await session.flush()
     await _noted(session, by, "token_issuer.removed", issuer, {"issuer": issuer.issuer})
+
+
+async def note_mint(session: WriteSession, by: Principal, customer_id: UUID, ttl_seconds: int) -> None:
+    """Keep who became which customer, and for how long."""
+    await audit.record(session, by, "customer_token.minted", f"customer/{customer_id}", {"ttl_seconds": ttl_seconds})
 
 
 async def _locked(session: WriteSession, issuer_id: str) -> TokenIssuer:

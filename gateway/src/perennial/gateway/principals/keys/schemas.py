@@ -5,7 +5,8 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from perennial.common.web.fields import Instant, Whole
-from perennial.gateway.principals.shapes import Name, Scope, SeenFields
+from perennial.gateway.principals.shapes import Scope, SeenFields
+from perennial.gateway.shapes import Name
 
 MOST_A_MINUTE = 1_000_000
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from perennial.common import audit, masks
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
-from perennial.common.web import Conflict, Forbidden, NotFound, Unprocessable
+from perennial.common.web import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable
 from perennial.gateway.access import SYSTEM, announce, digest
 from perennial.gateway.principals import grants, texts
 from perennial.gateway.principals.keys import queries
@@ -95,9 +95,11 @@ async def _locked(session: WriteSession, key_id: str) -> ApiKey:
 
 
 async def _check_issuer(session: WriteSession, by: Principal, wanted: Mapping[str, Any]) -> None:
-    issuer = await queries.by_id(session, by.id) if by.kind == "api_key" else None
-    if issuer is None:
+    if by.kind != "api_key":
         return
+    issuer = await queries.by_id(session, by.id, for_update=True)
+    if issuer is None or issuer.revoked_at is not None:
+        raise Unauthorized("Authorization: the API key is unknown or revoked", code="invalid_key")
     ends, expires_at = issuer.expires_at, wanted["expires_at"]
     if ends is not None and (expires_at is None or expires_at > ends):
         detail = f"expires_at must be {ends.isoformat()} or earlier: a key cannot outlive the one that issues it"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, func, or_, select, text, update
 
 from perennial.common.db import ReadSession, WriteSession
 from perennial.gateway.principals.accounts.models import Account
@@ -54,9 +54,12 @@ async def live(session: ReadSession, idle: timedelta) -> list[tuple[Session, Acc
     return [(row[0], row[1]) for row in await session.execute(_live(idle))]
 
 
-async def live_among(session: ReadSession, idle: timedelta, digests: Sequence[bytes]) -> list[tuple[Session, Account]]:
-    """Those of the sessions that are good."""
-    return [(row[0], row[1]) for row in await session.execute(_live(idle).where(Session.digest.in_(digests)))]
+async def live_among(
+    session: ReadSession, idle: timedelta, *, digests: Sequence[bytes] = (), ids: Sequence[str] = ()
+) -> list[tuple[Session, Account]]:
+    """Those of the sessions that are good, by the digest of their token or by their id."""
+    named = or_(Session.digest.in_(digests), Session.id.in_(ids))
+    return [(row[0], row[1]) for row in await session.execute(_live(idle).where(named))]
 
 
 async def of_account(session: ReadSession, idle: timedelta, account_id: str) -> Sequence[Session]:

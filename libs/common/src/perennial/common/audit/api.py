@@ -10,10 +10,10 @@ from sqlalchemy import text
 from perennial.common import masks, prose
 from perennial.common.audit import chain
 from perennial.common.auth import Principal, requires
-from perennial.common.problems import BadRequest, documented
+from perennial.common.problems import documented
 from perennial.common.web import fields
 from perennial.common.web.deps import Read
-from perennial.common.web.pages import Page, PageQuery, PageRequest, paged
+from perennial.common.web.pages import Page, PageQuery, before, paged
 
 _PAGE = text("""
     SELECT id, at, principal, action, subject, detail, digest FROM audit
@@ -77,7 +77,7 @@ async def entries(
 ) -> Page[Entry]:
     """What was done, newest first; every filter is exact."""
     wanted = {"principal": principal, "action": action, "subject": subject, "since": since, "until": until}
-    found = await session.execute(_PAGE, {**wanted, "before": _before(page), "limit": page.limit + 1})
+    found = await session.execute(_PAGE, {**wanted, "before": before(page), "limit": page.limit + 1})
     return paged([Entry.model_validate(row).seen_by(who) for row in found], page, lambda entry: (entry.id,))
 
 
@@ -87,12 +87,3 @@ async def newest(_: Reader, session: Read) -> HeadOut:
     if head is None:
         return HeadOut(entries=0, head=None, at=None)
     return HeadOut(entries=head.entries, head=f"{head.id}:{head.digest.hex()}", at=head.at)
-
-
-def _before(page: PageRequest) -> int | None:
-    if not page.after:
-        return None
-    last = page.after[0]
-    if len(page.after) != 1 or not isinstance(last, int) or isinstance(last, bool) or not 0 <= last < 2**63:
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
-    return last

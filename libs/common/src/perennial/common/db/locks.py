@@ -31,3 +31,12 @@ async def try_lock(session: ReadSession, *parts: object) -> bool:
     """Take the lock if it is free."""
     found = await session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": lock_key(*parts)})
     return bool(found.scalar_one())
+
+
+async def try_lock_all(session: ReadSession, keys: list[int]) -> bool:
+    """Take the locks that are free, in one round trip; whether all were."""
+    found = await session.execute(
+        text("SELECT bool_and(pg_try_advisory_xact_lock(key)) FROM unnest(CAST(:keys AS bigint[])) AS key"),
+        {"keys": sorted(set(keys))},
+    )
+    return bool(found.scalar_one())

@@ -16,12 +16,14 @@ from perennial.common.masks.fields import (
     REVEAL,
     Sensitivity,
     class_of,
+    covers,
     hidden,
     sees,
     sees_all,
     sees_property,
     snake,
 )
+from perennial.common.masks.guesses import tells
 from perennial.common.masks.rules import check_rule, compared_value, shown_conditions, shown_rule
 from perennial.common.masks.search import search_parameters, searchable
 from perennial.common.masks.values import HIDDEN, error, text, value
@@ -36,6 +38,7 @@ __all__ = [
     "check_rule",
     "class_of",
     "compared_value",
+    "covers",
     "error",
     "held",
     "hidden",
@@ -49,6 +52,7 @@ __all__ = [
     "shown_conditions",
     "shown_rule",
     "snake",
+    "tells",
     "text",
     "trait",
     "traits",

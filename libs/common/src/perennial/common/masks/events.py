@@ -7,7 +7,7 @@ from perennial.common.auth import Principal
 from perennial.common.masks.fields import PEOPLE, class_of, sees, sees_all, sees_property, snake
 from perennial.common.masks.values import text, value
 
-_IDS = frozenset({"user_id", "anonymous_id", "previous_id", "member_id"})
+IDS = frozenset({"user_id", "anonymous_id", "previous_id", "member_id"})
 _OF_DEVICE = {"id": "device_id", "token": "push_token"}
 _PLAIN_OF_DEVICE = frozenset({"type", "model", "manufacturer", "brand", "version", "ad_tracking_enabled", "platform"})
 
@@ -48,7 +48,7 @@ def held(principal: Principal, name: str, clear: Any, *, bare: bool = True) -> A
         return {text(principal, key): held(principal, key, inner, bare=bare) for key, inner in clear.items()}
     if isinstance(clear, list):
         return [held(principal, name, inner, bare=bare) for inner in clear]
-    return _scalar(principal, clear, bare=bare or snake(name) in _IDS)
+    return _scalar(principal, clear, bare=bare or snake(name) in IDS)
 
 
 def _scalar(principal: Principal, clear: Any, *, bare: bool) -> Any:

@@ -3,7 +3,7 @@
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple
 
 from perennial.common.auth import Principal
@@ -82,6 +82,15 @@ def class_of(field: str) -> Sensitivity:
 def about_people(name: str) -> bool:
     """Whether a property of an event speaks of a person by its name."""
     return _judge(name).about_people
+
+
+def covers(fields: Collection[str], field: str) -> bool:
+    """Whether an allow-list shows all that an entry of another one shows."""
+    if EVERYTHING in fields or field in fields:
+        return True
+    if field == EVERYTHING or field in CLASSES:
+        return False
+    return (sensitivity := class_of(field)) == "public" or sensitivity in fields or snake(field) in fields
 
 
 def sees_all(principal: Principal) -> bool:

@@ -11,7 +11,8 @@ LIMIT = Decimal("1e30")
 EXACT = Context(prec=50_000)
 
 # Shared with Postgres, so only what both dialects of regular expressions read alike.
-NUMBER = r" *[+-]?([0-9]{1,30}(\.[0-9]{0,15})?|\.[0-9]{1,15}) *"
+# No plus in front: a text that begins with one is a phone sooner than an amount, and phones are not to be compared.
+NUMBER = r" *-?([0-9]{1,30}(\.[0-9]{0,15})?|\.[0-9]{1,15}) *"
 _DATE = r"(1[89]|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = r"[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
 LOCAL = f"{_DATE}({_TIME})?"

@@ -23,6 +23,7 @@ from perennial.common.web import documents
 from perennial.common.web.checks import checked
 from perennial.common.web.conditional import Conditional
 
+log = structlog.get_logger()
 duration = metrics.get_meter("perennial").create_histogram(
     "perennial.http.duration",
     unit="s",
@@ -30,7 +31,7 @@ duration = metrics.get_meter("perennial").create_histogram(
 )
 
 STALLED_SECONDS = 120.0
-METRICS_SECONDS = 1.0
+METRICS_SECONDS = READY_SECONDS = 1.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -110,13 +111,15 @@ def _health(app: FastAPI) -> None:
         stalled = [name for name, at in (runtime.beats if runtime else {}).items() if now - at > STALLED_SECONDS]
         return JSONResponse({"status": "stalled" if stalled else "ok", "stalled": stalled}, 503 if stalled else 200)
 
+    ready = Ready()
+
     @app.get("/readyz", include_in_schema=False)
     async def readyz(request: Request) -> Response:
-        """Ready: Postgres and NATS answer and the schema is the one this code needs."""
-        runtime: Runtime | None = getattr(request.app.state, "runtime", None)
-        found = await readiness(runtime) if runtime else {"runtime": "starting"}
-        ready = all(value == "ok" for value in found.values())
-        return JSONResponse({"status": "ok" if ready else "unavailable", **found}, 200 if ready else 503)
+        """Ready: Postgres and NATS answer and the schema is the one this code needs. The log has why not."""
+        found = await ready.now(getattr(request.app.state, "runtime", None))
+        said = {name: "ok" if value == "ok" else "unavailable" for name, value in found.items()}
+        status = "unavailable" if "unavailable" in said.values() else "ok"
+        return JSONResponse({"status": status, **said}, 200 if status == "ok" else 503)
 
     written, written_at = b"", float("-inf")
 
@@ -128,6 +131,26 @@ def _health(app: FastAPI) -> None:
         if now - written_at >= METRICS_SECONDS:
             written, written_at = generate_latest(), now
         return Response(written, media_type=CONTENT_TYPE_LATEST)
+
+
+class Ready:
+    """What the dependencies said last: asked once a second at most, since anybody may ask us."""
+
+    def __init__(self) -> None:
+        self._found = {"runtime": "starting"}
+        self._until = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def now(self, runtime: Runtime | None) -> dict[str, str]:
+        """The same as `readiness`, at most a second old; what has changed is logged."""
+        async with self._asking:
+            if runtime is None or time.monotonic() < self._until:
+                return self._found
+            found = await readiness(runtime)
+            if found != self._found and set(found.values()) != {"ok"}:
+                log.warning("readyz.unavailable", **found)
+            self._found, self._until = found, time.monotonic() + READY_SECONDS
+        return self._found
 
 
 async def readiness(runtime: Runtime) -> dict[str, str]:

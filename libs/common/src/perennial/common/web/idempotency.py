@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
@@ -12,18 +12,31 @@ from pydantic import BaseModel
 from sqlalchemy import text
 
 from perennial.common.auth import Principal, authenticated
-from perennial.common.db import WriteSession, try_lock
+from perennial.common.db import WriteSession
+from perennial.common.db.locks import lock_key, try_lock_all
+from perennial.common.identity_map import customer_of, vias_of
 from perennial.common.problems import BadRequest, Conflict, Unprocessable
 
 LONGEST_KEY = 255
+MOST_LOCKED = 64  # of a customer's identifiers: Postgres has room for some thousand locks
+
+_FIND = text("""
+    SELECT fingerprint, status, body FROM idempotency WHERE id = ANY(CAST(:ids AS bytea[]))
+    ORDER BY id <> :own, fingerprint <> :fingerprint, created_at LIMIT 1""")
 
 
 @dataclass(frozen=True)
 class Once:
-    """`await once.run(session, call)` does the work at most once per principal, method, path and key."""
+    """`await once.run(session, call)` does the work at most once per principal, method, path and key.
+
+    A customer is one principal by whichever identifier a token was made for: an answer is kept under that identifier,
+    and looked for under all that are the customer's today. So it is found after a merge, and after its undoing.
+    """
 
     id: bytes
     fingerprint: bytes
+    via: UUID | None = None
+    action: str = ""
 
     async def run(
         self, session: WriteSession, call: Callable[[], Awaitable[BaseModel]], status: int = 201, *,
@@ -34,13 +47,10 @@ class Once:
         `location` and `etag` are templates of the body's members (`/v1/things/{id}`, `{version}`): so a stored answer
         has the headers of the first.
         """
-        if not await try_lock(session, "idempotency", self.id.hex()):
+        ids = await self._ids(session)
+        if not await try_lock_all(session, [lock_key("idempotency", each.hex()) for each in ids[:MOST_LOCKED]]):
             raise Conflict("Idempotency-Key: the first request with this key is still running", code="in_flight")
-        found = (
-            await session.execute(
-                text("SELECT fingerprint, status, body FROM idempotency WHERE id = :id"), {"id": self.id}
-            )
-        ).one_or_none()
+        found = await self._found(session, ids)
         if found is not None:
             if bytes(found.fingerprint) != self.fingerprint:
                 raise Unprocessable(
@@ -56,6 +66,22 @@ class Once:
             {"id": self.id, "fingerprint": self.fingerprint, "status": status, "body": body},
         )
         return _answer(body, status, location, etag)
+
+    async def _ids(self, session: WriteSession) -> list[bytes]:
+        """Its own id, and those of the same key by the customer's other identifiers."""
+        if self.via is None:
+            return [self.id]
+        customer = await customer_of(session, self.via) or self.via
+        vias = (await vias_of(session, [customer])).get(customer, [])
+        return [self.id, *sorted({_id("customer", str(via), self.action) for via in [customer, *vias]} - {self.id})]
+
+    async def _found(self, session: WriteSession, ids: Sequence[bytes]) -> Any:
+        bound = {"ids": ids, "own": self.id, "fingerprint": self.fingerprint}
+        return (await session.execute(_FIND, bound)).one_or_none()
+
+
+def _id(kind: str, who: str, action: str) -> bytes:
+    return hashlib.sha256(f"{kind}\0{who}\0{action}".encode()).digest()
 
 
 async def run(
@@ -113,8 +139,10 @@ async def _once(
         raise BadRequest(
             "Idempotency-Key is longer than 255", code="idempotency_key_invalid", pointer="header/Idempotency-Key"
         )
-    scope = f"{principal.kind}\0{principal.id}\0{request.method}\0{_path(request)}\0{key}"
-    return Once(hashlib.sha256(scope.encode()).digest(), hashlib.sha256(await request.body()).digest())
+    action = f"{request.method}\0{_path(request)}\0{key}"
+    fingerprint = hashlib.sha256(await request.body()).digest()
+    via = principal.via if principal.kind == "customer" else None
+    return Once(_id(principal.kind, str(via or principal.id), action), fingerprint, via, action)
 
 
 async def _repeatable(

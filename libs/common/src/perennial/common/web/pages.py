@@ -55,6 +55,16 @@ def decode_cursor(cursor: str) -> list[Any]:
     return key
 
 
+def before(page: PageRequest) -> int | None:
+    """The last id seen in a list by descending id; None on the first page. Raises BadRequest."""
+    if not page.after:
+        return None
+    last = page.after[0]
+    if len(page.after) != 1 or type(last) is not int or not 0 <= last < 2**63:
+        raise bad_cursor()
+    return last
+
+
 def _plain(part: Any) -> bool:
     """Whether `paged` can have written it: text that Postgres takes, or a number that it can count."""
     if isinstance(part, str):

@@ -1,14 +1,20 @@
-"""Seeing what is masked: a scope of its own, a reason, and a row in the audit trail before the answer leaves."""
+"""Seeing what is masked: a scope of its own, a reason, and a row in the audit trail before the answer leaves.
 
-from typing import Annotated
+The scope opens nothing that its holder may not read: `Depends(reveals("tickets:read"))`.
+"""
 
-from fastapi import Depends
+from collections.abc import Callable
+from typing import Annotated, Any
+
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from perennial.common.auth import Principal, requires
+from perennial.common.auth import requires
 from perennial.common.masks import REVEAL
 
-Revealer = Annotated[Principal, Depends(requires(REVEAL))]
+
+def reveals(reads: str) -> Callable[..., Any]:
+    """A dependency: the principal, if it may reveal and holds the scope of reading what is revealed."""
+    return requires(REVEAL, reads)
 
 
 def _storable(value: str) -> str:

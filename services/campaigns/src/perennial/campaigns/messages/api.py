@@ -19,11 +19,12 @@ from perennial.common.db import ReadSession
 from perennial.common.identity_map import customers_of
 from perennial.common.problems import NotFound
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
-from perennial.common.web.reveal import Revealer, Why
+from perennial.common.web.reveal import Why, reveals
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 Reading = Annotated[Principal, Depends(requires("campaigns:read"))]
+Revealer = Annotated[Principal, Depends(reveals("campaigns:read"))]
 Word = Annotated[str | None, Query(max_length=64, pattern="^[a-z_]+$")]
 
 

@@ -23,10 +23,13 @@ async def approve(session: WriteSession, conflict_id: UUID, reason: str, princip
     Raises NotFound, Conflict when it was decided before or each has a user_id.
     """
     conflict = await _undecided(session, conflict_id)
-    pair = [conflict["customer_id"], conflict["against_customer_id"]]
+    pair = [conflict["via"], conflict["against"]]
     merge_id = None
-    if pair[0] != pair[1]:
+    try:
         merge_id = await merges.merge(session, pair, reason, principal, {"conflict_id": str(conflict_id)})
+    except Conflict as refused:
+        if refused.code != merges.SAME_CUSTOMER:
+            raise
     await _decide(session, conflict, APPROVED, reason, principal, merge_id)
 
 

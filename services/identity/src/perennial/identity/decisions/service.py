@@ -1,8 +1,8 @@
 """Decides, once and for all, whose events these are: one transaction for a pull."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -19,7 +19,8 @@ from perennial.common.ids import digest_uuid, uuid7
 from perennial.common.messaging.parked import Origin, Parked
 from perennial.identity import changes, queries
 from perennial.identity.decisions import queries as sql
-from perennial.identity.decisions.graph import Graph, Meeting, Member
+from perennial.identity.decisions.graph import Meeting, Member
+from perennial.identity.decisions.joining import Joined, RootsMoved, join
 from perennial.identity.decisions.sightings import Sightings
 from perennial.identity.decisions.traces import Reader, Trace
 from perennial.identity.parked import rows as parked_rows
@@ -38,10 +39,6 @@ TURN_SECONDS = 600  # around the turn of the week one process decides at a time
 LONGEST_SECONDS = 300  # so that no transaction reaches across that span
 
 _ENCODER = msgspec.json.Encoder()
-
-
-class RootsMoved(Exception):  # noqa: N818 (not an error: somebody else was first, begin again)
-    """Another transaction decided the same event or moved the same customers: roll back and decide again."""
 
 
 class Arrival(NamedTuple):
@@ -76,16 +73,6 @@ class Keys:
         return self if policy is self.policy else Keys(self.reader.under(policy), self.vault, policy)
 
 
-@dataclass
-class Joined:
-    """What became of the map: its new and its moved rows, and the graph that knows why."""
-
-    new: list[Member] = field(default_factory=list)
-    moved: list[Member] = field(default_factory=list)
-    graph: Graph = field(default_factory=lambda: Graph([]))
-    speakers: dict[UUID, Member] = field(default_factory=dict)
-
-
 def week_of(moment: datetime) -> int:
     """The week of a decision, counted from 1970."""
     return int(moment.timestamp() // WEEK.total_seconds())
@@ -111,7 +98,7 @@ async def decide(
     meetings = await _read(session, fresh, keys)
     found = await _look_up(session, meetings, keys.vault)
     faults.point("identity.looked_up")
-    joined = await _join(session, [_meeting(arrival, traces, found) for arrival, traces in meetings], keys.policy)
+    joined = await join(session, [_meeting(arrival, traces, found) for arrival, traces in meetings], keys.policy)
     await _write(session, joined, keys.policy)
     resolved = _resolved(meetings, joined)
     if resolved:
@@ -196,73 +183,6 @@ def _meeting(arrival: Arrival, traces: Sequence[Trace], found: dict[bytes, Membe
     return Meeting(arrival.id, arrival.source, event.message_id, event.live, event.received_at, members)
 
 
-async def _join(session: WriteSession, meetings: Sequence[Meeting], policy: Policy) -> Joined:
-    """Join customers where an event brings new identifiers or more than one customer; mostly there is none."""
-    nobody = Graph([], policy=policy)
-    joined = Joined(graph=nobody, speakers={one.event_id: nobody.speaker(one.members) for one in meetings})
-    opened = [meeting for meeting in meetings if _opens(_joining(meeting.members, policy)) or _new(meeting.members)]
-    if not opened:
-        return joined
-    together = [
-        member
-        for meeting in opened
-        if len(meeting.members) > 1
-        for member in _joining(meeting.members, policy)
-        if member.version
-    ]
-    customers = {member.customer for member in together}
-    seen = {member for meeting in meetings for member in meeting.members if member.customer in customers}
-    locked = await _locked(session, customers, seen)
-    graph = joined.graph = Graph(locked, policy=policy)
-    if len(customers) > 1:
-        graph.separations = await sql.separations(session, [member.via for member in locked])
-    if together:  # one customer is enough: the user id it meets may be new
-        met = await sql.met(session, list({member.via for member in together}))
-        graph.met = {via: set(users) for via, users in met.items()}
-    concerned = {meeting.event_id for meeting in opened}
-    for meeting in meetings:
-        if meeting.event_id in concerned or any(member.via in graph.sides for member in meeting.members):
-            joined.speakers[meeting.event_id] = graph.meet(meeting)
-    sides = graph.sides
-    new = {member.via: member for meeting in opened for member in meeting.members if not member.version}
-    joined.new = [member._replace(customer=sides[via].id, version=1) for via, member in new.items()]
-    joined.moved = [
-        member._replace(customer=sides[member.via].id, version=member.version + 1)
-        for member in locked
-        if sides[member.via].id != member.customer
-    ]
-    return joined
-
-
-def _joining(members: Sequence[Member], policy: Policy) -> list[Member]:
-    """The identifiers that may join customers: one person's, as far as is known."""
-    return [member for member in members if not member.shared and policy.rules[member.kind].unique]
-
-
-def _new(members: Sequence[Member]) -> bool:
-    return any(not member.version for member in members)
-
-
-def _opens(members: Sequence[Member]) -> bool:
-    return any(member.customer != members[0].customer for member in members[1:])
-
-
-async def _locked(session: WriteSession, customers: set[UUID], seen: Iterable[Member]) -> list[Member]:
-    """All identifiers of these customers, locked; raises RootsMoved when they are not what the look-up saw of them.
-
-    One that has become shared may still be a customer's founder: its place alone does not tell.
-    """
-    if not customers:
-        return []
-    if await queries.lock_customers(session, customers) != customers:
-        raise RootsMoved
-    members = await queries.members(session, customers)
-    today = {member.via: (member.customer, member.shared) for member in members}
-    if any(today.get(member.via) != (member.customer, member.shared) for member in seen):
-        raise RootsMoved
-    return members
-
-
 async def _write(session: WriteSession, joined: Joined, policy: Policy) -> None:
     graph = joined.graph
     if graph.met_now:
@@ -281,11 +201,9 @@ async def _write(session: WriteSession, joined: Joined, policy: Policy) -> None:
 def _resolved(meetings: Sequence[tuple[Arrival, list[Trace]]], joined: Joined) -> list[ResolvedEvent]:
     changed = {member.via: member for member in (*joined.new, *joined.moved)}
     resolved = []
-    for arrival, _ in meetings:
-        member = joined.speakers[arrival.id]
-        if changed:
-            member = changed.get(member.via, member)
-        resolved.append(_event(arrival, member.via, member.customer, member.version))
+    for (arrival, _), member in zip(meetings, joined.speakers, strict=True):
+        today = changed.get(member.via, member) if changed else member
+        resolved.append(_event(arrival, today.via, today.customer, today.version))
     return resolved
 
 

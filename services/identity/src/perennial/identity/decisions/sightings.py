@@ -11,14 +11,17 @@ from perennial.common.db import WriteSession, raw
 GRAIN = timedelta(hours=1)
 REMEMBERED = 100_000
 
+# What says nothing new is read and not touched: an upsert would lock its row, which is a write.
 _WRITE = """
     INSERT INTO seen AS s (via, source, first_at, last_at)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+    SELECT new.* FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[])
       AS new (via, source, first_at, last_at)
-    ORDER BY via, source
+    LEFT JOIN seen AS old ON old.via = new.via AND old.source = new.source
+    WHERE old.via IS NULL OR new.first_at < old.first_at - interval '1 hour'
+       OR new.last_at > old.last_at + interval '1 hour'
+    ORDER BY new.via, new.source
     ON CONFLICT (via, source) DO UPDATE
-      SET first_at = least(s.first_at, excluded.first_at), last_at = greatest(s.last_at, excluded.last_at)
-      WHERE excluded.first_at < s.first_at - interval '1 hour' OR excluded.last_at > s.last_at + interval '1 hour'"""
+      SET first_at = least(s.first_at, excluded.first_at), last_at = greatest(s.last_at, excluded.last_at)"""
 
 
 class Span(NamedTuple):
@@ -37,26 +40,33 @@ class Lately:
     """What this process has written of late; the oldest is forgotten first."""
 
     def __init__(self, most: int = REMEMBERED) -> None:
-        self._written: dict[Key, tuple[datetime, datetime]] = {}
+        self._known: dict[Key, tuple[datetime, datetime]] = {}  # nothing between the two is news
         self._most = most
 
-    def news(self, spans: Iterable[tuple[Key, Span]]) -> dict[Key, Span]:
-        """Those that say something new, to the hour."""
-        written = self._written
-        found = {}
-        for key, span in spans:
-            known = written.get(key)
-            if known is None or span.first < known[0] - GRAIN or span.last > known[1] + GRAIN:
-                found[key] = span
+    def news(self, said: Iterable[tuple[UUID, str, datetime]]) -> dict[Key, Span]:
+        """What is new of where and when identifiers were seen, to the hour."""
+        known = self._known
+        found: dict[Key, Span] = {}
+        for via, source, at in said:
+            key = (via.int, source)
+            written = known.get(key)
+            if written is not None and written[0] <= at <= written[1]:
+                continue
+            span = found.get(key)
+            if span is None:
+                found[key] = Span(via, source, at, at)
+            elif not span.first <= at <= span.last:
+                found[key] = Span(via, source, min(span.first, at), max(span.last, at))
         return found
 
     def keep(self, spans: dict[Key, Span]) -> None:
         """Remember what has been committed."""
         for key, span in spans.items():
-            known = self._written.pop(key, (span.first, span.last))
-            self._written[key] = (min(known[0], span.first), max(known[1], span.last))
-        for key in list(islice(self._written, max(0, len(self._written) - self._most))):
-            del self._written[key]
+            low, high = span.first - GRAIN, span.last + GRAIN
+            known = self._known.pop(key, (low, high))
+            self._known[key] = (min(known[0], low), max(known[1], high))
+        for key in list(islice(self._known, max(0, len(self._known) - self._most))):
+            del self._known[key]
 
 
 class Sightings:
@@ -73,22 +83,10 @@ class Sightings:
 
     async def write(self, session: WriteSession, said: Iterable[tuple[UUID, str, datetime]]) -> None:
         """Write where and when identifiers were seen, as far as it is news."""
-        self._fresh = self._lately.news(_spans(said).items())
+        self._fresh = self._lately.news(said)
         if self._fresh:
             await (await raw(session)).execute(_WRITE, *zip(*self._fresh.values(), strict=True))
 
     def committed(self) -> None:
         """It need not be written again within the hour."""
         self._lately.keep(self._fresh)
-
-
-def _spans(said: Iterable[tuple[UUID, str, datetime]]) -> dict[Key, Span]:
-    spans: dict[Key, Span] = {}
-    for via, source, at in said:
-        key = (via.int, source)
-        known = spans.get(key)
-        if known is None:
-            spans[key] = Span(via, source, at, at)
-        elif not known.first <= at <= known.last:
-            spans[key] = Span(via, source, min(known.first, at), max(known.last, at))
-    return spans

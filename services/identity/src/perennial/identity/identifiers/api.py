@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from perennial.common.auth import Principal, requires
 from perennial.common.problems import NotFound, documented
 from perennial.common.web import Page, PageQuery, Read, Write, paged
-from perennial.common.web.reveal import Revealer
+from perennial.common.web.reveal import reveals
 from perennial.identity.identifiers import queries, service
 from perennial.identity.identifiers.schemas import (
     IdentifierFound,
@@ -23,6 +23,7 @@ from perennial.identity.settings import vault_of
 router = APIRouter(prefix="/v1", tags=["identity"])
 
 Reader = Annotated[Principal, Depends(requires("identities:read"))]
+Revealer = Annotated[Principal, Depends(reveals("identities:read"))]
 Identifier = Annotated[str, Query(max_length=400, description="`<kind>:<value>`, e.g. `email:ann@example.com`")]
 
 

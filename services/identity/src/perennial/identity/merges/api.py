@@ -16,6 +16,7 @@ from perennial.identity.merges import queries as sql
 from perennial.identity.merges import service
 from perennial.identity.merges.schemas import MergeCreate, MergeShown, MergeUndo
 from perennial.identity.pages import last_id
+from perennial.identity.previews import api as ahead
 from perennial.identity.previews import service as previews
 from perennial.identity.previews.schemas import PREVIEWED, MapPreview, Previewed
 
@@ -40,7 +41,7 @@ async def create_merge(
     """Make one customer of two. Refused when each has a user_id."""
     verb = partial(service.merge, pair=body.customer_ids, reason=body.reason, principal=principal)
     if preview:
-        return await previews.preview(request, previews.named(*body.customer_ids), verb)
+        return await ahead.answer(request, previews.named(*body.customer_ids), verb)
 
     async def merge() -> MergeShown:
         return await _shown(session, await verb(session), principal)
@@ -77,6 +78,6 @@ async def undo_merge(
     """Two customers again; facts follow their identifiers."""
     verb = partial(service.undo, merge_id=merge_id, reason=body.reason, principal=principal)
     if preview:
-        return await previews.preview(request, previews.of_merge(merge_id), verb)
+        return await ahead.answer(request, previews.of_merge(merge_id), verb)
     await verb(session)
     return await _shown(session, merge_id, principal)

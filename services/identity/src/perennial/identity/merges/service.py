@@ -16,6 +16,8 @@ from perennial.identity.decisions.graph import TWO_USER_IDS, Graph, Member, Side
 from perennial.identity.merges import queries as sql
 from perennial.identity.policy import queries as policy
 
+SAME_CUSTOMER = "same_customer"
+
 
 async def merge(
     session: WriteSession,
@@ -34,7 +36,7 @@ async def merge(
     graph = Graph(members)
     one, other = (graph.sides[customer] for customer in pair)
     if one is other:
-        raise Conflict("customer_ids: both are the same customer", code="same_customer", pointer="/customer_ids")
+        raise Conflict("customer_ids: both are the same customer", code=SAME_CUSTOMER, pointer="/customer_ids")
     if one.known_by_name and other.known_by_name:
         raise Conflict(
             "customer_ids: each customer has a user_id, and a customer has only one",

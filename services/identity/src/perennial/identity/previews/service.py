@@ -1,19 +1,16 @@
 """Run a verb on copies and say what it would have changed."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from fastapi import Request, Response
 from sqlalchemy import text
 
-from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db import Database, ReadSession, WriteSession
 from perennial.common.preview import NOTHING, OF_VIAS, Assigned, aside, shadow
-from perennial.common.web.deps import runtime_of
 from perennial.identity import queries
 from perennial.identity.merges import queries as merges
 from perennial.identity.models import metadata
-from perennial.identity.previews.schemas import CustomerAhead, MapPreview
 from perennial.identity.splits import queries as splits
 
 Verb = Callable[[WriteSession], Awaitable[Any]]
@@ -32,16 +29,22 @@ WRITES = {
 _MAP = text("SELECT via, customer_id, version FROM identity_map ORDER BY via")
 
 
-async def preview(request: Request, concerned: Concerned, verb: Verb) -> Response:
+class Ahead(NamedTuple):
+    """The identifiers that would change their customer, and the identifiers of each customer then."""
+
+    assignments: list[Assigned]
+    customers: dict[UUID, list[UUID]]
+
+
+async def preview(database: Database, concerned: Concerned, verb: Verb) -> Ahead:
     """What the verb would change of the customers of these identifiers. Raises what the verb raises."""
-    async with aside(runtime_of(request).database) as session:
+    async with aside(database) as session:
         customers = set((await queries.resolve(session, await concerned(session))).values())
         vias = [member.via for member in await queries.members(session, customers)]
         await shadow(session, metadata, WRITES, customers, vias)
         before = await _map(session)
         await verb(session)
-        shown = _changed(before, await _map(session))
-    return Response(shown.model_dump_json(exclude_unset=True), media_type="application/json")
+        return _changed(before, await _map(session))
 
 
 def named(*ids: UUID) -> Concerned:
@@ -78,13 +81,9 @@ async def _map(session: ReadSession) -> Sequence[Assigned]:
     return [Assigned(via=row[0], customer_id=row[1], version=row[2]) for row in await session.execute(_MAP)]
 
 
-def _changed(before: Sequence[Assigned], after: Sequence[Assigned]) -> MapPreview:
+def _changed(before: Sequence[Assigned], after: Sequence[Assigned]) -> Ahead:
     versions = {item.via: item.version for item in before}
     customers: dict[UUID, list[UUID]] = {}
     for item in after:
         customers.setdefault(item.customer_id, []).append(item.via)
-    return MapPreview(
-        preview=True,
-        assignments=[item for item in after if item.version != versions.get(item.via)],
-        customers=[CustomerAhead(id=key, identifiers=vias) for key, vias in sorted(customers.items())],
-    )
+    return Ahead([item for item in after if item.version != versions.get(item.via)], customers)

@@ -13,6 +13,7 @@ from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, paged
 from perennial.common.web.idempotency import run
 from perennial.identity import queries
 from perennial.identity.pages import last_id
+from perennial.identity.previews import api as ahead
 from perennial.identity.previews import service as previews
 from perennial.identity.previews.schemas import PREVIEWED, MapPreview, Previewed
 from perennial.identity.splits import queries as sql
@@ -41,7 +42,7 @@ async def create_split(
     chosen, reason = body.identifiers, body.reason
     verb = partial(service.split, any_id=body.customer_id, identifiers=chosen, reason=reason, principal=principal)
     if preview:
-        return await previews.preview(request, previews.named(body.customer_id), verb)
+        return await ahead.answer(request, previews.named(body.customer_id), verb)
 
     async def split() -> SplitShown:
         return await _shown(session, await verb(session), principal)
@@ -78,6 +79,6 @@ async def undo_split(
     """One customer again, unless something else keeps the two apart. It is a merge, which can be undone in turn."""
     verb = partial(service.undo, split_id=split_id, reason=body.reason, principal=principal)
     if preview:
-        return await previews.preview(request, previews.of_split(split_id), verb)
+        return await ahead.answer(request, previews.of_split(split_id), verb)
     await verb(session)
     return await _shown(session, split_id, principal)

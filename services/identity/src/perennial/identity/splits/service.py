@@ -72,7 +72,7 @@ async def undo(session: WriteSession, split_id: UUID, reason: str, principal: Pr
     members = await queries.held(session, [*made["identifiers"], *made["remaining"]])
     keep, give = _sides(members, made)
     if keep is give:
-        raise Conflict("the two are one customer already", code="same_customer")
+        raise Conflict("the two are one customer already", code=merges.SAME_CUSTOMER)
     if keep.known_by_name and give.known_by_name:
         raise Conflict("each customer has a user_id, and a customer has only one", code=TWO_USER_IDS)
     if await sql.forbidden(session, split_id, list(keep.members), list(give.members)):

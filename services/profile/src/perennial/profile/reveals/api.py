@@ -3,16 +3,19 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
+from perennial.common.auth import Principal
 from perennial.common.web import Write, documented
-from perennial.common.web.reveal import Revealer, Why
+from perennial.common.web.reveal import Why, reveals
 from perennial.profile.params import Word
 from perennial.profile.reveals import service
 from perennial.profile.reveals.schemas import TraitsRevealed, TraitsWanted
 from perennial.profile.timeline.schemas import TimelineEvent
 
 router = APIRouter(tags=["reveals"])
+
+Revealer = Annotated[Principal, Depends(reveals("customers:read"))]
 
 
 @router.post("/v1/customers/{id}/reveal", responses=documented(400, 404))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from perennial.common import masks
+from perennial.common import masks, prose
 from perennial.common.auth import Principal
 from perennial.common.masks import Sensitivity
 from perennial.common.problems import FieldError, Forbidden
@@ -21,7 +21,7 @@ def check(who: Principal, rule: Rule, fields: Known) -> None:
             pointer=f"{pointer}/trait", detail=f"{leaf.trait} is masked for you, so a rule cannot compare it", code=CODE
         )
         for pointer, leaf in _leaves(rule, "/rule")
-        if leaf.operator != "exists" and not _sees(who, leaf.trait, fields)
+        if leaf.operator != "exists" and _hides(who, leaf.trait, leaf.operator, leaf.operand, fields)
     ]
     if errors:
         raise Forbidden("; ".join(error.detail for error in errors[:10]), code=CODE, errors=errors)
@@ -38,13 +38,17 @@ def shown(who: Principal, rule: Any, fields: Known) -> Any:
     trait = rule.get("trait")
     if not isinstance(trait, str):
         return {name: shown(who, inner, fields) for name, inner in rule.items()}
-    if _sees(who, trait, fields):
-        return dict(rule)
-    return {name: held if name in {"trait", "exists"} else masks.HIDDEN for name, held in rule.items()}
+    return {
+        name: masks.HIDDEN if name not in {"trait", "exists"} and _hides(who, trait, name, held, fields) else held
+        for name, held in rule.items()
+    }
 
 
-def _sees(who: Principal, trait: str, fields: Known) -> bool:
-    return sees(who, trait.rpartition(".")[2], of_path(trait, fields))
+def _hides(who: Principal, trait: str, operator: str, operand: Any, fields: Known) -> bool:
+    """Whether the field is hidden, or its text is shown but for what the operator would find in it."""
+    if not sees(who, trait.rpartition(".")[2], of_path(trait, fields)):
+        return True
+    return masks.tells(who, operator, operand, lambda said: prose.masked(who, said))
 
 
 def _leaves(rule: Rule, pointer: str) -> Iterator[tuple[str, OnTrait]]:

@@ -13,7 +13,7 @@ from perennial.common.db import WriteSession
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Repeatable, Write, documented, paged
 from perennial.common.web.etags import Seen, tag
 from perennial.common.web.idempotency import Once, run
-from perennial.common.web.reveal import Revealer, Why
+from perennial.common.web.reveal import Why, reveals
 from perennial.tickets.preconditions import last_id, last_number
 from perennial.tickets.requests import queries, service, shown
 from perennial.tickets.requests.models import Ticket
@@ -36,6 +36,7 @@ from perennial.tickets.texts import AgentId, Key
 
 router = APIRouter(prefix="/v1/tickets", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
+Revealer = Annotated[Principal, Depends(reveals("tickets:read"))]
 Writer = Annotated[Principal, Depends(requires("tickets:write"))]
 MOST_REVEALED = 1000
 

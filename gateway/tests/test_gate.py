@@ -11,9 +11,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message, Receive
 
+from perennial.common.ids import uuid7
 from perennial.gateway.edge import Edge
 from perennial.gateway.gate import MAX_BODY_BYTES
 from perennial.gateway.limits import QUOTA_EXCEEDED
+from perennial.gateway.principals.lookups import Lookups
+from perennial.gateway.principals.tokens import Tokens
 from perennial.gateway.rates import Rates
 from perennial.gateway.testing import Send, track
 
@@ -205,3 +208,26 @@ async def test_a_slow_body_does_not_outlive_its_key(
     headers = {"Authorization": f"Bearer {leaked['key']}", "Content-Type": "application/json"}
     answer = await http.post(path, content=slowly(), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_key")
+
+
+async def test_an_address_that_asked_too_often_makes_nobody_look_anything_up(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minted = [(await admin.post("/v1/customer-tokens", json={"customer_id": str(uuid7())})).json() for _ in range(2)]
+    known, new = [{"Authorization": f"Bearer {one['token']}"} for one in minted]
+    assert (await http.get("/v1/me", headers=known)).status_code == 503
+    edge.rates = Rates(1000, 1)
+    assert (await http.get("/v1/sources")).status_code == 401
+    asked: list[object] = []
+
+    async def look(_: Lookups[Any], key: object) -> None:
+        asked.append(key)
+
+    monkeypatch.setattr(Lookups, "look", look)
+    monkeypatch.setattr(Tokens, "_check", lambda _, token: asked.append(token))
+    for unknown in (f"psk_{'a' * 12}_{'b' * 43}", f"pss_{'a' * 12}_{'b' * 43}", new["Authorization"].split()[1]):
+        answer = await http.get("/v1/me", headers={"Authorization": f"Bearer {unknown}"})
+        assert answer.status_code == 429
+    assert asked == []
+    assert (await admin.get("/v1/sources")).status_code == 200, "who is known pays from a bucket of his own"
+    assert (await http.get("/v1/me", headers=known)).status_code == 503

@@ -40,7 +40,7 @@ expected-statuses = [400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 422, 428,
 [checks.missing_required_header]
 expected-statuses = [400, 401, 403, 415, 422, 428]
 """
-THINGS = {
+THINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "segment_id": ("/v1/segments", {"name": "all", "rule": {"everyone": True}}),
     "journey_id": ("/v1/journeys", {"name": "hello", "definition": {
         "trigger": {"event": "Signed Up"}, "steps": [{"id": "rest", "kind": "wait", "for": "PT1H"}]}}),

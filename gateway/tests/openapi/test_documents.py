@@ -1,5 +1,7 @@
 """One document for the whole platform, served to everybody."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -172,3 +174,19 @@ async def test_the_docs_page_needs_no_other_host(http: httpx.AsyncClient, path: 
     assert "http://" not in answer.text
     assert "https://" not in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_others_are_served_while_a_document_is_written(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def noting(*said: Any) -> dict[str, Any]:
+        threads.append(threading.current_thread())
+        return merge(*said)
+
+    monkeypatch.setattr("perennial.gateway.openapi.api.merge", noting)
+    answers = await asyncio.gather(*(http.get("/openapi.json") for _ in range(3)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(threads) == 1, "it is written once"
+    assert threads[0] is not threading.main_thread()

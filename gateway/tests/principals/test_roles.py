@@ -23,28 +23,6 @@ def test_every_scope_of_a_role_exists() -> None:
     assert {"staff:read", "staff:write", "tokens:read", "tokens:write"} <= SCOPES
 
 
-@pytest.mark.parametrize(
-    ("held", "wanted", "shown"),
-    [
-        ("*", "*", True),
-        ("*", "personal", True),
-        ("personal", "personal", True),
-        ("personal", "name", True),
-        ("personal", "email", False),
-        ("personal", "sensitive", False),
-        ("personal", "*", False),
-        ("email", "email", True),
-        ("email", "sensitive", False),
-        ("", "gender", True),
-        ("", "name", False),
-        ("sensitive personal", "*", False),
-    ],
-)
-def test_what_may_be_handed_on(held: str, wanted: str, shown: bool) -> None:
-    by = Principal("staff", "x", frozenset(), fields=frozenset(held.split()))
-    assert grants.shows(by, wanted) is shown
-
-
 async def test_choosing_fields(admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime) -> None:
     ann = await hire(admin, "analyst", "ann@example.com")
     assert (await http.get("/v1/staff/me", headers=ann.headers)).json()["fields"] == []

@@ -12,6 +12,7 @@ import jwt
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
+from structlog.testing import capture_logs
 
 from perennial.common.auth import Principal, verify
 from perennial.common.runtime import Runtime
@@ -138,9 +139,12 @@ async def test_an_unknown_customer(
 async def test_identity_down(admin: httpx.AsyncClient, http: httpx.AsyncClient, world: World) -> None:
     await add(admin, world)
     world.status = 500
-    answer = await http.get("/v1/me", headers=bearer(world.token()))
+    with capture_logs() as logs:
+        answer = await http.get("/v1/me", headers=bearer(world.token()))
     assert problem(answer) == (503, "identity_unavailable")
     assert answer.headers["retry-after"]
+    assert {"status": 500, "error": "ClientResponseError"}.items() <= logs[0].items()
+    assert not any(secret in str(logs) for secret in ("ann", "identifier", "Bearer", "://"))
     world.status = 200
     assert await let_in(http, world.token()) == IN
     world.status = 500

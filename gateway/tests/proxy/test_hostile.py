@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from perennial.common.web.protocol import Protocol
 from perennial.gateway.edge import Edge
@@ -112,3 +114,59 @@ async def test_path_tricks_reach_no_service(
         writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n".encode())
         assert (await reader.readline()).startswith(b"HTTP/1.1 404")
         writer.close()
+
+
+@pytest.mark.parametrize("length", [10, 300_000, None])
+async def test_a_slow_body_does_not_outlive_its_key(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, upstream: Any, proxied: Any, serving: Any,
+    length: int | None,
+) -> None:  # fmt: skip
+    leaked = (await admin.post("/v1/api-keys", json={"name": "leaked", "scopes": ["*"]})).json()
+    app = upstream()
+    done: list[int] = []
+    app.add_middleware(Ended, done=done)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"x" * ((length or 200_000) - 1)
+        await asyncio.sleep(0.1)
+        assert (await admin.delete(f"/v1/api-keys/{leaked['id']}")).status_code == 204
+        yield b"x"
+
+    headers = {"Authorization": f"Bearer {leaked['key']}", **({"Content-Length": str(length)} if length else {})}
+    async with serving(app) as port, proxied(app, f"http://127.0.0.1:{port}", seconds=5):
+        answer = await http.post("/v1/size", content=slowly(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_key")
+    assert done == [], "the service saw no whole body"
+
+
+class Ended:
+    """Notes bodies that came to their end."""
+
+    def __init__(self, app: ASGIApp, done: list[int]) -> None:
+        self._app = app
+        self._done = done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def noting() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body"):
+                self._done.append(1)
+            return message
+
+        await self._app(scope, noting, send)
+
+
+async def test_logs_hold_no_queries(admin: httpx.AsyncClient, upstream: Any, proxied: Any) -> None:
+    async def nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"nonsense\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with capture_logs() as logs:
+        async with server, proxied(upstream(), f"http://127.0.0.1:{port}"):
+            answer = await admin.get("/v1/things/a?identifier=email:bob@example.com")
+    assert answer.status_code == 502
+    assert [entry["event"] for entry in logs] == ["proxy.failed"]
+    assert not any(secret in str(logs) for secret in ("bob", "identifier", "Bearer"))

@@ -118,8 +118,8 @@ def test_what_would_find_it_is_refused_and_named(operator: str, operand: Any) ->
     assert (error.pointer, error.code) == (f"/rule/where/0/{operator}", "field_masked")
     assert "the property note may hold" in error.detail
     assert allowed(SEEING, rule(operator, operand))
-    veiled = masks.shown_rule(BLIND, rule(operator, operand)).where[0]
-    assert veiled.operand in ("****", ("****",))
+    veiled: Any = masks.shown_rule(BLIND, rule(operator, operand))
+    assert veiled.where[0].operand in ("****", ("****",))
     document = {"where": [{"property": "note", operator: operand}]}
     assert masks.shown_conditions(BLIND, document)["where"][0][operator] in ("****", ["****"])
     with pytest.raises(Forbidden):
@@ -147,8 +147,8 @@ def test_bounds_of_a_sum_are_shown_one_by_one() -> None:
     with pytest.raises(Forbidden) as refused:
         masks.check_rule(BLIND, asked)
     assert [error.pointer for error in refused.value.errors] == ["/rule/max/lt"]
-    assert masks.shown_rule(BLIND, asked).max.chosen() == ["gte", "lt", "property"]
-    assert (masks.shown_rule(BLIND, asked).max.gte, masks.shown_rule(BLIND, asked).max.lt) == (Decimal(100), "****")
+    veiled: Any = masks.shown_rule(BLIND, asked)
+    assert (veiled.max.gte, veiled.max.lt) == (Decimal(100), "****")
 
 
 @pytest.mark.parametrize("path", ["user_id", "customer.company_id", "buyer.tags[]"])

@@ -235,3 +235,24 @@ def _strings(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for inner in value for text in _strings(inner)]
     return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "shown"),
+    [
+        ("*", "*", True),
+        ("*", "personal", True),
+        ("personal", "personal", True),
+        ("personal", "name", True),
+        ("personal", "email", False),
+        ("personal", "sensitive", False),
+        ("personal", "*", False),
+        ("email", "email", True),
+        ("email", "sensitive", False),
+        ("", "gender", True),
+        ("", "name", False),
+        ("sensitive personal", "*", False),
+    ],
+)
+def test_what_an_allow_list_covers(held: str, wanted: str, shown: bool) -> None:
+    assert masks.covers(held.split(), wanted) is shown

@@ -152,13 +152,13 @@ async def test_the_next_batch_is_decided_by_it(
         accept(userId="bob", anonymousId="b1", traits={"email": "noreply@x.cn"}),
         accept(userId="eve", traits={"email": "shop@x.cn"}),
     )
-    async with committed.read() as session:
+    async with committed.read() as reading:
         found = await whose(
-            session, "user_id:ann", "anonymous_id:a1", "user_id:bob", "anonymous_id:b1", "email:ann@x.cn"
+            reading, "user_id:ann", "anonymous_id:a1", "user_id:bob", "anonymous_id:b1", "email:ann@x.cn"
         )
         assert found["anonymous_id:a1"] == found["user_id:ann"] == found["email:ann@x.cn"]
         assert found["anonymous_id:b1"] != found["user_id:bob"]
-        assert await whose(session, "email:noreply@x.cn", "email:shop@x.cn") == {}
+        assert await whose(reading, "email:noreply@x.cn", "email:shop@x.cn") == {}
 
 
 async def test_limits_within_a_window(

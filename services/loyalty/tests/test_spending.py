@@ -166,7 +166,7 @@ def spend_mine(client: httpx.AsyncClient, token: Callable[..., str]) -> Callable
     """`await spend_mine(via)`: 30 points by a token that was made for this identifier."""
 
     async def spend(via: UUID, points: int = 30, key: str = "k1") -> httpx.Response:
-        headers = {"Authorization": f"Bearer {token(via=via)}", "Idempotency-Key": key}
+        headers = {"Authorization": f"Bearer {token(via=via, who=str(via))}", "Idempotency-Key": key}
         return await client.post("/v1/me/loyalty/spend", json={**BODY, "points": points}, headers=headers)
 
     return spend

@@ -20,8 +20,10 @@ CUSTOMER_ANSWER: Headers = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"ETag, Idempotent-Replayed, Link, Location, Preference-Applied, Retry-After, RateLimit, RateLimit-Policy, "
-        b"X-Request-Id",
+        (
+            b"ETag, Idempotent-Replayed, Link, Location, Preference-Applied, Retry-After, RateLimit, RateLimit-Policy, "
+            b"X-Request-Id"
+        ),
     ),
 ]
 

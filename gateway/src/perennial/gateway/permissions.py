@@ -26,8 +26,8 @@ ROLES = {
     "owner": _role("Everything, people and keys included.", "*", "*"),
     "admin": _role(
         "Runs the platform; what it reveals is on the record.",
-        """customers:read customers:reveal identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:* keys:*
-        tokens:* staff:* audit:read""",
+        """customers:read customers:reveal identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:*
+        keys:* tokens:* staff:* audit:read""",
         "personal",
     ),
     "marketer": _role(

@@ -111,7 +111,7 @@ def _at_path(root: Any, path: str) -> list[Any]:
 
 def _number(value: Any) -> Fraction | None:
     if isinstance(value, str):
-        body = value.strip(" ").removeprefix("+") if not value.strip(" ").startswith("+-") else "x"
+        body = value.strip(" ")
         whole, _, part = body.removeprefix("-").partition(".")
         digits = set("0123456789")
         if not set(whole + part) <= digits or not whole + part or len(whole) > 30 or len(part) > 15:

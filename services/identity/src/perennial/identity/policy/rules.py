@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import re2
+import re2  # type: ignore[import-untyped]
 
 from perennial.common.identifiers import KINDS
 

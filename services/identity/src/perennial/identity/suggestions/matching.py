@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 
 from perennial.identity.suggestions.pairs import FEWEST, Agreement, Pair, Record
 
@@ -96,7 +96,7 @@ def _trained(connection: duckdb.DuckDBPyConnection, present: Sequence[str], bloc
     )
     api = DuckDBAPI(connection)
     linker = Linker(api.register(connection.table("blocked").to_arrow_table()), settings, log_level=None)
-    sure = [block_on(*rule) for rule in SURE if set(rule) <= set(present)]
+    sure: list[Any] = [block_on(*rule) for rule in SURE if set(rule) <= set(present)]
     if sure:
         linker.training.estimate_probability_two_random_records_match(sure, recall=SURE_RECALL)
     linker.training.estimate_u_using_random_sampling(max_pairs=TRAINING_PAIRS, seed=SEED)

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -38,7 +40,16 @@ def setup(name: str, settings: CommonSettings) -> None:
 def trace_requests(app: FastAPI, settings: CommonSettings) -> None:
     """A span for each request, when a collector is configured; probes make none."""
     if settings.otlp_endpoint:
-        FastAPIInstrumentor.instrument_app(app, excluded_urls="healthz,readyz,metrics")
+        FastAPIInstrumentor.instrument_app(
+            app, excluded_urls="healthz,readyz,metrics", server_request_hook=without_query
+        )
+
+
+def without_query(span: trace.Span, _: Mapping[str, Any]) -> None:
+    """Take the query out of a request's span: it says for whom somebody looks."""
+    held: Mapping[str, Any] = getattr(span, "attributes", None) or {}
+    for name in {"http.url", "http.target", "url.full", "url.query"} & set(held):
+        span.set_attribute(name, "" if name == "url.query" else str(held[name]).partition("?")[0])
 
 
 def flush() -> None:

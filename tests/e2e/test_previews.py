@@ -1,5 +1,6 @@
 """`?preview=true`: what a merge, its undo or a split would show everywhere, before anybody does it."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -111,6 +112,13 @@ def sides(preview: dict[str, Any], side: str) -> dict[str, dict[str, Any]]:
                 plain["messages"] = {}
             found.setdefault(customer, {})[service] = plain
     return found
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """One of its own: RFM ranks a customer among all others, and nobody else may come between."""
+    with Platform(tmp_path_factory.mktemp("previews"), port=0) as running:
+        yield running
 
 
 @pytest.fixture

@@ -133,18 +133,25 @@ def configuration(principals: dict[str, str]) -> str:
     return said + principals["known"].replace("'", '"')
 
 
+# Python 3.11 loses count of a deep parse now and then (cpython 106905), when hypothesis looks at a lambda's source.
+PYTHON_FAULT = "AST constructor recursion depth mismatch"
+
+
 @pytest.mark.timeout(3600)
 def test_the_document_tells_the_truth(alone: Platform, principals: dict[str, str], tmp_path: Path) -> None:
     config, report = tmp_path / "schemathesis.toml", tmp_path / "report.txt"
     config.write_text(configuration(principals))
     arguments = ["--config-file", str(config), "run", f"{alone.gateway_url}/openapi.json"]
-    with report.open("w") as output:
-        done = subprocess.run(
-            [sys.executable, "-m", "schemathesis.cli", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "PERENNIAL_SCHEMA_OWN": principals["own"], "PYTHONPATH": str(ROOT)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+    for _ in range(3):
+        with report.open("w") as output:
+            done = subprocess.run(
+                [sys.executable, "-m", "schemathesis.cli", *arguments],
+                cwd=ROOT,
+                env={**os.environ, "PERENNIAL_SCHEMA_OWN": principals["own"], "PYTHONPATH": str(ROOT)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if done.returncode == 0 or PYTHON_FAULT not in report.read_text():
+            break
     assert done.returncode == 0, report.read_text()[-20_000:]

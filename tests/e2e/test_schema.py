@@ -114,6 +114,7 @@ def principals(alone: Platform) -> dict[str, str]:
     known = {name: [made(shop, path, body)["id"]] for name, (path, body) in THINGS.items()}
     known["ticket_id"] = [made(shop, "/v1/tickets", ticket)["id"]]
     known |= {"customer_id": [customer], "id": [customer], "key": ["always", "question"], "name": ["email", "agent"]}
+    shop.http.close()
     return {
         CUSTOMER: f"Bearer {token['token']}",
         STAFF: staff["Authorization"],

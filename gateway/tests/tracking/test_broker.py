@@ -1,6 +1,7 @@
 """No 200 without the broker's ack: down, full or silent, the client is asked to send again."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -54,6 +55,7 @@ class Broker:
     def pause(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until it stands still: a signal takes its time
 
     def resume(self) -> None:
         assert self._process is not None

@@ -18,7 +18,7 @@ from perennial.common.db import WriteSession
 from perennial.common.problems import Problem
 from perennial.identity.decisions.service import Arrival, Keys, decide
 from perennial.identity.merges import service as merges
-from perennial.identity.policy.rules import DEFAULT, Policy
+from perennial.identity.policy.rules import DEFAULT, Policy, Rule
 from perennial.identity.sharing import service as sharing
 from perennial.identity.splits import service as splits
 from perennial.identity.testing.model import Model
@@ -40,7 +40,7 @@ class Deed(NamedTuple):
 
 
 def identifiers() -> st.SearchStrategy[frozenset[str]]:
-    kinds = st.sampled_from(["user_id", "email", "device_id", "anonymous_id"])
+    kinds = st.sampled_from(["user_id", "email", "device_id", "anonymous_id", "external_id:crm"])
     one = st.builds(lambda kind, n: f"{kind}:v{n}{'@x.cn' if kind == 'email' else ''}", kinds, st.integers(1, 4))
     return st.frozensets(one, min_size=1, max_size=3)
 
@@ -55,14 +55,15 @@ def deeds() -> st.SearchStrategy[Deed]:
 
 
 def policies() -> st.SearchStrategy[Policy]:
+    def made(after: int | None, approve: int | None, own: Rule | None) -> Policy:
+        rules = {**DEFAULT.rules, **({"external_id:crm": own} if own else {})}
+        shared = {name: replace(rule, shared_after=rule.shared_after and after) for name, rule in rules.items()}
+        return Policy(0, shared, approve)
+
+    own = st.builds(Rule, rank=st.sampled_from([1, 20]), limit=st.integers(1, 2), unique=st.booleans())
     return st.builds(
-        lambda after, approve: Policy(
-            0, {kind: replace(rule, shared_after=rule.shared_after and after) for kind, rule in DEFAULT.rules.items()},
-            approve,
-        ),
-        st.sampled_from([2, 3, None]),
-        st.sampled_from([None, None, 1, 2]),
-    )  # fmt: skip
+        made, st.sampled_from([2, 3, None]), st.sampled_from([None, None, 1, 2]), st.one_of(st.none(), own)
+    )
 
 
 class World:

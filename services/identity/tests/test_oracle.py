@@ -52,28 +52,39 @@ def _in_time(found: list[tuple[frozenset[str], int]]) -> list[Sent]:
     ]
 
 
-def policies() -> st.SearchStrategy[Policy]:
-    """Any order of the kinds below user_id, small limits, windows, kinds that join nobody, sharing, approval."""
-    others = ["email", "device_id", "anonymous_id"]
+SCOPED = ("external_id:crm", "external_id:erp", "wechat_openid:wx1")
+
+
+def policies(most: int = 3, fewest_own: int = 0) -> st.SearchStrategy[Policy]:
+    """Any order of what is below user_id, small limits, windows, kinds that join nobody, sharing, approval.
+
+    A namespace of external ids and a WeChat app may have rules of their own, or be under their kind's.
+    """
+    others = ["email", "device_id", "anonymous_id", "external_id", "wechat_openid", *SCOPED]
     rule = st.builds(
         Rule,
         rank=st.just(0),
-        limit=st.integers(1, 3),
+        limit=st.integers(1, most),
         window=st.sampled_from(list(WINDOWS.values())),
         unique=st.sampled_from([True, True, True, False]),
         shared_after=st.sampled_from([None, 2, 3]),
     )
     return st.builds(
-        lambda order, rules, approve: Policy(
+        lambda order, rules, own, approve: Policy(
             0,
             {
                 **DEFAULT.rules,
-                **{kind: replace(rules[kind], rank=10 + rank) for rank, kind in enumerate(order)},
+                **{
+                    name: replace(rules[name], rank=10 + rank)
+                    for rank, name in enumerate(order)
+                    if name not in SCOPED or name in own
+                },
             },
             approve,
         ),
         st.permutations(others),
         st.fixed_dictionaries(dict.fromkeys(others, rule)),
+        st.frozensets(st.sampled_from(SCOPED), min_size=fewest_own),
         st.sampled_from([None, None, 1, 2, 3]),
     )
 
@@ -164,6 +175,18 @@ async def test_pulls_and_repeats_change_nothing(
     policy=policies(),
 )
 async def test_under_any_policy_it_is_what_the_oracle_says(
+    run: Run, history: list[Sent], cuts: list[int], policy: Policy
+) -> None:
+    assert await run(cut(history, cuts), policy) == said(Oracle(policy).run(history))
+
+
+@EXAMPLES
+@given(
+    history=histories(["anonymous_id", *SCOPED, "wechat_openid:wx2"], 3, most=30),
+    cuts=st.lists(st.integers(0, 35), min_size=3, max_size=12),
+    policy=policies(most=2, fewest_own=2),
+)
+async def test_so_it_is_with_rules_of_namespaces_and_apps(
     run: Run, history: list[Sent], cuts: list[int], policy: Policy
 ) -> None:
     assert await run(cut(history, cuts), policy) == said(Oracle(policy).run(history))

@@ -13,9 +13,11 @@ from perennial.common.auth import Principal
 from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.db import Database, WriteSession
 from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+from perennial.common.web.app import create_app, no_lifespan
 from perennial.identity.decider import Decider
 from perennial.identity.decisions.service import Arrival, Keys, decide
-from perennial.identity.policy import service
+from perennial.identity.policy import service as policies
 from perennial.identity.policy.rules import DEFAULT, compiled
 
 PATH = "/v1/identity/policy"
@@ -92,6 +94,26 @@ def _limit(policy: dict[str, Any]) -> None:
     policy["kinds"][1]["limit"] = 0
 
 
+def _scope(policy: dict[str, Any]) -> None:
+    policy["kinds"][1]["kind"] = "email:crm"
+
+
+def _no_scope(policy: dict[str, Any]) -> None:
+    policy["kinds"][1]["kind"] = "external_id:"
+
+
+def _scoped_twice(policy: dict[str, Any]) -> None:
+    policy["kinds"] += [{"kind": "external_id:crm", "limit": 1}, {"kind": "external_id:crm", "limit": 2}]
+
+
+def _scoped_limit(policy: dict[str, Any]) -> None:
+    policy["kinds"].append({"kind": "wechat_openid:wx1", "limit": 0})
+
+
+def _scoped_user(policy: dict[str, Any]) -> None:
+    policy["kinds"].append({"kind": "user_id:shop", "limit": 1})
+
+
 def _unknown(policy: dict[str, Any]) -> None:
     policy["kinds"][1]["colour"] = "red"
 
@@ -103,14 +125,19 @@ def _nul(policy: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (_without, "kinds"),
-        (_twice, "once"),
-        (_not_first, "user_id"),
+        (_without, "anonymous_id is missing"),
+        (_twice, "kinds/9/kind: push_token must be named once"),
+        (_not_first, "kinds/0: user_id comes first"),
         (_two_names, "user_id"),
         (_pattern, "blocked_patterns"),
         (_backward, "blocked_patterns"),
         (_window, "window"),
         (_limit, "limit"),
+        (_scope, "kinds/1/kind"),
+        (_no_scope, "kinds/1/kind"),
+        (_scoped_twice, "kinds/11/kind"),
+        (_scoped_limit, "kinds/10/limit"),
+        (_scoped_user, "kinds/10/kind"),
         (_unknown, "colour"),
         (_nul, "blocked_values"),
     ],
@@ -123,6 +150,8 @@ async def test_a_bad_policy_is_refused_by_name(
     answer = await put(client, policy)
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
+    if said.startswith("kinds/"):
+        assert answer.json()["errors"][0]["pointer"] == "/" + said.partition(":")[0]
 
 
 def test_a_pattern_takes_linear_time() -> None:
@@ -147,7 +176,7 @@ async def test_the_next_batch_is_decided_by_it(
         kind(policy, "anonymous_id")["unique"] = False
         kind(policy, "email")["blocked_patterns"] = [r"noreply@.*"]
         kind(policy, "email")["blocked_values"] = ["Shop@X.cn"]
-        await service.replace(session, policy, None, _staff())
+        await policies.replace(session, policy, None, _staff())
     await run(
         accept(userId="bob", anonymousId="b1", traits={"email": "noreply@x.cn"}),
         accept(userId="eve", traits={"email": "shop@x.cn"}),
@@ -161,15 +190,57 @@ async def test_the_next_batch_is_decided_by_it(
         assert await whose(reading, "email:noreply@x.cn", "email:shop@x.cn") == {}
 
 
+async def test_a_namespace_and_an_app_have_rules_of_their_own(
+    live_runtime: Runtime, committed: Database, service: Service, settings: Any, token: Any, accept: Any, whose: Any
+) -> None:
+    """By the API, from the next batch on, for identifiers that are known since before the rule, too."""
+    decider, numbers = Decider(live_runtime), iter(range(1, 100))
+
+    async def run(user: str, *ids: tuple[str, str]) -> None:
+        external = [{"type": kind, "id": value} for kind, value in ids]
+        event = accept(userId=user, context={"externalIds": external})
+        await decider.decide(Arrival.of(_accepted(event), next(numbers)))
+
+    await run("ann", ("crm", "1"), ("erp", "1"), ("wechat_openid", "wx1:o1"))
+    policy: Any = {"kinds": [_stored(name) for name in DEFAULT.rules], "approve_from": None}
+    policy["kinds"] += [
+        {"kind": "external_id:crm", "limit": 1, "blocked_values": ["0815"]},
+        {"kind": "external_id:till", "limit": 5, "unique": False},
+        {"kind": "wechat_openid:wx1", "limit": 1},
+    ]
+    app = create_app(service, settings, no_lifespan)
+    app.state.runtime = live_runtime
+    headers = {"Authorization": f"Bearer {token('identities:*')}"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://service", headers=headers
+    ) as client:
+        assert (await put(client, policy)).status_code == 200
+    await run("ann", ("crm", "2"), ("erp", "2"), ("wechat_openid", "wx1:o2"), ("wechat_openid", "wx2:o2"))
+    await run("ann", ("crm", "0815"), ("till", "7"))
+    async with committed.read() as reading:
+        found = await whose(
+            reading, "user_id:ann", "external_id:crm:1", "external_id:crm:2", "external_id:erp:1", "external_id:erp:2",
+            "external_id:crm:0815", "external_id:till:7", "wechat_openid:wx1:o1", "wechat_openid:wx1:o2",
+            "wechat_openid:wx2:o2",
+        )  # fmt: skip
+        left_out = (await reading.execute(text("SELECT kind, reason FROM conflict ORDER BY kind"))).all()
+    assert {name for name, customer in found.items() if customer == found["user_id:ann"]} == {
+        "user_id:ann", "external_id:crm:1", "external_id:erp:1", "external_id:erp:2", "wechat_openid:wx1:o1",
+        "wechat_openid:wx2:o2",
+    }  # fmt: skip
+    assert "external_id:crm:0815" not in found
+    assert [tuple(row) for row in left_out] == [("external_id:crm", "limit"), ("wechat_openid:wx1", "limit")]
+
+
 async def test_limits_within_a_window(
     session: WriteSession, decided: Decided, accept: Any, keys: Keys, whose: Any
 ) -> None:
     """Two e-mail addresses a month: the third of one month is left out, one of the next joins."""
     policy: Any = {"kinds": [_stored(name) for name in DEFAULT.rules], "approve_from": None}
     kind(policy, "email").update(limit=2, window="month")
-    await service.replace(session, policy, None, _staff())
+    await policies.replace(session, policy, None, _staff())
     now = datetime.now(UTC)
-    monthly = keys.under(await service.in_force(session))
+    monthly = keys.under(await policies.in_force(session))
     for number, days in enumerate([60, 59, 58, 20], 1):
         event = accept(userId="ann", received=now - timedelta(days=days), traits={"email": f"ann{number}@x.cn"})
         await decide(session, Arrival.of(_accepted(event), number), monthly, now)
@@ -184,8 +255,8 @@ async def test_a_risky_merge_waits_for_a_person(
     session: WriteSession, client: httpx.AsyncClient, accept: Any, keys: Keys
 ) -> None:
     policy: Any = {"kinds": [_stored(name) for name in DEFAULT.rules], "approve_from": 2}
-    await service.replace(session, policy, None, _staff())
-    careful, now = keys.under(await service.in_force(session)), datetime.now(UTC)
+    await policies.replace(session, policy, None, _staff())
+    careful, now = keys.under(await policies.in_force(session)), datetime.now(UTC)
     events = [
         accept(userId="ann", traits={"email": "ann@x.cn"}),
         accept(anonymousId="a1", context={"device": {"id": "d1"}}),

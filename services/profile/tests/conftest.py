@@ -14,6 +14,7 @@ from sqlalchemy import text
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.identity import Assignment, EventsResolved, IdentifiersAssigned, ResolvedEvent
 from perennial.common.db import WriteSession
+from perennial.common.derive import derive_once
 from perennial.common.messaging.batch import BatchProcessor, react
 from perennial.common.messaging.decode import resolved
 from perennial.common.messaging.worker import reactions_of
@@ -21,6 +22,7 @@ from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.profile.main import SERVICE
+from perennial.profile.rows.service import DERIVATION
 
 Hear = Callable[..., Awaitable[None]]
 Show = Callable[..., Awaitable[Any]]
@@ -66,6 +68,19 @@ def hear(runtime: Runtime, wrap: Callable[[list[ResolvedEvent]], Msg]) -> Hear:
             assert (await session.execute(text("SELECT error FROM parked"))).scalars().all() == []
 
     return heard
+
+
+@pytest.fixture
+def derive(runtime: Runtime) -> Callable[[], Awaitable[None]]:
+    """`await derive()`: whatever is stale is derived now, however long it should have settled."""
+
+    async def derived() -> None:
+        async with runtime.database.write() as session:
+            await session.execute(text("UPDATE stale SET at = now() - interval '1 second'"))
+            while await derive_once(session, DERIVATION):
+                pass
+
+    return derived
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every schema sweeps out: published facts after a day, inbox after three, idempotency keys after seven."""
+"""What every schema sweeps out: facts a day after their publication, inbox after three, keys and work after seven."""
 
 import contextlib
 from datetime import timedelta
@@ -8,6 +8,7 @@ import nats.js.errors
 from sqlalchemy import text
 
 from perennial.common import streams
+from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
 
@@ -25,6 +26,8 @@ async def sweep(runtime: Runtime) -> None:
         while deleted and not runtime.stopping.is_set():
             async with runtime.database.write() as session:
                 deleted = int((await session.execute(text(statement))).rowcount)  # type: ignore[attr-defined]
+    if runtime.service.operations:
+        await operations.sweep(runtime)
     if runtime.service.emits:
         with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
             await streams.trim(runtime.js, runtime.service.stream)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from perennial.common.contracts.identity import Assignment, ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.db.locks import lock_all, lock_key
+from perennial.common.db.sessions import ASIDE
 
 _KNOWN = text("SELECT via, customer_id, version, digest IS NOT NULL FROM identity_map WHERE via = ANY(:vias)")
 _PLACE = text("""
@@ -127,6 +128,11 @@ async def vias_of(session: ReadSession, customers: Iterable[UUID]) -> dict[UUID,
 
 
 async def lock_customers(session: WriteSession, customers: Iterable[UUID]) -> None:
-    """Lock customers in sorted order until the transaction ends; read the map again after it."""
+    """Lock customers in sorted order until the transaction ends; read the map again after it.
+
+    A session aside has copies of its own, and must hold up nobody.
+    """
+    if session.info.get(ASIDE):
+        return
     schema = (await session.execute(text("SELECT current_schema()"))).scalar_one()
     await lock_all(session, [lock_key(schema, "customer", customer) for customer in customers])

@@ -113,6 +113,12 @@ class PreconditionFailed(Problem):
     status, code = 412, "precondition_failed"
 
 
+class ContentTooLarge(Problem):
+    """413."""
+
+    status, code = 413, "payload_too_large"
+
+
 class UnsupportedMediaType(Problem):
     """415."""
 

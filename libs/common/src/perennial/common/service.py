@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from perennial.common.identity_map import MapChange
     from perennial.common.messaging.parked import ParkedRow
     from perennial.common.messaging.reactions import Reaction
+    from perennial.common.operations import OperationHandler
     from perennial.common.preview import Preview
     from perennial.common.runtime import Runtime
     from perennial.common.timers import TimerHandler
@@ -42,7 +43,8 @@ class Service:
     `map_changed` is called, in the transaction that learnt it, with each change of the identifier map.
     `parked` and `replay` are for a service that keeps its parked events in a way of its own: they list some of them
     from an id on, and handle some again. `derive` recomputes what is shown per customer, `preview` says what that
-    would be after a change of the map. `tasks` run as long as the worker does, and `channels` are what they wait for
+    would be after a change of the map. `operations` are its long-running work by kind, and need tables of their own
+    (`add_operation_tables`). `tasks` run as long as the worker does, and `channels` are what they wait for
     with `notify.wait`. `mount` adds what is not a router (the gateway's tracking routes).
     """
 
@@ -58,6 +60,7 @@ class Service:
     derive: "Derivation | None" = None
     preview: "Preview | None" = None
     timers: "Mapping[str, TimerHandler]" = field(default_factory=dict)
+    operations: "Mapping[str, OperationHandler]" = field(default_factory=dict)
     jobs: Sequence[Job] = ()
     channels: Sequence[str] = ()
     tasks: "Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]]" = ()

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 if TYPE_CHECKING:
     from perennial.common.settings import CommonSettings
 
-ASIDES = 2
+ASIDES, ASIDE = 2, "aside"
 
 
 class ReadSession(AsyncSession):
@@ -81,7 +81,8 @@ class Database:
                 isolation_level="REPEATABLE READ",
                 connect_args={"timeout": 5, "server_settings": {"application_name": "perennial-aside", "jit": "off"}},
             )
-        async with self.asides, WriteSession(self._aside, expire_on_commit=False, info=self.info) as session:
+        info = {**self.info, ASIDE: True}
+        async with self.asides, WriteSession(self._aside, expire_on_commit=False, info=info) as session:
             yield session
 
     async def listen_connection(self) -> asyncpg.Connection:

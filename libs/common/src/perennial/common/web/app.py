@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from opentelemetry import metrics
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perennial.common import preview, problems
 from perennial.common.audit import api as audit
+from perennial.common.operations import api as operations
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
@@ -92,7 +93,7 @@ def create_app(service: Service, settings: CommonSettings | None, lifespan: Life
     problems.install(app)
     _health(app)
     if api:
-        for router in (*service.routers, audit.router(service.name), preview.router(service)):
+        for router in _routers(service):
             app.include_router(router, responses=problems.documented(), dependencies=[Depends(checked)])
         documents.install(app)
         if service.mount is not None:
@@ -100,6 +101,11 @@ def create_app(service: Service, settings: CommonSettings | None, lifespan: Life
     app.add_middleware(Conditional)
     app.add_middleware(Measured)
     return app
+
+
+def _routers(service: Service) -> list[APIRouter]:
+    own = [operations.router(service.name)] if service.operations else []
+    return [*service.routers, audit.router(service.name), preview.router(service), *own]
 
 
 def _health(app: FastAPI) -> None:

@@ -1,12 +1,18 @@
 """What a client may ask of an answer: nothing new (If-None-Match), nothing at all (Prefer: return=minimal)."""
 
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from perennial.common.web import prefer
+
+SHOWN_ONCE = "x-shown-once"
+"""In a route's `openapi_extra`: its answer holds a secret that is never shown again, so it is never left out."""
 
 _BODY_HEADERS = frozenset({b"content-length", b"content-type"})
 
 
 class Conditional:
-    """Answers 304 where the client has the version already, and 204 where it wants no representation back.
+    """Answers 304 where the client has the version already, and an empty 204 or 201 where it wants nothing back.
 
     Pure ASGI; a request without these headers passes untouched. An answer that is cut short is sent at once: what
     the route still says of its body goes nowhere.
@@ -17,12 +23,12 @@ class Conditional:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through."""
-        if scope["type"] != "http" or scope["method"] not in {"GET", "PUT", "PATCH"}:
+        if scope["type"] != "http" or scope["method"] not in {"GET", "POST", "PUT", "PATCH"}:
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        known = headers.get(b"if-none-match", b"") if scope["method"] == "GET" else b""
-        minimal = scope["method"] != "GET" and _wants_nothing(headers.get(b"prefer", b""))
+        reads = scope["method"] == "GET"
+        known = dict(scope["headers"]).get(b"if-none-match", b"") if reads else b""
+        minimal = not reads and prefer.wants(scope, prefer.MINIMAL)
         if not known and not minimal:
             await self._app(scope, receive, send)
             return
@@ -31,28 +37,38 @@ class Conditional:
         async def sending(message: Message) -> None:
             nonlocal cut
             if message["type"] == "http.response.start":
-                answer = dict(message["headers"])
-                tag = answer.get(b"etag")
-                cut = message["status"] == 200 and tag is not None and (minimal or _matches(known, tag))
-                if cut:
-                    await _empty(send, message, minimal=minimal)
+                status = _minimal(scope, message) if minimal else _unchanged(known, message)
+                cut = status is not None
+                if status is not None:
+                    await _empty(send, message, status, minimal=minimal)
             if not cut:
                 await send(message)
 
         await self._app(scope, receive, sending)
 
 
-async def _empty(send: Send, message: Message, *, minimal: bool) -> None:
+def _unchanged(known: bytes, message: Message) -> int | None:
+    tag = dict(message["headers"]).get(b"etag")
+    return 304 if message["status"] == 200 and tag is not None and _matches(known, tag) else None
+
+
+def _minimal(scope: Scope, message: Message) -> int | None:
+    """What to answer instead: a change that bears its version, a creation that says where it is."""
+    headers = dict(message["headers"])
+    if message["status"] == 200 and b"etag" in headers and scope["method"] != "POST":
+        return 204
+    secret = SHOWN_ONCE in (getattr(scope.get("route"), "openapi_extra", None) or ())
+    return 201 if message["status"] == 201 and b"location" in headers and not secret else None
+
+
+async def _empty(send: Send, message: Message, status: int, *, minimal: bool) -> None:
     kept = [(name, value) for name, value in message["headers"] if name.lower() not in _BODY_HEADERS]
     if minimal:
-        kept += [(b"preference-applied", b"return=minimal"), (b"vary", b"prefer")]
-    await send({"type": "http.response.start", "status": 204 if minimal else 304, "headers": kept})
+        prefer.applied(MutableHeaders(raw=kept), prefer.MINIMAL)
+    if status == 201:
+        kept.append((b"content-length", b"0"))
+    await send({"type": "http.response.start", "status": status, "headers": kept})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _wants_nothing(prefer: bytes) -> bool:
-    wishes = (wish.partition(b";")[0].strip().lower().replace(b" ", b"") for wish in prefer.split(b","))
-    return any(wish in {b"return=minimal", b'return="minimal"'} for wish in wishes)
 
 
 def _matches(known: bytes, tag: bytes) -> bool:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from perennial.common.problems import ProblemBody, documented
 from perennial.common.web.checks import PATCH_TYPE
+from perennial.common.web.conditional import SHOWN_ONCE
 
 METHODS = ("get", "put", "post", "patch", "delete")
 _STRING = {"type": "string"}
@@ -14,7 +15,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Location": {"description": "Where the new resource is.", "schema": _STRING},
     "Link": {"description": 'The next page: `<…>; rel="next"`.', "schema": _STRING},
     "Idempotent-Replayed": {"description": "This is the answer of an earlier request.", "schema": {"const": "true"}},
-    "Preference-Applied": {"description": "`return=minimal`.", "schema": _STRING},
+    "Preference-Applied": {"description": "The wish in `Prefer` that was granted.", "schema": _STRING},
     "WWW-Authenticate": {"description": "What is wrong with the credentials.", "schema": _STRING},
 }
 _IF_NONE_MATCH = {
@@ -77,12 +78,23 @@ def _complete(path: str, operations: dict[str, Operation]) -> None:
             responses["304"] = {"description": "The client has this version.", "headers": _headers("ETag")}
             _bears(responses, "200", "ETag")
         if method in {"put", "patch"} and _takes(operation, "if-match"):
-            operation["parameters"].append(_PREFER)
             headers = _headers("ETag", "Preference-Applied")
             responses["204"] = {"description": "Changed, with `Prefer: return=minimal`.", "headers": headers}
             for status in ("200", "201"):
                 _bears(responses, status, "ETag")
+        _preferences(method, operation)
         _answers(path, method, operation)
+
+
+def _preferences(method: str, operation: Operation) -> None:
+    """What may be wished of a route, besides what it says itself."""
+    responses: dict[str, Any] = operation["responses"]
+    creates = method == "post" and "201" in responses and SHOWN_ONCE not in operation
+    if (creates or "204" in responses and method in {"put", "patch"}) and not _takes(operation, "prefer"):
+        operation.setdefault("parameters", []).append(_PREFER)
+    if _takes(operation, "prefer"):
+        for status in ("201", "202"):
+            _bears(responses, status, "Preference-Applied")
 
 
 def _parameters(operation: Operation) -> None:
@@ -119,7 +131,8 @@ def _answers(path: str, method: str, operation: Operation) -> None:
         _bears(responses, "200", "Link")
     if "{" in path:
         wanted.add(404)
-    _bears(responses, "201", "Location")
+    for status in ("201", "202"):
+        _bears(responses, status, "Location")
     for expected, problem in documented(*wanted).items():
         responses.setdefault(str(expected), problem)
     responses["401"] = {**responses["401"], "headers": _headers("WWW-Authenticate")}

@@ -27,7 +27,7 @@ class ConflictShown(BaseModel):
 
     id: UUID
     reason: Cause
-    kind: str = Field(description="The kind of which the customer would have had too many.")
+    kind: str = Field(description="The kind (or the rule of a namespace or an app) of which there would be too many.")
     via: UUID = Field(description="The identifier that was left out.")
     against: UUID = Field(description="The strongest identifier of the event.")
     customer_id: UUID = Field(description="Today's customer of the identifier that was left out.")

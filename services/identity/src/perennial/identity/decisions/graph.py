@@ -17,6 +17,7 @@ class Member(NamedTuple):
     """An identifier as the map has it. Version 0 is one that this transaction has found for the first time.
 
     One that is `shared` belongs to several people and joins nobody. `since` is when it was first seen, where asked for.
+    `rule` is the name of the rule that it is under, where that is not its kind's.
     """
 
     via: UUID
@@ -26,6 +27,12 @@ class Member(NamedTuple):
     digest: bytes
     shared: bool = False
     since: datetime = LONG_AGO
+    rule: str = ""
+
+    @property
+    def group(self) -> str:
+        """The name of the rule that it is under: with whom it is counted."""
+        return self.rule or self.kind
 
 
 class Meeting(NamedTuple):
@@ -47,7 +54,10 @@ class Meeting(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Side:
-    """A customer. It bears the id of the identifier that founded it; `born` once an event has passed over it."""
+    """A customer: its identifiers with the names of their rules. It bears the id of the one that founded it.
+
+    It is `born` once an event has passed over it.
+    """
 
     id: UUID
     members: dict[UUID, str]
@@ -56,8 +66,8 @@ class Side:
     since: dict[UUID, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for kind in self.members.values():
-            self.counts[kind] = self.counts.get(kind, 0) + 1
+        for group in self.members.values():
+            self.counts[group] = self.counts.get(group, 0) + 1
 
     @property
     def known_by_name(self) -> bool:
@@ -67,13 +77,13 @@ class Side:
     @property
     def user(self) -> UUID | None:
         """The identifier that is its user_id."""
-        return next((via for via, kind in self.members.items() if kind == USER_ID), None)
+        return next((via for via, group in self.members.items() if group == USER_ID), None)
 
-    def held(self, kind: str, since: datetime | None) -> int:
-        """How many identifiers of a kind it holds; of those that came after an instant only, if one is given."""
+    def held(self, group: str, since: datetime | None) -> int:
+        """How many identifiers under a rule it holds; of those that came after an instant only, if one is given."""
         if since is None:
-            return self.counts.get(kind, 0)
-        return sum(held == kind and self.since.get(via, LONG_AGO) > since for via, held in self.members.items())
+            return self.counts.get(group, 0)
+        return sum(held == group and self.since.get(via, LONG_AGO) > since for via, held in self.members.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,7 @@ class Conflict:
     """An identifier was left out of an event, so often."""
 
     reason: str
-    kind: str
+    kind: str  # or the name of a namespace's or an app's rule
     via: UUID
     against: UUID
     evidence: Mapping[str, Any]
@@ -141,7 +151,7 @@ class Graph:
             grouped.setdefault(member.customer, []).append(member)
         self.sides: dict[UUID, Side] = {}
         for name, held in grouped.items():
-            side = Side(name, {member.via: member.kind for member in held})
+            side = Side(name, {member.via: member.group for member in held})
             side.since = {member.via: member.since for member in held}
             self.sides.update(dict.fromkeys(side.members, side))
         self.separations = list(separations)
@@ -183,12 +193,12 @@ class Graph:
         return strongest
 
     def refusal(self, one: Side, other: Side, at: datetime) -> tuple[str, str] | None:
-        """Why two customers may not be joined by evidence (reason, kind), or None."""
-        for kind in sorted(other.counts, key=lambda held: self.policy.rules[held].rank):
-            rule = self.policy.rules[kind]
+        """Why two customers may not be joined by evidence (reason, name of the rule), or None."""
+        for group in sorted(other.counts, key=lambda held: self.policy.rules[held].rank):
+            rule = self.policy.rules[group]
             since = at - rule.window if rule.window and at > LONG_AGO + rule.window else None
-            if kind in one.counts and one.held(kind, since) + other.held(kind, since) > rule.limit:
-                return (TWO_USER_IDS if kind == USER_ID else LIMIT, kind)
+            if group in one.counts and one.held(group, since) + other.held(group, since) > rule.limit:
+                return (TWO_USER_IDS if group == USER_ID else LIMIT, group)
         for low, high in self.separations:
             if {self.sides[low].id, self.sides[high].id} == {one.id, other.id}:
                 return (SEPARATED, "")
@@ -199,11 +209,11 @@ class Graph:
 
     def _apart(self, member: Member) -> bool:
         """Whether an identifier belongs to several people."""
-        return member.shared or member.via in self.shared or not self.policy.rules[member.kind].unique
+        return member.shared or member.via in self.shared or not self.policy.rules[member.group].unique
 
     def _meet_user(self, member: Member, side: Side, user: UUID, meeting: Meeting) -> None:
         """Note that an identifier was seen beside one user id more; too many, and it is shared."""
-        after = self.policy.rules[member.kind].shared_after
+        after = self.policy.rules[member.group].shared_after
         if member.kind == USER_ID or after is None:
             return
         met = self.met.setdefault(member.via, set())
@@ -220,19 +230,19 @@ class Graph:
         side = self.sides[via]
         if len(side.members) == 1:
             return
-        kind, since = side.members.pop(via), side.since.pop(via, LONG_AGO)
-        side.counts[kind] -= 1
-        if not side.counts[kind]:
-            del side.counts[kind]
+        group, since = side.members.pop(via), side.since.pop(via, LONG_AGO)
+        side.counts[group] -= 1
+        if not side.counts[group]:
+            del side.counts[group]
         if side.id == via:
             side.id = min(side.members)
-        self.sides[via] = Side(via, {via: kind}, since={via: since})
+        self.sides[via] = Side(via, {via: group}, since={via: since})
 
     def _side(self, member: Member, at: datetime = LONG_AGO) -> Side:
         side = self.sides.get(member.via)
         if side is None:
             since = {member.via: member.since if member.since > LONG_AGO else at}
-            side = self.sides[member.via] = Side(member.via, {member.via: member.kind}, born=False, since=since)
+            side = self.sides[member.via] = Side(member.via, {member.via: member.group}, born=False, since=since)
         return side
 
     def _join(self, base: Side, side: Side, meeting: Meeting, ends: tuple[UUID, UUID]) -> Side:
@@ -253,13 +263,13 @@ class Graph:
         """Move all members of one side to the other."""
         keep.members.update(give.members)
         keep.since.update(give.since)
-        for kind, count in give.counts.items():
-            keep.counts[kind] = keep.counts.get(kind, 0) + count
+        for group, count in give.counts.items():
+            keep.counts[group] = keep.counts.get(group, 0) + count
         for via in give.members:
             self.sides[via] = keep
 
     def _leave_out(self, meeting: Meeting, strongest: Member, member: Member, refused: tuple[str, str]) -> None:
-        reason, kind = refused
+        reason, group = refused
         key = (member.via, strongest.via, reason)
         known = self.conflicts.get(key)
         if known is not None:
@@ -267,7 +277,7 @@ class Graph:
             known.last_event_id = meeting.event_id
         else:
             self.conflicts[key] = Conflict(
-                reason, kind or member.kind, member.via, strongest.via, meeting.evidence(), meeting.event_id
+                reason, group or member.group, member.via, strongest.via, meeting.evidence(), meeting.event_id
             )
 
 

@@ -8,6 +8,7 @@ from perennial.identity import queries
 from perennial.identity.decisions import queries as sql
 from perennial.identity.decisions.graph import Graph, Meeting, Member
 from perennial.identity.policy.rules import Policy
+from perennial.identity.vault import Vault
 
 
 class RootsMoved(Exception):  # noqa: N818 (not an error: somebody else was first, begin again)
@@ -24,7 +25,7 @@ class Joined:
     speakers: list[Member] = field(default_factory=list)
 
 
-async def join(session: WriteSession, meetings: Sequence[Meeting], policy: Policy) -> Joined:
+async def join(session: WriteSession, meetings: Sequence[Meeting], policy: Policy, vault: Vault) -> Joined:
     """Join customers where an event brings new identifiers or more than one customer; mostly there is none."""
     joined = Joined(graph=Graph([], policy=policy))
     opened: dict[int, Meeting] = {}
@@ -37,13 +38,24 @@ async def join(session: WriteSession, meetings: Sequence[Meeting], policy: Polic
             if len(meeting.members) > 1:
                 together += [member for member in alone if member.version]
     if opened:
-        locked = await _locked(session, meetings, together)
+        locked = await _ruled(session, await _locked(session, meetings, together), policy, vault)
         graph = joined.graph = await _graph(session, locked, together, policy)
         for index, meeting in enumerate(meetings):
             if index in opened or any(member.via in graph.sides for member in meeting.members):
                 joined.speakers[index] = graph.meet(meeting)
         _compare(joined, opened.values(), locked)
     return joined
+
+
+async def _ruled(session: WriteSession, members: Sequence[Member], policy: Policy, vault: Vault) -> Sequence[Member]:
+    """The same with their rules: a namespace or an app stands in the sealed value alone."""
+    hidden = [member.via for member in members if member.kind in policy.scoped]
+    if hidden or not hidden:
+        return members
+    names = {
+        one.id: policy.named(one.kind, vault.open(one.sealed, one.digest)) for one in await sql.sealed(session, hidden)
+    }
+    return [member._replace(rule=names.get(member.via, member.kind)) for member in members]
 
 
 async def _graph(session: WriteSession, locked: Sequence[Member], together: Sequence[Member], policy: Policy) -> Graph:
@@ -71,7 +83,7 @@ def _compare(joined: Joined, opened: Iterable[Meeting], locked: Iterable[Member]
 
 def _joining(members: Sequence[Member], policy: Policy) -> list[Member]:
     """The identifiers that may join customers: one person's, as far as is known."""
-    return [member for member in members if not member.shared and policy.rules[member.kind].unique]
+    return [member for member in members if not member.shared and policy.rules[member.group].unique]
 
 
 def _new(members: Sequence[Member]) -> bool:

@@ -34,6 +34,18 @@ _CONFLICTS = text("""
         count = conflict.count + excluded.count, last_event_id = excluded.last_event_id, last_at = now()""")
 
 
+_SEALED = "SELECT id, kind, digest, sealed FROM identifier WHERE id = ANY($1::uuid[])"
+
+
+class Sealed(NamedTuple):
+    """An identifier's value at rest; it is bound to its blind index."""
+
+    id: UUID
+    kind: str
+    digest: bytes
+    sealed: bytes
+
+
 class Claim(NamedTuple):
     """A new identifier of this transaction's own."""
 
@@ -54,6 +66,11 @@ async def customers(session: ReadSession, vias: Iterable[UUID]) -> dict[UUID, tu
     """Customer and version of identifiers."""
     rows = await session.execute(_CUSTOMERS, {"vias": list(vias)})
     return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def sealed(session: WriteSession, vias: Sequence[UUID]) -> list[Sealed]:
+    """The values of identifiers."""
+    return [Sealed(*row) for row in await (await raw(session)).fetch(_SEALED, vias)]
 
 
 async def claim(session: WriteSession, new: Sequence[Claim]) -> set[UUID]:

@@ -98,7 +98,9 @@ async def decide(
     meetings = await _read(session, fresh, keys)
     found = await _look_up(session, meetings, keys.vault)
     faults.point("identity.looked_up")
-    joined = await join(session, [_meeting(arrival, traces, found) for arrival, traces in meetings], keys.policy)
+    joined = await join(
+        session, [_meeting(arrival, traces, found) for arrival, traces in meetings], keys.policy, keys.vault
+    )
     await _write(session, joined, keys.policy)
     resolved = _resolved(meetings, joined)
     if resolved:
@@ -178,9 +180,13 @@ async def _look_up(
 
 
 def _meeting(arrival: Arrival, traces: Sequence[Trace], found: dict[bytes, Member]) -> Meeting:
-    members = [found[trace.digest] for trace in traces]
+    members = [_under(found[trace.digest], trace) for trace in traces]
     event = arrival.event
     return Meeting(arrival.id, arrival.source, event.message_id, event.live, event.received_at, members)
+
+
+def _under(member: Member, trace: Trace) -> Member:
+    return member if trace.rule == trace.kind else member._replace(rule=trace.rule)
 
 
 async def _write(session: WriteSession, joined: Joined, policy: Policy) -> None:

@@ -25,12 +25,13 @@ _NOT_A_PERSON = frozenset({"group_id"})
 
 
 class Trace(NamedTuple):
-    """One identifier as an event bears it; `digest` is its blind index."""
+    """One identifier as an event bears it; `digest` is its blind index, `rule` the name of the rule it is under."""
 
     rank: int
     digest: bytes
     kind: str
     value: str
+    rule: str
 
 
 class _Traits(msgspec.Struct, gc=False):
@@ -83,15 +84,18 @@ class Reader:
     def __init__(self, key: bytes, region: str, policy: Policy = DEFAULT) -> None:
         self._key = key
         self._region = region
-        self._rules = policy.rules
+        self._policy = policy
         self.trace = functools.lru_cache(CACHED)(self._trace)
 
     def _trace(self, kind: str, value: str) -> Trace | None:
         normal = normalise(kind, value, self._region)
-        rule = self._rules[kind]
-        if normal is None or rule.blocks(normal):
+        if normal is None:
             return None
-        return Trace(rule.rank, blind_index(self._key, kind, normal), kind, normal)
+        name = self._policy.named(kind, normal)
+        rule = self._policy.rules[name]
+        if rule.blocks(normal if name == kind else normal.partition(":")[2]):
+            return None
+        return Trace(rule.rank, blind_index(self._key, kind, normal), kind, normal, name)
 
     def under(self, policy: Policy) -> "Reader":
         """The same under another policy."""

@@ -3,15 +3,36 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from perennial.common.identifiers import KINDS
-from perennial.identity.policy.rules import SHARED_AFTER, USER_ID, compiled
+from perennial.identity.policy.rules import SCOPED, SHARED_AFTER, USER_ID, compiled
 
-Kind = Literal[
-    "user_id", "email", "member_id", "wechat_unionid", "phone", "wechat_openid", "external_id", "device_id",
-    "push_token", "anonymous_id",
-]  # fmt: skip
+MOST_SCOPED = 200
+LONGEST_SCOPE = 64
+
+
+def _known(name: str) -> str:
+    kind, colon, scope = name.partition(":")
+    if kind not in KINDS or (colon and kind not in SCOPED):
+        msg = f"must be one of {', '.join(KINDS)}, or external_id:<namespace> or wechat_openid:<app>"
+        raise ValueError(msg)
+    if colon and (not scope or scope != scope.strip() or len(scope) > LONGEST_SCOPE or ":" in scope or "\x00" in scope):
+        msg = f"a namespace or an app has 1 to {LONGEST_SCOPE} characters, without a colon or spaces around"
+        raise ValueError(msg)
+    return name
+
+
+Kind = Annotated[
+    str,
+    AfterValidator(_known),
+    Field(
+        description=f"One of {', '.join(KINDS)}; or `external_id:<namespace>` or `wechat_openid:<app>`, which are then "
+        "ranked, counted and shared by this rule alone.",
+        examples=["email", "external_id:crm", "wechat_openid:wx2421b1c4370ec43b"],
+    ),
+]
 
 
 def _pattern(pattern: str) -> str:
@@ -26,7 +47,7 @@ Pattern = Annotated[
 
 
 class KindRule(BaseModel):
-    """What identifiers of one kind may do."""
+    """What identifiers of one kind, one namespace of external ids or one WeChat app may do."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,12 +63,15 @@ class KindRule(BaseModel):
     )  # fmt: skip
     blocked_values: list[Blocked] = Field(default_factory=list, max_length=1000, description="They identify nobody.")
     blocked_patterns: list[Pattern] = Field(
-        default_factory=list, max_length=50, description="RE2 syntax, against the whole normalised value, any case."
+        default_factory=list,
+        max_length=50,
+        description="RE2 syntax, any case, against the whole normalised value; under a rule of a namespace or an app, "
+        "against what comes after it.",
     )
 
 
 class PolicyBody(BaseModel):
-    """The rules of every kind, the strongest evidence first.
+    """The rules of every kind, and of any namespaces and apps, the strongest evidence first.
 
     Zeros and dashes alone, `-1`, `null`, `none`, `undefined`, `anonymous`, `guest`, `test`, `unknown`, `nan`, `true`
     and `false` identify nobody under any policy.
@@ -55,7 +79,7 @@ class PolicyBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kinds: list[KindRule] = Field(min_length=len(KINDS), max_length=len(KINDS))
+    kinds: list[KindRule] = Field(max_length=len(KINDS) + MOST_SCOPED)
     approve_from: int | None = Field(
         default=None, ge=1, le=10_000,
         description="A merge in which at least so many identifiers would change hands waits for a person; null: none.",
@@ -63,9 +87,24 @@ class PolicyBody(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        wrong = self._wrong()
+        if wrong is not None:
+            where, said = wrong
+            error = PydanticCustomError("value_error", "{said}", {"said": said})
+            raise ValidationError.from_exception_data(
+                type(self).__name__, [InitErrorDetails(type=error, loc=("kinds", *where), input=None)]
+            )
+        return self
+
+    def _wrong(self) -> tuple[tuple[str | int, ...], str] | None:
+        """Where the rules do not fit each other, and how."""
         names = [rule.kind for rule in self.kinds]
-        if len(set(names)) != len(names):
-            raise ValueError(f"kinds must name each of {', '.join(KINDS)} once")
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                return (index, "kind"), f"{name} must be named once"
+        missing = [kind for kind in KINDS if kind not in names]
+        if missing:
+            return (), f"must name each of {', '.join(KINDS)} once; {', '.join(missing)} is missing"
         first = self.kinds[0]
         if (
             first.kind != USER_ID
@@ -74,8 +113,8 @@ class PolicyBody(BaseModel):
             or not first.unique
             or first.shared_after
         ):
-            raise ValueError("kinds: user_id comes first, with limit 1, window ever, unique, shared_after null")
-        return self
+            return (0,), "user_id comes first, with limit 1, window ever, unique, shared_after null"
+        return None
 
 
 class PolicyShown(PolicyBody):

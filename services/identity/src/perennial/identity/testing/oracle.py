@@ -23,6 +23,9 @@ class Sent(NamedTuple):
             kind, value = identifier.split(":", 1)
             if kind in FIELDS and FIELDS[kind] not in body:
                 body[FIELDS[kind]] = value
+            elif kind == "external_id":
+                namespace, _, inner = value.partition(":")
+                body["context"]["externalIds"].append({"type": namespace, "id": inner})
             else:
                 body["context"]["externalIds"].append({"type": kind, "id": value})
         return body
@@ -45,6 +48,10 @@ class Oracle:
         self.conflicts: set[tuple[str, str, str]] = set()
         self.separations: dict[frozenset[str], int] = {}
         self.spoke: dict[str, str] = {}
+
+    def rule_of(self, one: str) -> str:
+        """`external_id:crm:7` is under the rule of `external_id:crm`, where there is one, else of `external_id`."""
+        return next(name for name in (":".join(one.split(":")[:2]), kind_of(one)) if name in self.policy.rules)
 
     def run(self, events: Iterable[Sent]) -> "Oracle":
         for event in events:
@@ -86,7 +93,7 @@ class Oracle:
         self.customer_of[one] = {one}
 
     def meet(self, one: str, mine: set[str], theirs: set[str]) -> None:
-        after = self.policy.rules[kind_of(one)].shared_after
+        after = self.policy.rules[self.rule_of(one)].shared_after
         if kind_of(one) == USER_ID or after is None:
             return
         met = self.met.setdefault(one, set())
@@ -96,11 +103,11 @@ class Oracle:
             self.part(one)
 
     def refusal(self, mine: set[str], theirs: set[str], at: datetime) -> str | None:
-        for kind, rule in sorted(self.policy.rules.items(), key=lambda item: item[1].rank):
-            ours, others = ([one for one in side if kind_of(one) == kind] for side in (mine, theirs))
+        for name, rule in sorted(self.policy.rules.items(), key=lambda item: item[1].rank):
+            ours, others = ([one for one in side if self.rule_of(one) == name] for side in (mine, theirs))
             counted = [one for one in ours + others if rule.window is None or self.since[one] > at - rule.window]
             if ours and others and len(counted) > rule.limit:
-                return "two_user_ids" if kind == USER_ID else "limit"
+                return "two_user_ids" if name == USER_ID else "limit"
         if any(frozenset({a, b}) in self.separations for a in mine for b in theirs):
             return "separated"
         moving = min(len(mine), len(theirs))
@@ -108,10 +115,10 @@ class Oracle:
         return "approval" if risky and mine & self.born and theirs & self.born else None
 
     def apart(self, one: str) -> bool:
-        return one in self.shared or not self.policy.rules[kind_of(one)].unique
+        return one in self.shared or not self.policy.rules[self.rule_of(one)].unique
 
     def strongest_first(self, identifiers: Iterable[str]) -> list[str]:
-        return sorted(identifiers, key=lambda one: (self.policy.rules[kind_of(one)].rank, one))
+        return sorted(identifiers, key=lambda one: (self.policy.rules[self.rule_of(one)].rank, one))
 
 
 def largest(customers: Iterable[frozenset[str]]) -> int:

@@ -7,7 +7,7 @@ from uuid import UUID
 from perennial.common import identity_map
 from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, settings_of
-from perennial.common.preview import Preview
+from perennial.common.preview import OF_CUSTOMERS, Preview
 from perennial.profile.customers import view
 
 TOLD = {"loyalty", "segments", "tickets", "messages"}
@@ -23,4 +23,4 @@ async def shown(session: ReadSession, who: Principal, customers: Sequence[UUID])
     }
 
 
-PREVIEW = Preview(shown, "customers:read")
+PREVIEW = Preview(shown, "customers:read", writes={"customer": OF_CUSTOMERS})

@@ -1,6 +1,6 @@
 """Alembic's entry: see `perennial.common.db.migrations`."""
 
 from perennial.common.db.migrations import run_env
-from perennial.profile.models import metadata
+from perennial.profile.main import SERVICE
 
-run_env(metadata)
+run_env(SERVICE.metadata)

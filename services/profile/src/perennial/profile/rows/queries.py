@@ -1,0 +1,69 @@
+"""The SQL of the derived row."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from perennial.common.db import ReadSession, WriteSession
+from perennial.profile.rows.drafts import Draft
+
+_TODAY = "EXISTS (SELECT FROM identity_map AS own WHERE own.via = {0} AND own.customer_id = {0})"
+_REFRESH = text(f"""
+    INSERT INTO customer AS c (customer_id, traits, traits_at)
+    SELECT wanted.id, coalesce(known.traits, '{{}}'), :now
+    FROM unnest(CAST(:ids AS uuid[])) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT jsonb_object_agg(key, value) AS traits FROM (
+        SELECT DISTINCT ON (key) key, value FROM identity_map AS m JOIN trait USING (via)
+        WHERE m.customer_id = wanted.id
+        ORDER BY key, at DESC, source DESC, message_id DESC) AS newest WHERE value IS NOT NULL) AS known
+    WHERE {_TODAY.format("wanted.id")}
+    ON CONFLICT (customer_id) DO UPDATE SET traits = excluded.traits, traits_at = excluded.traits_at
+    WHERE c.traits <> excluded.traits""")  # noqa: S608 (ours)
+_FORGET = text(f"""
+    DELETE FROM customer WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND NOT {_TODAY.format("customer.customer_id")}
+    """)  # noqa: S608 (ours)
+_ROWS = text("""
+    SELECT customer_id, traits, computed, tags, stage, first_seen, last_seen, events, as_of
+    FROM customer WHERE customer_id = ANY(CAST(:ids AS uuid[]))""")
+_WRITE = text("""
+    UPDATE customer AS c SET computed = n.computed, tags = n.tags, stage = n.stage, as_of = :now,
+        first_seen = n.first_seen, last_seen = n.last_seen, events = n.events
+    FROM (
+        SELECT d.customer_id, d.computed, ARRAY(SELECT jsonb_array_elements_text(d.tags)) AS tags, d.stage,
+               seen.first_seen, seen.last_seen, seen.events
+        FROM jsonb_to_recordset(CAST(:drafts AS jsonb)) AS d (customer_id uuid, computed jsonb, tags jsonb, stage text)
+        CROSS JOIN LATERAL (
+            SELECT min(first_seen) AS first_seen, max(last_seen) AS last_seen, coalesce(sum(events), 0) AS events
+            FROM identity_map AS m JOIN activity USING (via) WHERE m.customer_id = d.customer_id) AS seen) AS n
+    WHERE c.customer_id = n.customer_id""")
+
+
+async def refresh(session: WriteSession, customers: Collection[UUID], now: datetime) -> None:
+    """Write what customers show for their traits, and remove the rows of those that are no more."""
+    ids = sorted(customers)
+    await session.execute(_REFRESH, {"ids": ids, "now": now})
+    await session.execute(_FORGET, {"ids": ids})
+
+
+async def forget(session: WriteSession, customers: Iterable[UUID]) -> None:
+    """Remove the rows of customers that are no more."""
+    await session.execute(_FORGET, {"ids": list(customers)})
+
+
+async def rows(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, Mapping[str, Any]]:
+    """The rows as they are written."""
+    found = await session.execute(_ROWS, {"ids": list(customers)})
+    return {row["customer_id"]: dict(row) for row in found.mappings()}
+
+
+async def write(session: WriteSession, drafts: Sequence[Draft], now: datetime) -> None:
+    """Write what was derived, and when the customers were seen."""
+    documents = [
+        {"customer_id": str(draft.id), "computed": draft.computed, "tags": draft.tags, "stage": draft.stage}
+        for draft in drafts
+    ]
+    await session.execute(_WRITE, {"drafts": json.dumps(documents), "now": now})

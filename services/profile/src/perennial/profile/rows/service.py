@@ -1,0 +1,69 @@
+"""Derive the row of each customer: traits at once, all else in batches behind the events that change it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from perennial.common import identity_map
+from perennial.common.contracts.base import utc_now
+from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.db import WriteSession
+from perennial.common.derive import Derivation, Stale, mark_changes, mark_events
+from perennial.common.identity_map import MapChange
+from perennial.profile.rows import queries
+from perennial.profile.rows.drafts import Draft, Part
+
+# In this order: a tag may rest on what was computed, a stage on tags.
+PARTS: Sequence[Part] = ()
+
+
+async def refresh(session: WriteSession, customers: Collection[UUID]) -> None:
+    """Write what customers show for their traits, in the transaction that changed it.
+
+    Takes the customers' locks, so it comes last in a transaction: whoever holds them waits for nothing else.
+    """
+    if customers:
+        await identity_map.lock_customers(session, customers)
+        await queries.refresh(session, customers, utc_now())
+
+
+async def follow_events(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
+    """Bring the rows of those who said something of themselves up to date, and have all else derived."""
+    said = {event.via for event in events if event.type == "identify"}
+    owners = await identity_map.customers_of(session, said) if said else {}
+    await refresh(session, {*owners.values(), *_moved(session)})
+    await mark_events(session, events)
+
+
+async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
+    """A merge or a split moves no fact: both sides are derived again, their traits at the end of the transaction."""
+    _moved(session).update(side for change in changes if change.before for side in (change.before, change.after))
+    await mark_changes(session, changes)
+
+
+async def follow_moves(session: WriteSession, _: Sequence[object]) -> None:
+    """Bring the rows of both sides up to date: the last reaction to what changes the map."""
+    await refresh(session, _moved(session))
+
+
+def _moved(session: WriteSession) -> set[UUID]:
+    moved: set[UUID] = session.info.setdefault("moved", set())
+    return moved
+
+
+async def compute(session: WriteSession, stale: Stale, now: datetime | None = None) -> None:
+    """Derive one batch of customers; those that are no more lose their rows."""
+    now = now or utc_now()
+    await queries.forget(session, stale.gone)
+    vias = await identity_map.vias_of(session, stale.live)
+    await queries.refresh(session, vias, now)
+    drafts = {
+        customer: Draft(customer, vias[customer], stale.live[customer], row, dict(row["traits"]))
+        for customer, row in (await queries.rows(session, vias)).items()
+    }
+    for part in PARTS:
+        await part(session, drafts, now)
+    await queries.write(session, list(drafts.values()), now)
+
+
+DERIVATION = Derivation(compute)

@@ -85,6 +85,9 @@ class Shop:
             "tiers": [{"name": "member", "threshold": 0}, {"name": "silver", "threshold": 500}],
             **changes,
         }
+        main = {name: definition.pop(name) for name in ("pending_days", "expiry_months") if name in definition}
+        if main:
+            definition["currencies"] = [{"code": "points", **main}]
         await self.session.execute(
             text("""INSERT INTO programme (version, valid_from, definition, author) SELECT
                     coalesce(max(version), 1) + 1, :valid_from, CAST(:definition AS jsonb), 'test' FROM programme"""),

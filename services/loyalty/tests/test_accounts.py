@@ -32,6 +32,7 @@ async def test_one_account(shop: Any, client: httpx.AsyncClient) -> None:
     body = (await client.get(f"/v1/loyalty/accounts/{via}")).json()
     assert body.pop("tier") | {"since": None} == {"name": "silver", "since": None, "to_next": 900}
     counts = {**EMPTY, "balance": 550, "earned": 700, "spent": 50, "reversed": 100}
+    assert body.pop("wallets") == [{"currency": "points", "kind": "points", "balance": 550, "pending": 0}]
     assert body == {"customer_id": str(via), "currency": "points", **counts}
 
 
@@ -105,6 +106,7 @@ async def test_the_summary_adds_up(shop: Any, client: httpx.AsyncClient) -> None
     await shop.derive()
     body = (await client.get("/v1/loyalty/summary")).json()
     assert body == {
+        "currency": "points",
         "accounts": 2,
         "earned": 640,
         "spent": 140,
@@ -142,6 +144,10 @@ GOOD = {"points": 1, "reason": "x"}
         ("GET", "/v1/loyalty/accounts?cursor=WzFd", None, 400, "query/cursor"),
         ("GET", "/v1/loyalty/accounts/{via}/ledger?cursor=%21", None, 400, "query/cursor"),
         ("GET", "/v1/loyalty/accounts/{via}/ledger?cursor=WyIyMDI2LTAxLTAxIiwgIngiXQ", None, 400, "query/cursor"),
+        ("POST", SPEND, {**GOOD, "currency": "gold"}, 422, "/currency"),
+        ("POST", SPEND, {**GOOD, "currency": "Gold"}, 422, "/currency"),
+        ("POST", "/v1/loyalty/accounts/{via}/adjust", {**GOOD, "currency": "gold"}, 422, "/currency"),
+        ("GET", "/v1/loyalty/summary?currency=gold", None, 422, "/currency"),
         ("GET", "/v1/loyalty/programme?version=0", None, 422, "query/version"),
     ],
 )

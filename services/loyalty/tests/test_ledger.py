@@ -58,7 +58,10 @@ async def _scene(shop: Any, client: httpx.AsyncClient) -> UUID:
         ("DELETE FROM account", "an account is the sum of its entries: via={via}"),
         ("UPDATE lot SET points = points + 7", "a lot is the sum of its entries: lot_id="),
         ("UPDATE lot SET state = 'pending'", "a lot is the sum of its entries: lot_id="),
-        ("UPDATE purchase SET earned = earned + 1", "an order has what its lots have: purchase_id="),
+        (
+            "UPDATE purchase SET earned = jsonb_set(earned, '{points}', '7')",
+            "an order has what its lots have: purchase_id=",
+        ),
         ("UPDATE lot_use SET points = 1000", "no lot is used beyond what stands of it: lot_id="),
         ("UPDATE lot_use SET points = 1000", "no spending is covered beyond its points: posting_id="),
         ("DELETE FROM lot_use", "lots less uses, less what is owed, are the balance: customer={via}"),

@@ -176,7 +176,13 @@ async def test_states_are_told_with_rising_versions(shop: Any) -> None:
     await shop.order(first, 5)
     told = await shop.said(AccountsChanged)
     assert [len(fact["accounts"]) for fact in told] == [2, 1]
-    assert told[1]["accounts"][0] == {"via": str(first), "balance": 15, "pending": 0, "version": 2}
+    assert told[1]["accounts"][0] == {
+        "via": str(first),
+        "balance": 15,
+        "pending": 0,
+        "version": 2,
+        "currency": "points",
+    }
 
 
 async def test_points_stay_with_the_identifier_that_ordered(shop: Any) -> None:

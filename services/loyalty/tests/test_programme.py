@@ -23,7 +23,8 @@ async def test_the_first_version_is_built_in(client: httpx.AsyncClient) -> None:
     answer = await client.get(PATH)
     assert answer.headers["ETag"] == '"1"'
     body = answer.json()
-    assert (body["version"], body["valid_from"], body["expiry_months"]) == (1, None, None)
+    assert (body["version"], body["valid_from"]) == (1, None)
+    assert [(item["code"], item["expiry_months"]) for item in body["currencies"]] == [("points", None)]
     assert body["earn_rules"][0]["points_per_unit"] == "1"
     assert [(tier["name"], tier["threshold"]) for tier in body["tiers"]] == [
         ("member", 0),
@@ -36,7 +37,7 @@ async def test_the_first_version_is_built_in(client: httpx.AsyncClient) -> None:
 async def test_replacing_needs_the_version_last_seen(client: httpx.AsyncClient) -> None:
     body = {"earn_rules": [], "tiers": TIERS}
     assert (await client.put(PATH, json=body)).status_code == 428
-    made = await _put(client, expiry_months=12)
+    made = await _put(client, currencies=[{"code": "points", "expiry_months": 12}])
     assert (made.status_code, made.headers["ETag"], made.json()["version"]) == (200, '"2"', 2)
     late = await _put(client)
     assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
@@ -47,9 +48,9 @@ async def test_replacing_needs_the_version_last_seen(client: httpx.AsyncClient) 
 
 async def test_what_was_read_can_be_changed_and_sent_back(client: httpx.AsyncClient) -> None:
     read = (await client.get(PATH)).json()
-    answer = await client.put(PATH, json={**read, "pending_days": 7}, headers={"If-Match": '"1"'})
-    assert (answer.status_code, answer.json()["pending_days"]) == (200, 7)
-    assert answer.json() == {**read, "pending_days": 7, "version": 2, "valid_from": answer.json()["valid_from"]}
+    answer = await client.put(PATH, json={**read, "tier_window_days": 7}, headers={"If-Match": '"1"'})
+    assert (answer.status_code, answer.json()["tier_window_days"]) == (200, 7)
+    assert answer.json() == {**read, "tier_window_days": 7, "version": 2, "valid_from": answer.json()["valid_from"]}
 
 
 async def test_an_order_earns_by_the_version_of_its_time(shop: Any, client: httpx.AsyncClient) -> None:
@@ -111,9 +112,11 @@ async def test_new_thresholds_move_everybody_and_are_audited(shop: Any, client: 
         ({"earn_rules": [{"name": " "}]}, "/earn_rules/0/name"),
         ({"tiers": []}, "/tiers"),
         ({"tiers": [{"name": "a", "threshold": "0"}]}, "/tiers/0/threshold"),
-        ({"expiry_months": 0}, "/expiry_months"),
+        ({"currencies": [{"expiry_months": 0}]}, "/currencies/0/expiry_months"),
+        ({"currencies": [{"code": "Points"}]}, "/currencies/0/code"),
+        ({"currencies": []}, "/currencies"),
         ({"tier_window_days": True}, "/tier_window_days"),
-        ({"refund_policy": "never"}, "/refund_policy"),
+        ({"currencies": [{"refund_policy": "never"}]}, "/currencies/0/refund_policy"),
         ({"colour": "red"}, "/colour"),
     ],
 )

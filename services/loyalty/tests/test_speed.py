@@ -23,7 +23,7 @@ ORDERS, SPENDS, ROUNDS = 2000, 100, 5
 _INSERT = (
     "INSERT INTO posting (id, kind, via, at, points, pending, reason) VALUES ($1, 'spend', $2, now(), -1, 0, 'raw')"
 )
-_SPEND = "SELECT outcome FROM spend_points($1, $2, 1, now(), 'speed', NULL)"
+_SPEND = "SELECT outcome FROM spend_points($1, $2, 'points', 1, now(), 'speed', NULL)"
 
 
 def _orders(vias: list[UUID], number: int) -> list[ResolvedEvent]:

@@ -13,6 +13,7 @@ from perennial.loyalty.models import metadata
 from perennial.loyalty.orders import models as _orders  # noqa: F401 (its tables)
 from perennial.loyalty.points import api as points
 from perennial.loyalty.points import models as _points  # noqa: F401
+from perennial.loyalty.privacy import PRIVACY
 from perennial.loyalty.programme import api as programme
 from perennial.loyalty.programme import models as _programme  # noqa: F401
 from perennial.loyalty.tiers import models as _tiers  # noqa: F401
@@ -31,10 +32,12 @@ SERVICE = Service(
         contract.PointsSpent,
         contract.PointsReversed,
         contract.TierChanged,
+        contract.ErasureCompleted,
     ),
     map_changed=mark_changes,
     derive=DERIVATION,
     preview=PREVIEW,
+    privacy=PRIVACY,
     jobs=JOBS,
 )
 

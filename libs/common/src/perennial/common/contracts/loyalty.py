@@ -4,16 +4,20 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from perennial.common.contracts.base import CustomerId, Event, Part, Version, Via, personal
+from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Part, Version, Via, personal
+
+POINTS = "points"
+"""The currency that is meant where none is named."""
 
 
 class Account(Part):
-    """The state of one identifier's points; a customer's balance is the sum over the customer's identifiers."""
+    """The state of one identifier's points in one currency; a customer has the sum over the identifiers."""
 
     via: Via
     balance: int
     pending: int
     version: Version
+    currency: str = POINTS
 
 
 class AccountsChanged(Event):
@@ -54,6 +58,7 @@ class PointsEarned(Event):
     points: int
     reason: str = personal("prose")
     reference: str | None = personal("reference", default=None)
+    currency: str = POINTS
 
 
 class PointsSpent(Event):
@@ -67,6 +72,7 @@ class PointsSpent(Event):
     points: int
     reason: str = personal("prose")
     reference: str | None = personal("reference", default=None)
+    currency: str = POINTS
 
 
 class PointsReversed(Event):
@@ -79,6 +85,7 @@ class PointsReversed(Event):
     customer: CustomerId
     points: int
     reference: str | None = personal("reference", default=None)
+    currency: str = POINTS
 
 
 class TierChanged(Event):
@@ -90,3 +97,9 @@ class TierChanged(Event):
     tier: str
     previous: str | None
     version: Version
+
+
+class ErasureCompleted(ErasureReceipt):
+    """What loyalty held about a person is erased."""
+
+    subject: ClassVar[str] = "loyalty.erasure.completed.v1"

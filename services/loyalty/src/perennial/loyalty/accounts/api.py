@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
 from perennial.common import identity_map, prose
 from perennial.common.auth import CustomerVia, Principal, requires
@@ -13,11 +13,14 @@ from perennial.common.web import BadRequest, Page, PageQuery, Read, documented, 
 from perennial.common.web.pages import PageRequest
 from perennial.loyalty.accounts import queries, service
 from perennial.loyalty.accounts.schemas import AccountOut, PostingOut, SummaryOut
+from perennial.loyalty.programme import service as programme
+from perennial.loyalty.programme.definition import Code
 
 router = APIRouter(prefix="/v1/loyalty", tags=["loyalty"])
 me = APIRouter(prefix="/v1/me/loyalty", tags=["me"])
 
 Reader = Annotated[Principal, Depends(requires("loyalty:read"))]
+InCurrency = Annotated[Code | None, Query(description="Code of a currency; the programme's main one by default.")]
 
 
 @router.get("/accounts", responses=documented(400))
@@ -40,16 +43,18 @@ async def get_account(_: Reader, session: Read, customer_id: UUID) -> AccountOut
 
 
 @router.get("/accounts/{customer_id}/ledger", responses=documented(400, 404))
-async def get_ledger(who: Reader, session: Read, customer_id: UUID, page: PageQuery) -> Page[PostingOut]:
-    """One customer's postings, the newest first."""
-    found = await _ledger(session, await service.owner_of(session, customer_id), page)
+async def get_ledger(
+    who: Reader, session: Read, customer_id: UUID, page: PageQuery, currency: InCurrency = None
+) -> Page[PostingOut]:
+    """One customer's postings in a currency, the newest first."""
+    found = await _ledger(session, await service.owner_of(session, customer_id), page, currency)
     return found.model_copy(update={"items": [_seen(who, item) for item in found.items]})
 
 
 @router.get("/summary")
-async def get_summary(_: Reader, session: Read) -> SummaryOut:
-    """All accounts together."""
-    return SummaryOut.model_validate(await service.summary(session))
+async def get_summary(_: Reader, session: Read, currency: InCurrency = None) -> SummaryOut:
+    """All accounts in a currency together."""
+    return SummaryOut.model_validate(await service.summary(session, currency))
 
 
 @me.get("")
@@ -60,9 +65,11 @@ async def get_my_account(via: CustomerVia, session: Read) -> AccountOut:
 
 
 @me.get("/ledger", responses=documented(400))
-async def get_my_ledger(via: CustomerVia, session: Read, page: PageQuery) -> Page[PostingOut]:
-    """The customer's own postings, the newest first."""
-    return await _ledger(session, await identity_map.customer_of(session, via) or via, page)
+async def get_my_ledger(
+    via: CustomerVia, session: Read, page: PageQuery, currency: InCurrency = None
+) -> Page[PostingOut]:
+    """The customer's own postings in a currency, the newest first."""
+    return await _ledger(session, await identity_map.customer_of(session, via) or via, page, currency)
 
 
 def _seen(who: Principal, item: PostingOut) -> PostingOut:
@@ -71,8 +78,8 @@ def _seen(who: Principal, item: PostingOut) -> PostingOut:
     return item.model_copy(update=words)
 
 
-async def _ledger(session: ReadSession, owner: UUID, page: PageRequest) -> Page[PostingOut]:
-    after = None
+async def _ledger(session: ReadSession, owner: UUID, page: PageRequest, currency: str | None) -> Page[PostingOut]:
+    after, code = None, await programme.code_of(session, currency)
     if page.after:
         try:
             at, last = page.after
@@ -82,7 +89,7 @@ async def _ledger(session: ReadSession, owner: UUID, page: PageRequest) -> Page[
             after = moment.astimezone(UTC), after_id
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise _bad_cursor() from error
-    rows = await queries.ledger(session, owner, after, page.limit + 1)
+    rows = await queries.ledger(session, owner, code, after, page.limit + 1)
     items = [PostingOut.model_validate(row) for row in rows]
     return paged(items, page, lambda item: [item.at.isoformat(), item.id])
 

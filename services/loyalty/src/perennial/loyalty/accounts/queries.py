@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession
+from perennial.loyalty.programme.definition import Definition
 
 _ACCOUNTS = text("""
     SELECT c.id AS customer_id, t.tier, t.since,
@@ -20,12 +21,18 @@ _ACCOUNTS = text("""
            CAST(coalesce(sum(a.adjusted), 0) AS bigint) AS adjusted,
            (SELECT CAST(coalesce(sum(l.points - l.reversed), 0) AS bigint)
             FROM identity_map o JOIN lot l ON l.via = o.via
-            WHERE o.customer_id = c.id AND l.qualifies AND l.earned_at > :since AND l.earned_at <= :now) AS qualifying
+            WHERE o.customer_id = c.id AND l.qualifies AND l.currency = :tiers_rest_on
+              AND l.earned_at > :since AND l.earned_at <= :now) AS qualifying
     FROM unnest(CAST(:ids AS uuid[])) AS c (id)
     LEFT JOIN identity_map m ON m.customer_id = c.id
-    LEFT JOIN account a ON a.via = m.via
+    LEFT JOIN account a ON a.via = m.via AND a.currency = :currency
     LEFT JOIN tier_state t ON t.customer_id = c.id
     GROUP BY c.id, t.tier, t.since ORDER BY c.id""")
+_WALLETS = text("""
+    SELECT m.customer_id, a.currency, CAST(sum(a.balance) AS bigint) AS balance,
+           CAST(sum(a.pending) AS bigint) AS pending
+    FROM identity_map m JOIN account a ON a.via = m.via
+    WHERE m.customer_id = ANY(CAST(:ids AS uuid[])) GROUP BY m.customer_id, a.currency""")
 _OWNERS = text("""
     SELECT c.via FROM identity_map c
     WHERE c.via = c.customer_id AND (CAST(:after AS uuid) IS NULL OR c.via > :after)
@@ -35,7 +42,8 @@ _LEDGER = text("""
     SELECT * FROM (
         SELECT p.id, p.kind, p.at, p.recorded_at, p.points, p.pending, p.reason, p.reference, p.via,
                CAST(sum(p.points) OVER (ORDER BY p.at, p.id) AS bigint) AS balance
-        FROM identity_map m JOIN posting p ON p.via = m.via WHERE m.customer_id = :customer
+        FROM identity_map m JOIN posting p ON p.via = m.via
+        WHERE m.customer_id = :customer AND p.currency = :currency
     ) AS line
     WHERE CAST(:at AS timestamptz) IS NULL OR (at, id) < (:at, CAST(:id AS uuid))
     ORDER BY at DESC, id DESC LIMIT :n""")
@@ -43,7 +51,8 @@ _SUMMARY = text("""
     WITH customers AS (
         SELECT sum(a.balance) AS balance, sum(a.pending) AS pending, sum(a.earned) AS earned, sum(a.spent) AS spent,
                sum(a.reversed) AS reversed, sum(a.expired) AS expired, sum(a.adjusted) AS adjusted
-        FROM account a LEFT JOIN identity_map m ON m.via = a.via GROUP BY coalesce(m.customer_id, a.via)
+        FROM account a LEFT JOIN identity_map m ON m.via = a.via
+        WHERE a.currency = :currency GROUP BY coalesce(m.customer_id, a.via)
     )
     SELECT count(*) AS accounts, coalesce(sum(earned), 0) AS earned, coalesce(sum(spent), 0) AS spent,
            coalesce(sum(reversed), 0) AS reversed, coalesce(sum(expired), 0) AS expired,
@@ -52,9 +61,18 @@ _SUMMARY = text("""
     FROM customers""")
 
 
-async def accounts(session: ReadSession, customers: Collection[UUID], since: datetime, now: datetime) -> list[Row[Any]]:
-    """The accounts of customers, sorted by id, with the points that count towards the tier since `since`."""
-    return list(await session.execute(_ACCOUNTS, {"ids": list(customers), "since": since, "now": now}))
+async def accounts(
+    session: ReadSession, customers: Collection[UUID], rules: Definition, since: datetime, now: datetime
+) -> list[Row[Any]]:
+    """The main accounts of customers, sorted by id, with what counts towards the tier since `since`."""
+    values = {"currency": rules.main.code, "tiers_rest_on": rules.tiers_rest_on, "since": since, "now": now}
+    return list(await session.execute(_ACCOUNTS, {"ids": list(customers), **values}))
+
+
+async def wallets(session: ReadSession, customers: Collection[UUID]) -> dict[tuple[UUID, str], tuple[int, int]]:
+    """Balance and pending by customer and currency, where there ever was anything."""
+    rows = await session.execute(_WALLETS, {"ids": list(customers)})
+    return {(row.customer_id, row.currency): (row.balance, row.pending) for row in rows}
 
 
 async def owners(session: ReadSession, after: UUID | None, limit: int) -> list[UUID]:
@@ -63,16 +81,18 @@ async def owners(session: ReadSession, after: UUID | None, limit: int) -> list[U
 
 
 async def ledger(
-    session: ReadSession, customer: UUID, after: tuple[datetime, UUID] | None, limit: int
+    session: ReadSession, customer: UUID, currency: str, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[Row[Any]]:
-    """A customer's postings, the newest first, each with the balance after it."""
+    """A customer's postings in a currency, the newest first, each with the balance after it."""
     at, last = after or (None, None)
-    return list(await session.execute(_LEDGER, {"customer": customer, "at": at, "id": last, "n": limit}))
+    values = {"customer": customer, "currency": currency, "at": at, "id": last, "n": limit}
+    return list(await session.execute(_LEDGER, values))
 
 
-async def summary(session: ReadSession) -> Mapping[str, int]:
-    """All accounts together."""
-    return {name: int(value) for name, value in (await session.execute(_SUMMARY)).mappings().one().items()}
+async def summary(session: ReadSession, currency: str) -> Mapping[str, int]:
+    """All accounts in a currency together."""
+    row = (await session.execute(_SUMMARY, {"currency": currency})).mappings().one()
+    return {name: int(value) for name, value in row.items()}
 
 
 async def tiers(session: ReadSession) -> dict[str, int]:

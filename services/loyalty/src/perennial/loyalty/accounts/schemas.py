@@ -19,6 +19,17 @@ class TierOut(BaseModel):
     to_next: int | None
 
 
+class WalletOut(BaseModel):
+    """What a customer has of one currency; stored credit in the smallest unit of its money."""
+
+    model_config = SHOWN
+
+    currency: str
+    kind: Literal["points", "growth", "credit"]
+    balance: int
+    pending: int
+
+
 class AccountOut(BaseModel):
     """A customer's points: balance + pending = earned + adjusted − spent − reversed − expired."""
 
@@ -33,7 +44,8 @@ class AccountOut(BaseModel):
     expired: int
     adjusted: int
     tier: TierOut
-    currency: Literal["points"] = "points"
+    currency: str = Field(description="The main one of the programme: all figures above are in it.")
+    wallets: list[WalletOut] = Field(description="Every currency of the programme.")
 
 
 class PostingOut(BaseModel):
@@ -54,10 +66,11 @@ class PostingOut(BaseModel):
 
 
 class SummaryOut(BaseModel):
-    """All accounts together. `liability` is the sum of what customers have, those below zero left out."""
+    """All accounts in a currency together. `liability` is the sum of what customers have, those below zero left out."""
 
     model_config = SHOWN
 
+    currency: str
     accounts: int
     earned: int
     spent: int

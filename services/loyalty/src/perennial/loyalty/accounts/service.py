@@ -27,8 +27,18 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Wallet:
+    """What a customer has of one currency."""
+
+    currency: str
+    kind: str
+    balance: int
+    pending: int
+
+
+@dataclass(frozen=True)
 class CustomerAccount:
-    """A customer's points, summed over the identifiers of today."""
+    """A customer's points in the main currency, summed over the identifiers of today, and the wallet of each."""
 
     customer_id: UUID
     balance: int
@@ -39,12 +49,15 @@ class CustomerAccount:
     expired: int
     adjusted: int
     tier: Standing
+    currency: str
+    wallets: Sequence[Wallet]
 
 
 @dataclass(frozen=True)
 class Totals:
-    """All accounts together, and how many customers each tier has."""
+    """All accounts in a currency together, and how many customers each tier has."""
 
+    currency: str
     accounts: int
     earned: int
     spent: int
@@ -69,11 +82,16 @@ async def owner_of(session: ReadSession, customer_id: UUID) -> UUID:
 async def accounts(session: ReadSession, customers: Sequence[UUID]) -> list[CustomerAccount]:
     """The accounts of customers of today, sorted by id; without any posting they are empty."""
     rules, now = await programme.current(session), utc_now()
-    rows = await queries.accounts(session, customers, now - timedelta(days=rules.tier_window_days), now)
+    rows = await queries.accounts(session, customers, rules, now - timedelta(days=rules.tier_window_days), now)
+    wallets = await queries.wallets(session, customers)
     return [
         CustomerAccount(
             row.customer_id, row.balance, row.pending, row.earned, row.spent, row.reversed, row.expired, row.adjusted,
-            _standing(row, rules.tiers),
+            _standing(row, rules.tiers), rules.main.code,
+            [
+                Wallet(item.code, item.kind, *wallets.get((row.customer_id, item.code), (0, 0)))
+                for item in rules.currencies
+            ],
         )
         for row in rows
     ]  # fmt: skip
@@ -84,8 +102,15 @@ def _standing(row: Row[Any], tiers: Sequence[TierRule]) -> Standing:
     return Standing(row.tier or tiers[0].name, row.since, min(higher) - row.qualifying if higher else None)
 
 
-async def summary(session: ReadSession) -> Totals:
-    """All accounts together; a tier that nobody is in counts 0."""
+async def balance(session: ReadSession, customer: UUID, currency: str) -> int:
+    """What a customer can spend of a currency."""
+    found, _ = (await queries.wallets(session, [customer])).get((customer, currency), (0, 0))
+    return found
+
+
+async def summary(session: ReadSession, code: str | None = None) -> Totals:
+    """All accounts in a currency together; a tier that nobody is in counts 0. Raises Unprocessable."""
     rules = await programme.current(session)
+    currency = await programme.code_of(session, code)
     tiers = {tier.name: 0 for tier in rules.tiers} | await queries.tiers(session)
-    return Totals(**(await queries.summary(session)), tiers=tiers)
+    return Totals(currency, **(await queries.summary(session, currency)), tiers=tiers)

@@ -12,12 +12,13 @@ _UNSETTLED = """
         SELECT DISTINCT coalesce(m.customer_id, s.customer_id) AS id
         FROM stale s LEFT JOIN identity_map m ON m.via = s.customer_id
     ), lots AS (
-        SELECT coalesce(m.customer_id, l.via) AS customer, l.id, l.state, l.points - l.reversed - l.expired AS standing,
+        SELECT coalesce(m.customer_id, l.via) AS customer, l.currency, l.id, l.state,
+               l.points - l.reversed - l.expired AS standing,
                l.expires_at, coalesce(u.used, 0) AS used
         FROM lot l LEFT JOIN identity_map m ON m.via = l.via
         LEFT JOIN (SELECT lot_id, sum(points) AS used FROM lot_use GROUP BY lot_id) u ON u.lot_id = l.id
     ), spendings AS (
-        SELECT coalesce(m.customer_id, e.via) AS customer, e.posting_id AS id, -e.points AS points, p.at,
+        SELECT coalesce(m.customer_id, e.via) AS customer, p.currency, e.posting_id AS id, -e.points AS points, p.at,
                coalesce(u.covered, 0) AS covered
         FROM entry e JOIN posting p ON p.id = e.posting_id LEFT JOIN identity_map m ON m.via = e.via
         LEFT JOIN (SELECT posting_id, sum(points) AS covered FROM lot_use GROUP BY posting_id) u
@@ -38,9 +39,10 @@ CHECKS = {
         WHERE (p.points = e.customer AND p.pending = e.waiting AND p.via::text = e.via) IS NOT TRUE
         ORDER BY 1 LIMIT 1""",
     "an account is the sum of its entries": """
-        SELECT coalesce(a.via, e.via) AS via, a.balance, a.pending, e.balance AS entries, e.pending AS entries_pending
+        SELECT coalesce(a.via, e.via) AS via, coalesce(a.currency, e.currency) AS currency, a.balance, a.pending,
+               e.balance AS entries, e.pending AS entries_pending
         FROM account a FULL JOIN (
-            SELECT e.via, sum(e.points) FILTER (WHERE e.account = 'customer') AS balance,
+            SELECT e.via, p.currency, sum(e.points) FILTER (WHERE e.account = 'customer') AS balance,
                    sum(e.points) FILTER (WHERE e.account = 'pending') AS pending,
                    sum(e.points) FILTER (WHERE p.kind = 'earn') AS earned,
                    -sum(e.points) FILTER (WHERE p.kind = 'spend') AS spent,
@@ -48,11 +50,11 @@ CHECKS = {
                    -sum(e.points) FILTER (WHERE p.kind = 'expire') AS expired,
                    sum(e.points) FILTER (WHERE p.kind = 'adjust') AS adjusted
             FROM entry e JOIN posting p ON p.id = e.posting_id
-            WHERE e.via IS NOT NULL GROUP BY e.via) e ON e.via = a.via
+            WHERE e.via IS NOT NULL GROUP BY e.via, p.currency) e ON e.via = a.via AND e.currency = a.currency
         WHERE ((a.balance, a.pending, a.earned, a.spent, a.reversed, a.expired, a.adjusted) =
                (coalesce(e.balance, 0), coalesce(e.pending, 0), coalesce(e.earned, 0), coalesce(e.spent, 0),
                 coalesce(e.reversed, 0), coalesce(e.expired, 0), coalesce(e.adjusted, 0))) IS NOT TRUE
-        ORDER BY 1 LIMIT 1""",
+        ORDER BY 1, 2 LIMIT 1""",
     "a lot is the sum of its entries": """
         SELECT coalesce(l.id, e.lot_id) AS lot_id, l.points, l.reversed, l.expired, l.state, e.issued,
                e.reversed AS entries_reversed, e.expired AS entries_expired, e.pending
@@ -68,13 +70,20 @@ CHECKS = {
                = (e.issued, e.reversed, e.expired, e.pending)) IS NOT TRUE
         ORDER BY 1 LIMIT 1""",
     "an order has what its lots have": """
-        SELECT p.id AS purchase_id, p.source, p.order_id, p.earned, p.reversed, l.points AS lots,
-               l.reversed AS lots_reversed
-        FROM purchase p LEFT JOIN (
-            SELECT purchase_id, sum(points) AS points, sum(reversed) AS reversed FROM lot GROUP BY purchase_id) l
-            ON l.purchase_id = p.id
-        WHERE (p.earned, p.reversed) <> (coalesce(l.points, 0), coalesce(l.reversed, 0))
-        ORDER BY 1 LIMIT 1""",
+        WITH told AS (
+            SELECT p.id, c.currency, coalesce((p.earned ->> c.currency)::bigint, 0) AS earned,
+                   coalesce((p.reversed ->> c.currency)::bigint, 0) AS reversed
+            FROM purchase p CROSS JOIN LATERAL (
+                SELECT jsonb_object_keys(p.earned) UNION SELECT jsonb_object_keys(p.reversed)) AS c (currency)
+        ), held AS (
+            SELECT purchase_id, currency, sum(points) AS points, sum(reversed) AS reversed
+            FROM lot WHERE purchase_id IS NOT NULL GROUP BY purchase_id, currency
+        )
+        SELECT coalesce(t.id, h.purchase_id) AS purchase_id, coalesce(t.currency, h.currency) AS currency, t.earned,
+               t.reversed, h.points AS lots, h.reversed AS lots_reversed
+        FROM told t FULL JOIN held h ON h.purchase_id = t.id AND h.currency = t.currency
+        WHERE (coalesce(t.earned, 0), coalesce(t.reversed, 0)) <> (coalesce(h.points, 0), coalesce(h.reversed, 0))
+        ORDER BY 1, 2 LIMIT 1""",
     "no lot is used beyond what stands of it": f"""{_UNSETTLED}
         SELECT id AS lot_id, customer, state, standing, used FROM lots
         WHERE customer NOT IN (SELECT id FROM unsettled) AND (used > standing OR (used > 0 AND state = 'pending'))
@@ -86,20 +95,21 @@ CHECKS = {
     "a spending uses lots of its own customer": f"""{_UNSETTLED}
         SELECT u.posting_id, u.lot_id, s.customer AS spender, l.customer AS holder
         FROM lot_use u LEFT JOIN spendings s ON s.id = u.posting_id LEFT JOIN lots l ON l.id = u.lot_id
-        WHERE (s.customer = l.customer) IS NOT TRUE
+        WHERE (s.customer = l.customer AND s.currency = l.currency) IS NOT TRUE
           AND NOT EXISTS (SELECT FROM unsettled x WHERE x.id IN (s.customer, l.customer))
         ORDER BY 1, 2 LIMIT 1""",  # noqa: S608
     "lots less uses, less what is owed, are the balance": f"""{_UNSETTLED}, sides AS (
-        SELECT customer, sum(standing - used) FILTER (WHERE state = 'active') AS remaining, 0 AS owed, 0 AS balance,
+        SELECT customer, currency, sum(standing - used) FILTER (WHERE state = 'active') AS remaining,
+               0 AS owed, 0 AS balance,
                max(coalesce(expires_at, 'infinity')) FILTER (WHERE state = 'active' AND standing > used) AS open_until,
                CAST(NULL AS timestamptz) AS owed_since
-        FROM lots GROUP BY customer
-        UNION ALL SELECT customer, 0, sum(points - covered), 0, NULL, min(at) FILTER (WHERE points > covered)
-        FROM spendings GROUP BY customer
-        UNION ALL SELECT coalesce(m.customer_id, a.via), 0, 0, sum(a.balance), NULL, NULL
-        FROM account a LEFT JOIN identity_map m ON m.via = a.via GROUP BY 1)
-        SELECT customer, coalesce(sum(remaining), 0) AS remaining, sum(owed) AS owed, sum(balance) AS balance
-        FROM sides WHERE customer NOT IN (SELECT id FROM unsettled) GROUP BY customer
+        FROM lots GROUP BY customer, currency
+        UNION ALL SELECT customer, currency, 0, sum(points - covered), 0, NULL, min(at) FILTER (WHERE points > covered)
+        FROM spendings GROUP BY customer, currency
+        UNION ALL SELECT coalesce(m.customer_id, a.via), a.currency, 0, 0, sum(a.balance), NULL, NULL
+        FROM account a LEFT JOIN identity_map m ON m.via = a.via GROUP BY 1, 2)
+        SELECT customer, currency, coalesce(sum(remaining), 0) AS remaining, sum(owed) AS owed, sum(balance) AS balance
+        FROM sides WHERE customer NOT IN (SELECT id FROM unsettled) GROUP BY customer, currency
         HAVING coalesce(sum(remaining), 0) - sum(owed) <> sum(balance)
             OR max(open_until) > min(owed_since)
         ORDER BY 1 LIMIT 1""",  # noqa: S608

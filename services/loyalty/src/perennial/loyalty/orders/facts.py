@@ -1,7 +1,7 @@
 """Orders, whatever the sequence in which their events come: what an order has earned, and what a refund takes back."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -11,6 +11,9 @@ from uuid import UUID
 from perennial.common.ids import digest_uuid
 
 What = Literal["completed", "updated", "refunded"]
+Points = Mapping[str, int]
+"""By currency; one that is not there is 0."""
+
 NOTHING = Decimal(0)
 CENTS = 100
 
@@ -46,7 +49,7 @@ class Stated:
     at: datetime
     by: UUID
     amount: Decimal
-    points: int
+    points: Points
 
     @property
     def order(self) -> tuple[datetime, UUID]:
@@ -66,10 +69,10 @@ class Purchase:
     updated: Stated | None = None
     refunded: Decimal = NOTHING
     whole: bool = False
-    earned: int = 0
-    reversed: int = 0
+    earned: Points = field(default_factory=dict)
+    reversed: Points = field(default_factory=dict)
 
-    def hear(self, event: OrderEvent, points: int) -> None:
+    def hear(self, event: OrderEvent, points: Points) -> None:
         """Take over what a completion or an update says; the earliest completion and the latest update hold."""
         stated = Stated(event.at, event.id, event.amount or NOTHING, points)
         if event.what == "completed":
@@ -87,7 +90,11 @@ class Purchase:
         return self.updated
 
     @property
-    def kept(self) -> int:
+    def currencies(self) -> set[str]:
+        """Those in which there is something to say of the order."""
+        return {*self.earned, *self.reversed, *(self.stated.points if self.stated else ())}
+
+    def kept(self, currency: str) -> int:
         """The points that the order should leave with the customer.
 
         A refund takes its share of the points, rounded down over all refunds together; the whole takes all.
@@ -95,17 +102,27 @@ class Purchase:
         stated = self.stated
         if stated is None or self.whole or (self.refunded and self.refunded >= stated.amount):
             return 0
-        if not stated.points:
+        points = stated.points.get(currency, 0)
+        if not points:
             return 0
-        return stated.points - stated.points * int(self.refunded * CENTS) // int(stated.amount * CENTS)
+        return points - points * int(self.refunded * CENTS) // int(stated.amount * CENTS)
 
     @property
-    def target(self) -> tuple[int, int]:
+    def target(self) -> tuple[Points, Points]:
         """What should have been earned and reversed in all; neither is ever less than what has been posted."""
         if self.stated is None or self.via is None:
             return self.earned, self.reversed
-        earned = max(self.earned, self.stated.points, self.kept + self.reversed)
-        return earned, earned - self.kept
+        earned, taken = {}, {}
+        for currency in sorted(self.currencies):
+            kept, before = self.kept(currency), self.reversed.get(currency, 0)
+            points = max(self.earned.get(currency, 0), self.stated.points.get(currency, 0), kept + before)
+            earned[currency], taken[currency] = points, points - kept
+        return earned, taken
+
+    def owes(self) -> Points:
+        """What refunds have still to take back."""
+        due = {currency: points - self.reversed.get(currency, 0) for currency, points in self.target[1].items()}
+        return {currency: points for currency, points in due.items() if points > 0}
 
 
 def gather(events: Iterable[OrderEvent]) -> dict[UUID, list[OrderEvent]]:

@@ -1,6 +1,7 @@
 """Orders, each once per source and order id, and the refunds heard of them."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Numeric, Table, Text, Uuid, text
+from sqlalchemy import Column, DateTime, Numeric, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from perennial.loyalty.models import metadata
 
@@ -17,13 +18,13 @@ purchase = Table(
     Column("completed_at", MOMENT),
     Column("completed_by", Uuid),
     Column("completed_amount", Numeric(16, 2)),
-    Column("completed_points", BigInteger),
+    Column("completed_points", JSONB),  # by currency, as are all points of an order
     Column("updated_at", MOMENT),
     Column("updated_by", Uuid),
     Column("updated_amount", Numeric(16, 2)),
-    Column("updated_points", BigInteger),
-    Column("earned", BigInteger, server_default=text("0"), nullable=False),
-    Column("reversed", BigInteger, server_default=text("0"), nullable=False),
+    Column("updated_points", JSONB),
+    Column("earned", JSONB, server_default=text("'{}'"), nullable=False),
+    Column("reversed", JSONB, server_default=text("'{}'"), nullable=False),
 )
 
 # Refunds and cancellations of an order; an amount of null is the whole of it.

@@ -1,5 +1,6 @@
 """The SQL of orders. Rows are locked by id in ascending order, before any account."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -8,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.loyalty.orders.facts import OrderEvent, Purchase, Stated
+from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, Stated
 
 _ARRAYS = """unnest(
     CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:orders AS text[]), CAST(:vias AS uuid[]),
-    CAST(:c_at AS timestamptz[]), CAST(:c_by AS uuid[]), CAST(:c_amount AS numeric[]), CAST(:c_points AS bigint[]),
-    CAST(:u_at AS timestamptz[]), CAST(:u_by AS uuid[]), CAST(:u_amount AS numeric[]), CAST(:u_points AS bigint[]),
-    CAST(:earned AS bigint[]), CAST(:reversed AS bigint[]))"""
+    CAST(:c_at AS timestamptz[]), CAST(:c_by AS uuid[]), CAST(:c_amount AS numeric[]), CAST(:c_points AS jsonb[]),
+    CAST(:u_at AS timestamptz[]), CAST(:u_by AS uuid[]), CAST(:u_amount AS numeric[]), CAST(:u_points AS jsonb[]),
+    CAST(:earned AS jsonb[]), CAST(:reversed AS jsonb[]))"""
 _COLUMNS = """id, source, order_id, via, completed_at, completed_by, completed_amount, completed_points,
     updated_at, updated_by, updated_amount, updated_points, earned, reversed"""
 _INSERT = text(
@@ -96,7 +97,7 @@ def _purchase(row: Row[Any]) -> Purchase:
     )
 
 
-def _stated(at: Any, by: UUID, amount: Decimal, points: int) -> Stated | None:
+def _stated(at: Any, by: UUID, amount: Decimal, points: Points) -> Stated | None:
     return None if at is None else Stated(at, by, amount, points)
 
 
@@ -106,10 +107,11 @@ def _values(purchases: Sequence[Purchase]) -> dict[str, list[Any]]:
         "sources": [item.source for item in purchases],
         "orders": [item.order_id for item in purchases],
         "vias": [item.via for item in purchases],
-        "earned": [item.earned for item in purchases],
-        "reversed": [item.reversed for item in purchases],
+        "earned": [json.dumps(item.earned) for item in purchases],
+        "reversed": [json.dumps(item.reversed) for item in purchases],
     }
     for prefix, stated in (("c", [item.completed for item in purchases]), ("u", [item.updated for item in purchases])):
-        for name in ("at", "by", "amount", "points"):
+        for name in ("at", "by", "amount"):
             values[f"{prefix}_{name}"] = [getattr(item, name, None) for item in stated]
+        values[f"{prefix}_points"] = [None if item is None else json.dumps(item.points) for item in stated]
     return values

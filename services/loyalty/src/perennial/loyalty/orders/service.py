@@ -1,6 +1,7 @@
 """The verb of orders: account for what their events say."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,11 +14,12 @@ from perennial.common.db import WriteSession
 from perennial.common.ids import digest_uuid
 from perennial.loyalty.dates import add_months
 from perennial.loyalty.orders import queries
-from perennial.loyalty.orders.facts import OrderEvent, Purchase, gather
+from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, gather
 from perennial.loyalty.points import queries as ledger
 from perennial.loyalty.points import service as points
 from perennial.loyalty.points.posting import Lot, Posting, cut, issue
-from perennial.loyalty.programme import service as programme
+from perennial.loyalty.programme import service as programmes
+from perennial.loyalty.programme.definition import POINTS
 from perennial.loyalty.programme.earning import Earner, in_force
 
 log = structlog.get_logger()
@@ -30,13 +32,12 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     should have brought by all that is known of it, and what it has brought.
     """
     orders = gather(events)
-    earners = await programme.history(session)
+    earners = await programmes.history(session)
     purchases = await _heard(session, orders, await _worth(session, earners, events))
-    lots = [_lot(earners, item, before) for item, before in purchases.values() if item.earned > before]
+    lots = [lot for item, before in purchases.values() for lot in _lots(earners, item, before)]
     references = {item.id: item.order_id for item, _ in purchases.values()}
     postings = [issue(lot, "earn", "order", references.get(lot.purchase_id or lot.id)) for lot in lots]
-    wanted = {key: item.target[1] - item.reversed for key, (item, _) in purchases.items()}
-    wanted = {key: points for key, points in wanted.items() if points > 0}
+    wanted = {key: owed for key, (item, _) in purchases.items() if (owed := item.owes())}
     if wanted:
         concerned = {item.via for item, _ in purchases.values() if item.via is not None}
         await ledger.lock_accounts(session, concerned)
@@ -52,7 +53,7 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     log.debug("orders.accounted", orders=len(orders), earned=sum(lot.points for lot in lots))
 
 
-async def _worth(session: WriteSession, earners: Sequence[Earner], events: Sequence[OrderEvent]) -> dict[UUID, int]:
+async def _worth(session: WriteSession, earners: Sequence[Earner], events: Sequence[OrderEvent]) -> dict[UUID, Points]:
     """The points of each event that states an order's worth."""
     stating = [event for event in events if event.what != "refunded"]
     tiers: Mapping[UUID, str] = {}
@@ -67,8 +68,8 @@ async def _worth(session: WriteSession, earners: Sequence[Earner], events: Seque
 
 
 async def _heard(
-    session: WriteSession, orders: Mapping[UUID, list[OrderEvent]], worth: Mapping[UUID, int]
-) -> dict[UUID, tuple[Purchase, int]]:
+    session: WriteSession, orders: Mapping[UUID, list[OrderEvent]], worth: Mapping[UUID, Points]
+) -> dict[UUID, tuple[Purchase, Points]]:
     """Orders with all that is known of them now, their `earned` already raised, and what that was before."""
     fresh = {
         key: _tell(Purchase(key, heard[0].source, heard[0].order_id), heard, worth) for key, heard in orders.items()
@@ -76,9 +77,9 @@ async def _heard(
     refunds = [event for heard in orders.values() for event in heard if event.what == "refunded"]
     refunded = {event.purchase_id for event in refunds}
     for key, item in fresh.items():
-        item.earned = 0 if key in refunded else item.target[0]
+        item.earned = {} if key in refunded else item.target[0]
     new = await queries.insert(session, list(fresh.values()))
-    result = {key: (item, 0) for key, item in fresh.items() if key in new}
+    result: dict[UUID, tuple[Purchase, Points]] = {key: (item, {}) for key, item in fresh.items() if key in new}
     again = [key for key in fresh if key not in new or key in refunded]
     if again:
         await queries.add_refunds(session, refunds)
@@ -92,30 +93,41 @@ async def _heard(
     return result
 
 
-def _tell(item: Purchase, heard: Iterable[OrderEvent], worth: Mapping[UUID, int]) -> Purchase:
+def _tell(item: Purchase, heard: Iterable[OrderEvent], worth: Mapping[UUID, Points]) -> Purchase:
     for event in heard:
         if event.what != "refunded":
             item.hear(event, worth[event.id])
     return item
 
 
-def _lot(earners: Sequence[Earner], item: Purchase, before: int) -> Lot:
-    """The lot of what an order earns beyond `before`, dated by its completion."""
-    completed = item.completed
-    assert completed is not None  # noqa: S101 (nothing is earned before)
-    assert item.via is not None  # noqa: S101
-    rules = in_force(earners, completed.at).programme
-    active_at = completed.at + timedelta(days=rules.pending_days)
-    return Lot(
-        digest_uuid("earn", str(item.id), str(before)), item.via, item.earned - before, completed.at, active_at,
-        add_months(completed.at, rules.expiry_months), item.id, state="pending" if active_at > utc_now() else "active",
-    )  # fmt: skip
+def _lots(earners: Sequence[Earner], item: Purchase, before: Points) -> Iterator[Lot]:
+    """The lots of what an order earns beyond `before`, one for each currency, dated by its completion."""
+    completed, via = item.completed, item.via
+    if completed is None or via is None:
+        return  # nothing is earned before
+    programme = in_force(earners, completed.at).programme
+    for currency, earned in item.earned.items():
+        had = before.get(currency, 0)
+        if earned > had:
+            rules = programme.currency(currency)
+            active_at = completed.at + timedelta(days=rules.pending_days)
+            yield Lot(
+                _lot_id(item.id, currency, had), via, earned - had, completed.at, active_at,
+                add_months(completed.at, rules.expiry_months), item.id,
+                state="pending" if active_at > utc_now() else "active", currency=currency,
+            )  # fmt: skip
+
+
+def _lot_id(purchase: UUID, currency: str, before: int) -> UUID:
+    """Made of its cause; lots of points bear the names that they had when there was no other currency."""
+    named = () if currency == POINTS else (currency,)
+    return digest_uuid("earn", str(purchase), str(before), *named)
 
 
 async def _reversals(
     session: WriteSession,
-    purchases: Mapping[UUID, tuple[Purchase, int]],
-    wanted: Mapping[UUID, int],
+    purchases: Mapping[UUID, tuple[Purchase, Points]],
+    wanted: Mapping[UUID, Points],
     orders: Mapping[UUID, list[OrderEvent]],
 ) -> dict[UUID, list[Posting]]:
     """What takes back what refunds ask for, from the lots that the orders brought; never what has expired."""
@@ -123,18 +135,21 @@ async def _reversals(
     for key, lots in (await ledger.lots_of_purchases(session, wanted)).items():
         item, _ = purchases[key]
         made[key] = _cuts(lots, wanted[key], _moment(item, orders[key]), item.order_id)
-        item.reversed -= sum(posting.points + posting.pending for posting in made[key])
+        taken = Counter(item.reversed)
+        for posting in made[key]:
+            taken[posting.currency] -= posting.points + posting.pending
+        item.reversed = dict(taken)
     await queries.update(session, [purchases[key][0] for key in made])
     return made
 
 
-def _cuts(lots: Sequence[Lot], wanted: int, at: datetime, order_id: str) -> list[Posting]:
-    made = []
+def _cuts(lots: Sequence[Lot], wanted: Points, at: datetime, order_id: str) -> list[Posting]:
+    made, left = [], dict(wanted)
     for lot in lots:
-        taken = min(wanted, lot.standing)
+        taken = min(left.get(lot.currency, 0), lot.standing)
         if taken:
             made.append(cut(lot, "reverse", taken, at, "refund", order_id))
-            wanted -= taken
+            left[lot.currency] -= taken
     return made
 
 
@@ -150,7 +165,7 @@ def _earned(
     return [
         PointsEarned(
             posting_id=posting.id, via=lot.via, customer=owners.get(lot.via, lot.via), points=lot.points,
-            reason=posting.reason, reference=posting.reference, occurred_at=lot.earned_at,
+            reason=posting.reason, reference=posting.reference, currency=lot.currency, occurred_at=lot.earned_at,
         )
         for lot, posting in zip(lots, postings, strict=True)
         if lot.purchase_id in live
@@ -160,12 +175,13 @@ def _earned(
 def _reversed(posting: Posting, owners: Mapping[UUID, UUID]) -> PointsReversed:
     return PointsReversed(
         posting_id=posting.id, via=posting.via, customer=owners.get(posting.via, posting.via),
-        points=-posting.points - posting.pending, reference=posting.reference, occurred_at=posting.at,
+        points=-posting.points - posting.pending, reference=posting.reference, currency=posting.currency,
+        occurred_at=posting.at,
     )  # fmt: skip
 
 
 async def _mark(
-    session: WriteSession, purchases: Iterable[tuple[Purchase, int]], owners: Mapping[UUID, UUID], live: set[UUID]
+    session: WriteSession, purchases: Iterable[tuple[Purchase, Points]], owners: Mapping[UUID, UUID], live: set[UUID]
 ) -> None:
     """Have the customers' tiers and lot uses derived."""
     flags: dict[UUID, bool] = {}

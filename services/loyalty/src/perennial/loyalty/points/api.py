@@ -15,6 +15,7 @@ from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.points import service
 from perennial.loyalty.points.posting import Posting
 from perennial.loyalty.points.schemas import AdjustIn, PostedOut, SpendIn
+from perennial.loyalty.programme import service as programme
 
 router = APIRouter(prefix="/v1/loyalty/accounts/{customer_id}", tags=["loyalty"])
 me = APIRouter(prefix="/v1/me/loyalty", tags=["me"])
@@ -40,10 +41,10 @@ async def adjust_points(
     async def adjust() -> PostedOut:
         posting = Posting(
             digest_uuid("adjust", once.id.hex()), "adjust", owner, datetime.now(UTC), body.reason, body.points,
-            reference=body.reference,
+            reference=body.reference, currency=await programme.code_of(session, body.currency),
         )  # fmt: skip
         await service.adjust(session, principal, posting)
-        balance = (await accounts.accounts(session, [owner]))[0].balance
+        balance = await accounts.balance(session, owner, posting.currency)
         return _posted(posting, owner, body.points, balance)
 
     return await once.run(session, adjust)
@@ -58,7 +59,7 @@ async def spend_my_points(via: CustomerVia, session: Write, body: SpendIn, once:
 async def _spend(session: WriteSession, via: UUID, body: SpendIn, once: Once) -> PostedOut:
     posting = Posting(
         digest_uuid("spend", once.id.hex()), "spend", via, datetime.now(UTC), body.reason, -body.points,
-        reference=body.reference,
+        reference=body.reference, currency=await programme.code_of(session, body.currency, spendable=True),
     )  # fmt: skip
     customer, balance = await service.spend(session, posting)
     return _posted(posting, customer, body.points, balance)
@@ -66,6 +67,6 @@ async def _spend(session: WriteSession, via: UUID, body: SpendIn, once: Once) ->
 
 def _posted(posting: Posting, customer: UUID, points: int, balance: int) -> PostedOut:
     return PostedOut(
-        posting_id=posting.id, customer_id=customer, points=points, balance=balance, reason=posting.reason,
-        reference=posting.reference,
+        posting_id=posting.id, customer_id=customer, points=points, currency=posting.currency, balance=balance,
+        reason=posting.reason, reference=posting.reference,
     )  # fmt: skip

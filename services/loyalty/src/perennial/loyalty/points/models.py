@@ -23,6 +23,10 @@ def _points(name: str) -> "Column[int]":
     return Column(name, BigInteger, server_default=text("0"), nullable=False)
 
 
+def _currency(*, primary_key: bool = False) -> "Column[str]":
+    return Column("currency", Text, primary_key=primary_key, server_default=text("'points'"), nullable=False)
+
+
 # One reason for points to move. The id is made of its cause, so the same cause cannot be posted twice.
 # `points` and `pending` are what it does to the balance and to what is pending of `via`.
 posting = Table(
@@ -31,6 +35,7 @@ posting = Table(
     Column("id", Uuid, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("via", Uuid, nullable=False),
+    _currency(),
     Column("at", MOMENT, nullable=False),
     Column("recorded_at", MOMENT, server_default=func.now(), nullable=False),
     Column("points", BigInteger, nullable=False),
@@ -41,8 +46,8 @@ posting = Table(
     Index("ix_posting_via", "via", "at", "id"),
 )
 
-# The legs of a posting, which sum to zero: two accounts of the customer's (spendable and pending), the rest of the
-# programme's. What names no lot was taken from the customer as a whole.
+# The legs of a posting, in its currency, which sum to zero: two accounts of the customer's (spendable and pending),
+# the rest of the programme's. What names no lot was taken from the customer as a whole.
 entry = Table(
     "entry",
     metadata,
@@ -62,6 +67,7 @@ account = Table(
     "account",
     metadata,
     Column("via", Uuid, primary_key=True),
+    _currency(primary_key=True),
     _points("balance"),
     _points("pending"),
     _points("earned"),
@@ -80,6 +86,7 @@ lot = Table(
     Column("id", Uuid, primary_key=True),
     Column("via", Uuid, nullable=False),
     Column("posting_id", Uuid, nullable=False),
+    _currency(),
     Column("purchase_id", Uuid),
     Column("points", BigInteger, nullable=False),
     _points("reversed"),

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from perennial.common.ids import digest_uuid
+from perennial.loyalty.programme.definition import POINTS
 
 Kind = Literal["earn", "activate", "spend", "reverse", "expire", "adjust"]
 
@@ -22,7 +23,10 @@ AGAINST: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Posting:
-    """A change of `points` in the balance of `via` and of `pending` in what waits; the rest is the programme's."""
+    """A change of `points` in the balance of `via` and of `pending` in what waits; the rest is the programme's.
+
+    Points are whole units of `currency`: points, growth value, or the smallest unit of stored credit.
+    """
 
     id: UUID
     kind: Kind
@@ -33,6 +37,7 @@ class Posting:
     pending: int = 0
     reference: str | None = None
     lot_id: UUID | None = None
+    currency: str = POINTS
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Lot:
     expired: int = 0
     state: Literal["pending", "active"] = "active"
     qualifies: bool = True
+    currency: str = POINTS
 
     @property
     def standing(self) -> int:
@@ -61,8 +67,8 @@ def issue(lot: Lot, kind: Kind, reason: str, reference: str | None) -> Posting:
     """The posting that brings a lot."""
     points = lot.points if lot.state == "active" else 0
     return Posting(
-        lot.id, kind, lot.via, lot.earned_at, reason, points, lot.points - points, reference, lot_id=lot.id
-    )  # fmt: skip
+        lot.id, kind, lot.via, lot.earned_at, reason, points, lot.points - points, reference, lot.id, lot.currency
+    )
 
 
 def cut(lot: Lot, kind: Literal["reverse", "expire"], points: int, at: datetime, reason: str,
@@ -72,7 +78,7 @@ def cut(lot: Lot, kind: Literal["reverse", "expire"], points: int, at: datetime,
     from_balance = points if lot.state == "active" else 0
     return Posting(
         digest_uuid(kind, str(lot.id), str(before)), kind, lot.via, at, reason, -from_balance,
-        from_balance - points, reference, lot.id,
+        from_balance - points, reference, lot.id, lot.currency,
     )  # fmt: skip
 
 
@@ -80,5 +86,5 @@ def activate(lot: Lot) -> Posting:
     """The posting that lets pending points be spent."""
     return Posting(
         digest_uuid("activate", str(lot.id)), "activate", lot.via, lot.active_at, "active", lot.standing,
-        -lot.standing, lot_id=lot.id,
+        -lot.standing, lot_id=lot.id, currency=lot.currency,
     )  # fmt: skip

@@ -18,43 +18,47 @@ _POST = text("""
         SELECT * FROM unnest(
             CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:vias AS uuid[]), CAST(:ats AS timestamptz[]),
             CAST(:points AS bigint[]), CAST(:pending AS bigint[]), CAST(:reasons AS text[]),
-            CAST(:refs AS text[]), CAST(:lots AS uuid[]), CAST(:against AS text[])
-        ) AS p (id, kind, via, at, points, pending, reason, reference, lot_id, against)
+            CAST(:refs AS text[]), CAST(:lots AS uuid[]), CAST(:against AS text[]), CAST(:currencies AS text[])
+        ) AS p (id, kind, via, at, points, pending, reason, reference, lot_id, against, currency)
     ), posted AS (
-        INSERT INTO posting (id, kind, via, at, points, pending, reason, reference)
-        SELECT id, kind, via, at, points, pending, reason, reference FROM p
+        INSERT INTO posting (id, kind, via, currency, at, points, pending, reason, reference)
+        SELECT id, kind, via, currency, at, points, pending, reason, reference FROM p
     ), legs AS (
         INSERT INTO entry (posting_id, account, via, lot_id, points)
         SELECT id, 'customer', via, lot_id, points FROM p WHERE points <> 0
         UNION ALL SELECT id, 'pending', via, lot_id, pending FROM p WHERE pending <> 0
         UNION ALL SELECT id, against, NULL, lot_id, -(points + pending) FROM p WHERE points + pending <> 0
     )
-    INSERT INTO account AS a (via, balance, pending, earned, spent, reversed, expired, adjusted)
-    SELECT via, sum(points), sum(pending),
+    INSERT INTO account AS a (via, currency, balance, pending, earned, spent, reversed, expired, adjusted)
+    SELECT via, currency, sum(points), sum(pending),
            coalesce(sum(points + pending) FILTER (WHERE kind = 'earn'), 0),
            coalesce(-sum(points) FILTER (WHERE kind = 'spend'), 0),
            coalesce(-sum(points + pending) FILTER (WHERE kind = 'reverse'), 0),
            coalesce(-sum(points + pending) FILTER (WHERE kind = 'expire'), 0),
            coalesce(sum(points + pending) FILTER (WHERE kind = 'adjust'), 0)
-    FROM p GROUP BY via ORDER BY via
-    ON CONFLICT (via) DO UPDATE SET
+    FROM p GROUP BY via, currency ORDER BY via, currency
+    ON CONFLICT (via, currency) DO UPDATE SET
         balance = a.balance + excluded.balance, pending = a.pending + excluded.pending,
         earned = a.earned + excluded.earned, spent = a.spent + excluded.spent,
         reversed = a.reversed + excluded.reversed, expired = a.expired + excluded.expired,
         adjusted = a.adjusted + excluded.adjusted, version = a.version + 1
-    RETURNING a.via, a.balance, a.pending, a.version""")
+    RETURNING a.via, a.currency, a.balance, a.pending, a.version""")
 _LOTS = text("""
-    INSERT INTO lot (id, posting_id, via, purchase_id, points, state, qualifies, earned_at, active_at, expires_at)
-    SELECT id, id, via, purchase_id, points, state, qualifies, earned_at, active_at, expires_at FROM unnest(
+    INSERT INTO lot (id, posting_id, via, currency, purchase_id, points, state, qualifies, earned_at, active_at,
+                     expires_at)
+    SELECT id, id, via, currency, purchase_id, points, state, qualifies, earned_at, active_at, expires_at FROM unnest(
         CAST(:ids AS uuid[]), CAST(:vias AS uuid[]), CAST(:purchases AS uuid[]), CAST(:points AS bigint[]),
         CAST(:states AS text[]), CAST(:qualifies AS boolean[]), CAST(:earned AS timestamptz[]),
-        CAST(:active AS timestamptz[]), CAST(:expires AS timestamptz[])
-    ) AS l (id, via, purchase_id, points, state, qualifies, earned_at, active_at, expires_at)""")
+        CAST(:active AS timestamptz[]), CAST(:expires AS timestamptz[]), CAST(:currencies AS text[])
+    ) AS l (id, via, purchase_id, points, state, qualifies, earned_at, active_at, expires_at, currency)""")
 _CUT = text("""
     UPDATE lot SET reversed = lot.reversed + c.reversed, expired = lot.expired + c.expired
     FROM unnest(CAST(:ids AS uuid[]), CAST(:reversed AS bigint[]), CAST(:expired AS bigint[]))
         AS c (id, reversed, expired)
     WHERE lot.id = c.id""")
+Wallet = tuple[UUID, str]
+"""A customer's account in one currency."""
+
 _LOT = select(*(lot.c[field.name] for field in fields(Lot)))
 
 
@@ -63,7 +67,7 @@ def _any(ids: Collection[UUID]) -> ColumnElement[bool]:
 
 
 async def post(session: WriteSession, postings: Sequence[Posting]) -> list[Row[Any]]:
-    """Write postings, both legs of each, and the accounts that they change; returns those, one row per `via`."""
+    """Write postings, both legs of each, and the accounts that they change; returns those, one row each."""
     if not postings:
         return []
     found = await session.execute(
@@ -79,6 +83,7 @@ async def post(session: WriteSession, postings: Sequence[Posting]) -> list[Row[A
             "refs": [item.reference for item in postings],
             "lots": [item.lot_id for item in postings],
             "against": [AGAINST[item.kind] for item in postings],
+            "currencies": [item.currency for item in postings],
         },
     )
     return list(found)
@@ -100,6 +105,7 @@ async def add_lots(session: WriteSession, lots: Sequence[Lot]) -> None:
             "earned": [lot.earned_at for lot in lots],
             "active": [lot.active_at for lot in lots],
             "expires": [lot.expires_at for lot in lots],
+            "currencies": [lot.currency for lot in lots],
         },
     )
 
@@ -120,7 +126,7 @@ async def cut_lots(session: WriteSession, postings: Iterable[Posting]) -> None:
 async def lock_accounts(session: WriteSession, vias: Collection[UUID]) -> None:
     """Hold accounts until the transaction ends, so that what lots are left of them stays as it is."""
     await session.execute(
-        text("SELECT FROM account WHERE via = ANY(:vias) ORDER BY via FOR UPDATE"), {"vias": list(set(vias))}
+        text("SELECT FROM account WHERE via = ANY(:vias) ORDER BY via, currency FOR UPDATE"), {"vias": list(set(vias))}
     )
 
 
@@ -140,10 +146,11 @@ async def spend(session: WriteSession, posting: Posting) -> Row[Any]:
     Returns `outcome` (posted, insufficient, repeated), `customer`, `available` (after it), and the account of `via`.
     """
     found = await session.execute(
-        text("SELECT * FROM spend_points(:id, :via, :points, :at, :reason, :reference)"),
+        text("SELECT * FROM spend_points(:id, :via, :currency, :points, :at, :reason, :reference)"),
         {
             "id": posting.id,
             "via": posting.via,
+            "currency": posting.currency,
             "points": -posting.points,
             "at": posting.at,
             "reason": posting.reason,
@@ -214,31 +221,34 @@ async def reopen_lots(session: WriteSession, customers: Collection[UUID]) -> Non
     )
 
 
-async def spendings(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[Spending]]:
+async def spendings(session: ReadSession, customers: Collection[UUID]) -> dict[Wallet, list[Spending]]:
     """What was taken from customers as a whole."""
     rows = await session.execute(
-        text("""SELECT m.customer_id, p.id, -e.points AS points, p.at
+        text("""SELECT m.customer_id, p.currency, p.id, -e.points AS points, p.at
                 FROM identity_map m JOIN entry e ON e.via = m.via AND e.lot_id IS NULL
                 JOIN posting p ON p.id = e.posting_id WHERE m.customer_id = ANY(:ids)"""),
         {"ids": list(customers)},
     )
-    found: dict[UUID, list[Spending]] = {}
+    found: dict[Wallet, list[Spending]] = {}
     for row in rows:
-        found.setdefault(row.customer_id, []).append(Spending(row.id, row.points, row.at))
+        found.setdefault((row.customer_id, row.currency), []).append(Spending(row.id, row.points, row.at))
     return found
 
 
-async def sources(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[Source]]:
+async def sources(session: ReadSession, customers: Collection[UUID]) -> dict[Wallet, list[Source]]:
     """The lots of customers that can be spent, as far as they stand."""
     rows = await session.execute(
-        text("""SELECT m.customer_id, l.id, l.points - l.reversed - l.expired AS points, l.active_at, l.expires_at
+        text("""SELECT m.customer_id, l.currency, l.id, l.points - l.reversed - l.expired AS points, l.active_at,
+                       l.expires_at
                 FROM identity_map m JOIN lot l ON l.via = m.via
                 WHERE m.customer_id = ANY(:ids) AND l.state = 'active' AND l.points > l.reversed + l.expired"""),
         {"ids": list(customers)},
     )
-    found: dict[UUID, list[Source]] = {}
+    found: dict[Wallet, list[Source]] = {}
     for row in rows:
-        found.setdefault(row.customer_id, []).append(Source(row.id, row.points, row.active_at, row.expires_at))
+        found.setdefault((row.customer_id, row.currency), []).append(
+            Source(row.id, row.points, row.active_at, row.expires_at)
+        )
     return found
 
 

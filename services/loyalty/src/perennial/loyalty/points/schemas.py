@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from perennial.common.web.fields import Whole
 from perennial.loyalty.fields import Storable
+from perennial.loyalty.programme.definition import Code
 
 MOST = 10**12
 
@@ -27,6 +28,7 @@ class SpendIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     points: Whole = Field(ge=1, le=MOST)
+    currency: Code | None = Field(default=None, description="Null: the main one of the programme.")
     reason: Reason
     reference: Reference | None = Field(default=None, description="What they were spent on, in your terms.")
 
@@ -37,6 +39,7 @@ class AdjustIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     points: Annotated[Whole, BeforeValidator(_not_zero)] = Field(ge=-MOST, le=MOST)
+    currency: Code | None = Field(default=None, description="Null: the main one of the programme.")
     reason: Reason
     reference: Reference | None = None
 
@@ -47,6 +50,7 @@ class PostedOut(BaseModel):
     posting_id: UUID
     customer_id: UUID
     points: int
+    currency: str
     balance: int
     reason: str
     reference: str | None

@@ -35,8 +35,10 @@ async def book(session: WriteSession, postings: Sequence[Posting], lots: Sequenc
     await emit(session, *said, *events)
 
 
-def _account(row: Row[tuple[UUID, int, int, int]]) -> Account:
-    return Account(via=row.via, balance=row.balance, pending=row.pending, version=row.version)
+def _account(row: Row[tuple[UUID, str, int, int, int]]) -> Account:
+    return Account(
+        via=row.via, currency=row.currency, balance=row.balance, pending=row.pending, version=row.version
+    )  # fmt: skip
 
 
 async def spend(session: WriteSession, posting: Posting) -> tuple[UUID, int]:
@@ -52,16 +54,19 @@ async def spend(session: WriteSession, posting: Posting) -> tuple[UUID, int]:
         raise _repeated()
     if done.outcome == "insufficient":
         raise Conflict(
-            f"points: {asked} asked, the balance is {done.available}", code="insufficient_points", pointer="/points"
+            f"points: {asked} {posting.currency} asked, the balance is {done.available}",
+            code="insufficient_points",
+            pointer="/points",
         )
     await emit(
         session,
         AccountsChanged(accounts=[Account(
-            via=posting.via, balance=done.via_balance, pending=done.via_pending, version=done.via_version
+            via=posting.via, currency=posting.currency, balance=done.via_balance, pending=done.via_pending,
+            version=done.via_version,
         )]),
         PointsSpent(
             posting_id=posting.id, via=posting.via, customer=done.customer, points=asked, reason=posting.reason,
-            reference=posting.reference,
+            reference=posting.reference, currency=posting.currency,
         ),
     )  # fmt: skip
     await derive.mark(session, [done.customer], live=True)
@@ -75,15 +80,20 @@ async def adjust(session: WriteSession, principal: Principal, posting: Posting) 
         raise _repeated()
     lots: list[Lot] = []
     if posting.points > 0:
-        months = (await programme.current(session)).expiry_months
+        months = (await programme.current(session)).currency(posting.currency).expiry_months
         lots = [Lot(
             posting.id, posting.via, posting.points, posting.at, posting.at, add_months(posting.at, months),
-            qualifies=False,
+            qualifies=False, currency=posting.currency,
         )]  # fmt: skip
         posting = issue(lots[0], "adjust", posting.reason, posting.reference)
     await book(session, [posting], lots)
     await derive.mark(session, [posting.via], live=True)
-    detail = {"points": posting.points, "reason": posting.reason, "posting_id": posting.id}
+    detail = {
+        "points": posting.points,
+        "currency": posting.currency,
+        "reason": posting.reason,
+        "posting_id": posting.id,
+    }
     await audit.record(session, principal, "loyalty.adjusted", str(posting.via), detail)
 
 
@@ -137,11 +147,11 @@ async def settle(session: WriteSession, customers: Collection[UUID]) -> None:
     """Derive afresh which lots the spendings of these customers used; the caller has locked the customers."""
     spendings = await queries.spendings(session, customers)
     if spendings:
-        sources = await queries.sources(session, spendings)
+        sources = await queries.sources(session, {customer for customer, _ in spendings})
         new = {
             key: points
-            for customer, spent in spendings.items()
-            for key, points in allocate(sources.get(customer, ()), spent).items()
+            for wallet, spent in spendings.items()
+            for key, points in allocate(sources.get(wallet, ()), spent).items()
         }
         old = await queries.uses_of(session, [item.id for spent in spendings.values() for item in spent])
         await queries.replace_uses(session, old, new)

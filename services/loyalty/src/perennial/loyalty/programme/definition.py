@@ -10,6 +10,8 @@ from perennial.common import rules
 from perennial.common.commerce import ORDER_COMPLETED
 from perennial.common.web.fields import Whole
 
+POINTS = "points"
+Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
 
 
@@ -40,6 +42,23 @@ Condition = Annotated[
 ]
 
 
+class Currency(BaseModel):
+    """What customers collect; whole units, for stored credit the smallest of its money."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: Code = POINTS
+    label: dict[Literal["en", "zh"], Name] = Field(default_factory=dict)
+    kind: Literal["points", "growth", "credit"] = Field(
+        default="points", description="Growth value counts towards tiers and is never spent."
+    )
+    pending_days: Whole = Field(default=0, ge=0, le=365, description="How long it waits before it can be spent.")
+    expiry_months: Whole | None = Field(default=None, ge=1, le=120, description="After earning; null: never.")
+    refund_policy: Literal["unlimited"] = Field(
+        default="unlimited", description="A refund takes back all that the order earned, below zero if it was spent."
+    )
+
+
 class EarnRule(BaseModel):
     """Points for each unit of an order's currency; an order earns by every rule whose condition holds."""
 
@@ -47,6 +66,7 @@ class EarnRule(BaseModel):
 
     name: Name
     event: Literal["Order Completed"] = ORDER_COMPLETED  # type: ignore[assignment]
+    currency: Code | None = Field(default=None, description="Null: the first of the programme.")
     points_per_unit: Rate = Decimal(1)
     rounding: Literal["floor"] = "floor"
     condition: Condition | None = None
@@ -69,14 +89,13 @@ class Definition(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    currencies: list[Currency] = Field(
+        default_factory=lambda: [Currency()], min_length=1, max_length=10, description="The first is the main one."
+    )
     earn_rules: list[EarnRule] = Field(max_length=20)
     tiers: list[TierRule] = Field(min_length=1, max_length=20, description="Ascending; the first from 0 points.")
     tier_window_days: Whole = Field(default=365, ge=1, le=3660)
-    pending_days: Whole = Field(default=0, ge=0, le=365, description="How long points wait before they can be spent.")
-    expiry_months: Whole | None = Field(default=None, ge=1, le=120, description="After earning; null: never.")
-    refund_policy: Literal["unlimited"] = Field(
-        default="unlimited", description="A refund takes back all that the order earned, below zero if it was spent."
-    )
+    tier_currency: Code | None = Field(default=None, description="What tiers rest on; null: the first currency.")
 
     @model_validator(mode="after")
     def _tiers_ascend(self) -> Self:
@@ -89,13 +108,38 @@ class Definition(BaseModel):
     def _names_are_unique(self) -> Self:
         tiers = [tier.name for tier in self.tiers]
         earners = [rule.name for rule in self.earn_rules]
-        for field, names in (("tiers", tiers), ("earn_rules", earners)):
+        codes = [currency.code for currency in self.currencies]
+        for field, names in (("tiers", tiers), ("earn_rules", earners), ("currencies", codes)):
             if len(set(names)) < len(names):
                 raise ValueError(f"{field}: names must be unique")
         unknown = {name for rule in self.earn_rules for name in rule.multipliers} - set(tiers)
         if unknown:
             raise ValueError(f"earn_rules: multipliers name unknown tiers: {', '.join(sorted(unknown))}")
         return self
+
+    @model_validator(mode="after")
+    def _currencies_are_known(self) -> Self:
+        codes = {currency.code for currency in self.currencies}
+        for rule in self.earn_rules:
+            if rule.currency is not None and rule.currency not in codes:
+                raise ValueError(f"earn_rules: {rule.name} earns an unknown currency: {rule.currency}")
+        if self.tier_currency is not None and self.tier_currency not in codes:
+            raise ValueError(f"tier_currency: there is no currency {self.tier_currency}")
+        return self
+
+    @property
+    def main(self) -> Currency:
+        """The currency meant where none is named."""
+        return self.currencies[0]
+
+    def currency(self, code: str) -> Currency:
+        """The currency of that code; one that this version does not know yet is like the main one."""
+        return next((currency for currency in self.currencies if currency.code == code), self.main)
+
+    @property
+    def tiers_rest_on(self) -> str:
+        """The code of the currency that counts towards tiers."""
+        return self.tier_currency or self.main.code
 
 
 class Programme(Definition):

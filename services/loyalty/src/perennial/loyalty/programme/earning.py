@@ -23,20 +23,21 @@ class Earner:
 
     def points(
         self, via: UUID, at: datetime, amount: Decimal | None, properties: Mapping[str, Any], tier: str | None
-    ) -> int:
-        """The points of an order worth `amount` in its currency: each rule's share rounded down, then added up."""
+    ) -> dict[str, int]:
+        """What an order worth `amount` earns, by currency: each rule's share rounded down, then added up."""
         if amount is None or amount <= 0:
-            return 0
+            return {}
         view: rules.View | None = None
-        total = 0
+        total: dict[str, int] = {}
         for rule, holds in self._rules:
             if holds is not None:
                 view = view or rules.View(via, {rules.trait_key(key): value for key, value in properties.items()})
                 if not holds(view, at):
                     continue
             factor = rule.multipliers.get(tier or "", ONE)
-            total += int(EXACT.multiply(EXACT.multiply(amount, rule.points_per_unit), factor))
-        return total
+            code = rule.currency or self.programme.main.code
+            total[code] = total.get(code, 0) + int(EXACT.multiply(EXACT.multiply(amount, rule.points_per_unit), factor))
+        return {code: points for code, points in total.items() if points}
 
 
 def _compiled(rule: EarnRule) -> rules.Predicate | None:

@@ -9,6 +9,7 @@ from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession, lock
 from perennial.common.notify import STALE, notify
+from perennial.common.web import Unprocessable
 from perennial.common.web.etags import match
 from perennial.loyalty.programme import queries
 from perennial.loyalty.programme.definition import Definition, EarnRule, Programme, TierRule
@@ -49,13 +50,32 @@ async def current(session: ReadSession) -> Programme:
     return (await history(session))[-1].programme
 
 
+async def code_of(session: ReadSession, code: str | None, *, spendable: bool = False) -> str:
+    """The currency that a body means. Raises Unprocessable for one that there is not, or that is never spent."""
+    rules = await current(session)
+    found = next((item for item in rules.currencies if item.code == (code or rules.main.code)), None)
+    if found is None:
+        raise Unprocessable(
+            f"currency: the programme has no currency {code}", code="unknown_currency", pointer="/currency"
+        )
+    if spendable and found.kind == "growth":
+        raise Unprocessable(f"currency: {found.code} is never spent", code="not_spendable", pointer="/currency")
+    return found.code
+
+
 async def replace(
     session: WriteSession, principal: Principal, expected: int | None, definition: Definition
 ) -> Programme:
-    """Put a new version in force; everybody's tier is looked at again. Raises PreconditionFailed."""
+    """Put a new version in force; everybody's tier is looked at again. Raises PreconditionFailed, Unprocessable."""
     await lock(session, "loyalty", "programme")
     before = await current(session)
     match(expected, before.version)
+    gone = sorted({item.code for item in before.currencies} - {item.code for item in definition.currencies})
+    if gone:
+        raise Unprocessable(
+            f"currencies: {', '.join(gone)} must stay: customers have some", code="currency_in_use",
+            pointer="/currencies",
+        )  # fmt: skip
     version = before.version + 1
     said = definition.model_dump_json(include=set(Definition.model_fields))
     await queries.insert(session, version, said, principal.id)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.loyalty.programme.definition import TierRule
+from perennial.loyalty.programme.definition import Definition
 
 # The tier rests on the newest points that reach its threshold; it must be looked at again when the oldest of those
 # leave the window.
@@ -19,7 +19,8 @@ _STANDINGS = text("""
         SELECT o.customer_id, l.earned_at,
                sum(l.points - l.reversed) OVER (PARTITION BY o.customer_id ORDER BY l.earned_at DESC, l.id) AS upto
         FROM owner o JOIN lot l ON l.via = o.via
-        WHERE l.qualifies AND l.points > l.reversed AND l.earned_at > :since AND l.earned_at <= :now
+        WHERE l.qualifies AND l.currency = :currency AND l.points > l.reversed
+          AND l.earned_at > :since AND l.earned_at <= :now
     ), total AS (
         SELECT o.customer_id, coalesce(r.points, 0) AS points
         FROM (SELECT DISTINCT o.customer_id FROM owner o JOIN account a ON a.via = o.via) AS o
@@ -50,7 +51,7 @@ _UPSERT = text("""
 
 
 async def standings(
-    session: ReadSession, customers: Collection[UUID], tiers: Sequence[TierRule], since: datetime, now: datetime
+    session: ReadSession, customers: Collection[UUID], rules: Definition, since: datetime, now: datetime
 ) -> list[Row[Any]]:
     """The points within the window and the tier that they make, of every customer who has an account."""
     found = await session.execute(
@@ -59,8 +60,9 @@ async def standings(
             "ids": list(customers),
             "since": since,
             "now": now,
-            "names": [tier.name for tier in tiers],
-            "thresholds": [tier.threshold for tier in tiers],
+            "currency": rules.tiers_rest_on,
+            "names": [tier.name for tier in rules.tiers],
+            "thresholds": [tier.threshold for tier in rules.tiers],
         },
     )
     return list(found)

@@ -21,7 +21,7 @@ async def refresh(session: WriteSession, stale: Stale, now: datetime | None = No
     now = now or utc_now()
     rules = await programme.current(session)
     window = timedelta(days=rules.tier_window_days)
-    rows = await queries.standings(session, stale.live, rules.tiers, now - window, now)
+    rows = await queries.standings(session, stale.live, rules, now - window, now)
     before = await queries.states(session, stale.live)
     await queries.remove(session, [*stale.gone, *(before.keys() - {row.customer_id for row in rows})])
     written = await queries.write(session, rows, window, now)

@@ -85,7 +85,9 @@ class Shop:
             "tiers": [{"name": "member", "threshold": 0}, {"name": "silver", "threshold": 500}],
             **changes,
         }
-        main = {name: definition.pop(name) for name in ("pending_days", "expiry_months") if name in definition}
+        main = {name: definition.pop(name) for name in ("pending_days",) if name in definition}
+        if "expiry_months" in definition:
+            main["expiry"] = {"kind": "months", "months": definition.pop("expiry_months")}
         if main:
             definition["currencies"] = [{"code": "points", **main}]
         await self.session.execute(

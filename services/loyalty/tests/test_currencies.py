@@ -13,7 +13,7 @@ from perennial.loyalty.points import service as points
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 CURRENCIES = [
-    {"code": "points", "expiry_months": 1},
+    {"code": "points", "expiry": {"kind": "months", "months": 1}},
     {"code": "growth", "kind": "growth", "label": {"en": "Growth", "zh": "成长值"}},
     {"code": "credit", "kind": "credit", "pending_days": 14},
 ]

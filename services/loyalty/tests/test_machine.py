@@ -86,7 +86,6 @@ class Oracle:
     def issue(self, via: int, points: int, at: datetime, order: int | None = None) -> None:
         wait = timedelta(days=3 if order is not None else 0)
         expires_at = add_months(at, 2)
-        assert expires_at
         lot = Lot(via, points, at + wait, expires_at, next(self.number), order)
         lot.active = order is None or lot.active_at <= self.begin - timedelta(hours=11)
         self.lots.append(lot)

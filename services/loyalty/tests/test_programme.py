@@ -24,7 +24,7 @@ async def test_the_first_version_is_built_in(client: httpx.AsyncClient) -> None:
     assert answer.headers["ETag"] == '"1"'
     body = answer.json()
     assert (body["version"], body["valid_from"]) == (1, None)
-    assert [(item["code"], item["expiry_months"]) for item in body["currencies"]] == [("points", None)]
+    assert [(item["code"], item["expiry"]["kind"]) for item in body["currencies"]] == [("points", "never")]
     assert body["earn_rules"][0]["points_per_unit"] == "1"
     assert [(tier["name"], tier["threshold"]) for tier in body["tiers"]] == [
         ("member", 0),
@@ -37,7 +37,7 @@ async def test_the_first_version_is_built_in(client: httpx.AsyncClient) -> None:
 async def test_replacing_needs_the_version_last_seen(client: httpx.AsyncClient) -> None:
     body = {"earn_rules": [], "tiers": TIERS}
     assert (await client.put(PATH, json=body)).status_code == 428
-    made = await _put(client, currencies=[{"code": "points", "expiry_months": 12}])
+    made = await _put(client, currencies=[{"code": "points", "expiry": {"kind": "months", "months": 12}}])
     assert (made.status_code, made.headers["ETag"], made.json()["version"]) == (200, '"2"', 2)
     late = await _put(client)
     assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
@@ -112,7 +112,9 @@ async def test_new_thresholds_move_everybody_and_are_audited(shop: Any, client: 
         ({"earn_rules": [{"name": " "}]}, "/earn_rules/0/name"),
         ({"tiers": []}, "/tiers"),
         ({"tiers": [{"name": "a", "threshold": "0"}]}, "/tiers/0/threshold"),
-        ({"currencies": [{"expiry_months": 0}]}, "/currencies/0/expiry_months"),
+        ({"currencies": [{"expiry": {"kind": "months"}}]}, "/currencies/0/expiry"),
+        ({"currencies": [{"expiry": {"kind": "date", "day": "02-30"}}]}, "/currencies/0/expiry"),
+        ({"currencies": [{"expiry": {"kind": "date", "day": "2-3"}}]}, "/currencies/0/expiry/day"),
         ({"currencies": [{"code": "Points"}]}, "/currencies/0/code"),
         ({"currencies": []}, "/currencies"),
         ({"tier_window_days": True}, "/tier_window_days"),

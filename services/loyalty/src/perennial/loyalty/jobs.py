@@ -7,6 +7,7 @@ from perennial.common.contracts.base import utc_now
 from perennial.common.db import WriteSession
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
+from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.ledger.service import verify
 from perennial.loyalty.points import service as points
 from perennial.loyalty.tiers import service as tiers
@@ -33,6 +34,11 @@ async def expire(runtime: Runtime) -> None:
     await _all(runtime, points.expire_due)
 
 
+async def announce_expiries(runtime: Runtime) -> None:
+    """Say what is about to expire."""
+    await _all(runtime, expiry.announce)
+
+
 async def review_tiers(runtime: Runtime) -> None:
     """Look again at tiers that rest on points older than the window."""
     async with runtime.database.write() as session:
@@ -47,6 +53,7 @@ async def verify_ledger(runtime: Runtime) -> None:
 JOBS = (
     Job("activate", timedelta(minutes=1), activate),
     Job("expire", timedelta(minutes=10), expire),
+    Job("expiry-notices", timedelta(hours=1), announce_expiries),
     Job("review-tiers", timedelta(hours=1), review_tiers),
     Job("verify-ledger", timedelta(days=1), verify_ledger),
 )

@@ -8,6 +8,7 @@ from perennial.common.run import build
 from perennial.common.service import Service
 from perennial.loyalty.accounts import api as accounts
 from perennial.loyalty.accounts.preview import PREVIEW
+from perennial.loyalty.expiry import models as _expiry  # noqa: F401
 from perennial.loyalty.jobs import JOBS
 from perennial.loyalty.models import metadata
 from perennial.loyalty.orders import models as _orders  # noqa: F401 (its tables)
@@ -31,6 +32,7 @@ SERVICE = Service(
         contract.PointsEarned,
         contract.PointsSpent,
         contract.PointsReversed,
+        contract.PointsExpiring,
         contract.TierChanged,
         contract.ErasureCompleted,
     ),

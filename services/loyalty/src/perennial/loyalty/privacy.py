@@ -16,5 +16,5 @@ PRIVACY = Privacy(
         "refund": Held("purchase_id IN (SELECT id FROM purchase WHERE via = ANY(:vias))", kept=ORDERS),
         "purchase": Held(kept=ORDERS),
     },
-    none={"programme": "rules that staff wrote"},
+    none={"programme": "rules that staff wrote", "expiry_notice": "which lots were announced"},
 )

@@ -88,6 +88,19 @@ class PointsReversed(Event):
     currency: str = POINTS
 
 
+class PointsExpiring(Event):
+    """Points that nobody has spent end in so many days; of one customer, currency and day together."""
+
+    subject: ClassVar[str] = "loyalty.points.expiring.v1"
+
+    via: Via
+    customer: CustomerId
+    currency: str
+    points: int
+    expires_at: datetime
+    days: int
+
+
 class TierChanged(Event):
     """A live event moved a customer to another tier."""
 

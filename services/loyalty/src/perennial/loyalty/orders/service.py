@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from uuid import UUID
 
 import structlog
@@ -10,9 +10,8 @@ import structlog
 from perennial.common import derive, identity_map
 from perennial.common.contracts.base import Event, utc_now
 from perennial.common.contracts.loyalty import PointsEarned, PointsReversed
-from perennial.common.db import WriteSession
+from perennial.common.db import WriteSession, settings_of
 from perennial.common.ids import digest_uuid
-from perennial.loyalty.dates import add_months
 from perennial.loyalty.orders import queries
 from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, gather
 from perennial.loyalty.points import queries as ledger
@@ -31,10 +30,10 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     Events may come in any sequence and as often as they like: what is posted is the difference between what the order
     should have brought by all that is known of it, and what it has brought.
     """
-    orders = gather(events)
+    orders, zone = gather(events), settings_of(session).zone
     earners = await programmes.history(session)
     purchases = await _heard(session, orders, await _worth(session, earners, events))
-    lots = [lot for item, before in purchases.values() for lot in _lots(earners, item, before)]
+    lots = [lot for item, before in purchases.values() for lot in _lots(earners, item, before, zone)]
     references = {item.id: item.order_id for item, _ in purchases.values()}
     postings = [issue(lot, "earn", "order", references.get(lot.purchase_id or lot.id)) for lot in lots]
     wanted = {key: owed for key, (item, _) in purchases.items() if (owed := item.owes())}
@@ -100,7 +99,7 @@ def _tell(item: Purchase, heard: Iterable[OrderEvent], worth: Mapping[UUID, Poin
     return item
 
 
-def _lots(earners: Sequence[Earner], item: Purchase, before: Points) -> Iterator[Lot]:
+def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo) -> Iterator[Lot]:
     """The lots of what an order earns beyond `before`, one for each currency, dated by its completion."""
     completed, via = item.completed, item.via
     if completed is None or via is None:
@@ -113,7 +112,7 @@ def _lots(earners: Sequence[Earner], item: Purchase, before: Points) -> Iterator
             active_at = completed.at + timedelta(days=rules.pending_days)
             yield Lot(
                 _lot_id(item.id, currency, had), via, earned - had, completed.at, active_at,
-                add_months(completed.at, rules.expiry_months), item.id,
+                rules.expiry.after(completed.at, zone), item.id,
                 state="pending" if active_at > utc_now() else "active", currency=currency,
             )  # fmt: skip
 

@@ -11,10 +11,10 @@ from perennial.common import audit, derive, identity_map
 from perennial.common.auth import Principal
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.loyalty import Account, AccountsChanged, PointsSpent
-from perennial.common.db import WriteSession
+from perennial.common.db import WriteSession, settings_of
 from perennial.common.outbox import emit
 from perennial.common.web import Conflict
-from perennial.loyalty.dates import add_months
+from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.points import queries
 from perennial.loyalty.points.posting import Lot, Posting, activate, cut, issue
 from perennial.loyalty.points.settling import allocate
@@ -80,9 +80,10 @@ async def adjust(session: WriteSession, principal: Principal, posting: Posting) 
         raise _repeated()
     lots: list[Lot] = []
     if posting.points > 0:
-        months = (await programme.current(session)).currency(posting.currency).expiry_months
+        lasting = (await programme.current(session)).currency(posting.currency).expiry
         lots = [Lot(
-            posting.id, posting.via, posting.points, posting.at, posting.at, add_months(posting.at, months),
+            posting.id, posting.via, posting.points, posting.at, posting.at,
+            lasting.after(posting.at, settings_of(session).zone),
             qualifies=False, currency=posting.currency,
         )]  # fmt: skip
         posting = issue(lots[0], "adjust", posting.reason, posting.reference)
@@ -134,7 +135,8 @@ async def _expire(session: WriteSession, due: Collection[tuple[UUID, UUID]], now
     await queries.lock_accounts(session, [via for vias in held.values() for via in vias])
     await settle(session, owners)
     used = await queries.used(session, [lot for lot, _ in due])
-    lots = await queries.lots(session, [lot for lot, _ in due])
+    known = await queries.lots(session, [lot for lot, _ in due])
+    lots = [lot for lot in known if lot.expires_at is not None and lot.expires_at <= now]  # others have just been slid
     unused = {lot.id: lot.standing - used.get(lot.id, 0) for lot in lots}
     await book(
         session,
@@ -145,6 +147,7 @@ async def _expire(session: WriteSession, due: Collection[tuple[UUID, UUID]], now
 
 async def settle(session: WriteSession, customers: Collection[UUID]) -> None:
     """Derive afresh which lots the spendings of these customers used; the caller has locked the customers."""
+    await expiry.slide(session, customers)
     spendings = await queries.spendings(session, customers)
     if spendings:
         sources = await queries.sources(session, {customer for customer, _ in spendings})

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from perennial.common import rules
 from perennial.common.commerce import ORDER_COMPLETED
 from perennial.common.web.fields import Whole
+from perennial.loyalty.programme.expiry import Expiry
 
 POINTS = "points"
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -53,10 +54,15 @@ class Currency(BaseModel):
         default="points", description="Growth value counts towards tiers and is never spent."
     )
     pending_days: Whole = Field(default=0, ge=0, le=365, description="How long it waits before it can be spent.")
-    expiry_months: Whole | None = Field(default=None, ge=1, le=120, description="After earning; null: never.")
+    expiry: Expiry = Expiry()
     refund_policy: Literal["unlimited"] = Field(
         default="unlimited", description="A refund takes back all that the order earned, below zero if it was spent."
     )
+
+    @property
+    def slides(self) -> bool:
+        """Whether what the customer does puts off the expiry."""
+        return self.expiry.kind == "sliding"
 
 
 class EarnRule(BaseModel):
@@ -95,6 +101,9 @@ class Definition(BaseModel):
     earn_rules: list[EarnRule] = Field(max_length=20)
     tiers: list[TierRule] = Field(min_length=1, max_length=20, description="Ascending; the first from 0 points.")
     tier_window_days: Whole = Field(default=365, ge=1, le=3660)
+    expiry_notices: list[Annotated[Whole, Field(ge=1, le=365)]] = Field(
+        default=[30, 7], max_length=10, description="So many days before points expire it is said."
+    )
     tier_currency: Code | None = Field(default=None, description="What tiers rest on; null: the first currency.")
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Several currencies: points, growth value, stored credit."""
+"""Several currencies: points, growth value, stored credit; what is announced of their expiry."""
 
 from importlib import import_module
 
@@ -69,10 +69,19 @@ def upgrade() -> None:
         op.alter_column("purchase", column, server_default=sa.text("'{}'"), existing_type=postgresql.JSONB())
     op.execute("DROP FUNCTION spend_points(uuid, uuid, bigint, timestamptz, text, text)")
     op.execute(SPEND)
+    op.create_table(
+        "expiry_notice",
+        sa.Column("lot_id", sa.Uuid(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("lot_id", "expires_at", "days", name="pk_expiry_notice"),
+    )
+    op.create_index("ix_expiry_notice_expires_at", "expiry_notice", ["expires_at"])
 
 
 def downgrade() -> None:
     """Fails, and changes nothing, once an account has a second currency: the old tables have no place for it."""
+    op.drop_table("expiry_notice")
     op.execute(f"DROP FUNCTION spend_points({SIGNATURE})")
     op.execute(import_module("perennial.loyalty.migrations.versions.0001_first").SPEND)
     for column in PER_CURRENCY:

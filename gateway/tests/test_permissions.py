@@ -16,7 +16,7 @@ from perennial.common.web.app import document
 from perennial.gateway.edge import Edge
 from perennial.gateway.main import SERVICE
 from perennial.gateway.openapi.snapshots import read_snapshots
-from perennial.gateway.permissions import CUSTOMER, PUBLIC, ROLES, RULES, SCOPES, STAFF, WRITE_KEY, scopes_of
+from perennial.gateway.permissions import CUSTOMER, KNOWN, PUBLIC, ROLES, RULES, SCOPES, STAFF, WRITE_KEY, scopes_of
 from perennial.gateway.principals.accounts.service import ALMIGHTY
 from perennial.gateway.principals.testing import bearer, hire
 from perennial.gateway.settings import GatewaySettings
@@ -48,6 +48,8 @@ class Principal:
             return 401
         if rule in {CUSTOMER, STAFF}:
             return None if self.kind == rule else 403
+        if rule == KNOWN:
+            return 403 if self.kind == CUSTOMER else None
         granted = all({scope, scope.split(":", maxsplit=1)[0] + ":*", "*"} & self.scopes for scope in rule.split())
         return None if granted and self.kind != CUSTOMER else 403
 

@@ -76,3 +76,13 @@ def test_every_committed_path_is_routed() -> None:
             route = table.match(template.replace("{", "").replace("}", "").encode())
             assert route is not None, template
             assert {route.services[method.upper()] for method in operations} == {service}
+
+
+@pytest.mark.parametrize("name", [b"a%2Fb", b"a%5Cb", b"a%0Ab", b"%E2%80%8B", b"a%2F..%2F..%2Fmetrics", b"x%2Freveal"])
+def test_a_message_id_is_any_text(name: bytes) -> None:
+    table = RouteTable(read_snapshots())
+    event = table.match(b"/v1/events/" + name)
+    assert event is not None
+    assert (event.template, set(event.services)) == ("/v1/events/{message_id}", {"GET"})
+    assert table.match(b"/v1/segments/" + name) is None
+    assert table.match(b"/v1/events/%2e%2e") is None

@@ -1,6 +1,7 @@
 """Identity's fixtures: its service, events as the gateway accepts them, and a look into the map."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Protocol, cast
@@ -14,13 +15,16 @@ from perennial.common.contracts.gateway import AcceptedEvent, EventsAccepted
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.identifiers import blind_index, normalise
+from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.identity.decider import keys_of
 from perennial.identity.decisions.service import Arrival, Keys, decide
+from perennial.identity.decisions.traces import Reader
 from perennial.identity.main import SERVICE
 from perennial.identity.settings import IdentitySettings
+from perennial.identity.worker import consume
 
 NUMBERS = count(1)
 
@@ -121,3 +125,26 @@ async def assert_whole(session: ReadSession) -> None:
 @pytest.fixture(scope="session")
 def whole() -> Callable[[ReadSession], Awaitable[None]]:
     return assert_whole
+
+
+@pytest.fixture
+async def consuming(live_runtime: Runtime) -> AsyncIterator[Runtime]:
+    task = asyncio.create_task(consume(live_runtime))
+    yield live_runtime
+    live_runtime.stopping.set()
+    await asyncio.wait_for(task, 20)
+
+
+@pytest.fixture
+def poisoned(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Events of the user `poison` cannot be read until the returned function heals the reader."""
+    traces = Reader.traces
+
+    def broken(reader: Reader, event: AcceptedEvent) -> Any:
+        found = traces(reader, event)
+        if any(trace.value == "poison" for trace in found):
+            raise ValueError("poison")
+        return found
+
+    monkeypatch.setattr(Reader, "traces", broken)
+    return lambda: monkeypatch.setattr(Reader, "traces", traces)

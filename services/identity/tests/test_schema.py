@@ -59,3 +59,18 @@ async def test_two_processes_may_make_the_same_partition(committed: Database) ->
     async with committed.write() as session:
         assert week in await weeks(session)
         await session.execute(text("SELECT drop_decision_weeks(0)"))
+
+
+async def test_no_temporary_table_poses_as_one_of_ours_to_the_functions_of_the_owner(session: WriteSession) -> None:
+    week = week_of(datetime.now(UTC)) + 60
+    await session.execute(text(f"CREATE TEMPORARY TABLE decision_{week} (id uuid) ON COMMIT DROP"))
+    await queries.ensure_week(session, week)
+    made = await session.execute(text(f"SELECT to_regclass('identity.decision_{week}') IS NOT NULL"))
+    assert made.scalar_one()
+    found = await session.execute(
+        text("""SELECT proname, array_to_string(proconfig, ' ') FROM pg_proc
+                WHERE prosecdef AND pronamespace = CAST('identity' AS regnamespace)""")
+    )
+    functions = {row[0]: row[1] for row in found}
+    assert {"ensure_decision_week", "drop_decision_weeks"} <= functions.keys()
+    assert all("pg_temp" in settings.split("lock_timeout")[0].split(",")[-1] for settings in functions.values())

@@ -72,6 +72,10 @@ class Access:
             self.origins = Origins(origin for source in found.values() for origin in source.origins)
             await self.principals.read(session)
 
+    def source_ids(self) -> set[str]:
+        """The ids of the sources that have a key."""
+        return {source.id for source in self.sources.values()}
+
     async def keep_fresh(self) -> None:
         """Refresh on every notification and every half minute, for as long as the process lives."""
         while not self._runtime.stopping.is_set():

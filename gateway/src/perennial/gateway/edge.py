@@ -16,6 +16,7 @@ from perennial.common.db import lock
 from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 from perennial.gateway.access import Access
+from perennial.gateway.events.compose import Events
 from perennial.gateway.openapi.snapshots import read_snapshots
 from perennial.gateway.previews.compose import Previews
 from perennial.gateway.principals.accounts import service as accounts
@@ -57,6 +58,7 @@ class Edge:
     rates: Rates
     proxy: Proxy
     previews: Previews
+    events: Events
 
 
 @asynccontextmanager
@@ -81,6 +83,7 @@ async def running(runtime: Runtime) -> AsyncIterator[Edge]:
         await edge.intake.violations.close()
         await edge.proxy.close()
         await edge.previews.close()
+        await edge.events.close()
         await edge.identity.close()
         edge.logins.passwords.close()
 
@@ -141,6 +144,7 @@ def _build(runtime: Runtime, settings: GatewaySettings, passwords: Passwords) ->
         ),
         proxy=Proxy(RouteTable(read_snapshots()), settings.services, tokens, limits),
         previews=Previews(settings.services, tokens),
+        events=Events(settings.services.get("identity"), tokens, access.source_ids),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perennial.common.ids import uuid7
+from perennial.common.ids import uuid7_text
 from perennial.common.problems import Problem, respond, surprised
 from perennial.common.web.app import request_id_of
 from perennial.gateway import cors, sunset
@@ -34,22 +34,17 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers: Headers = list(scope["headers"])
-        scope["headers"] = headers  # the server's own list still grows: by trailers
-        request_id = request_id_of(headers) or str(uuid7())
-        scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        own = [(b"x-request-id", request_id.encode()), _NOSNIFF, _NO_STORE]
+        named = name(scope)
         started = False
 
         async def sending(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = self._with(message.get("headers", ()), own, scope)
+                message["headers"] = completed(message.get("headers", ()), named, scope, self._deprecated)
             await send(message)
 
-        fault = _fault(scope, headers)
+        fault = fault_of(scope)
         if fault is not None:
             await refuse(fault, scope, receive, sending)
             return
@@ -60,16 +55,30 @@ class Guard:
                 raise
             await surprised(scope["path"], error)(scope, receive, sending)
 
-    def _with(self, said: Iterable[tuple[bytes, bytes]], own: Headers, scope: Scope) -> Headers:
-        made = list(said)
-        names = {name for name, _ in made}
-        made += [field for field in own if field[0] not in names]
-        if self._deprecated:
-            template = getattr(scope.get("route"), "path", "")
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]
-            found = self._deprecated.get((method, template))
-            made += sunset.headers(found) if found else []
-        return made
+
+def name(scope: Scope) -> Headers:
+    """Give a request its id, for logs and for those who come after; what every answer to it bears."""
+    headers: Headers = list(scope["headers"])
+    scope["headers"] = headers  # the server's own list still grows: by trailers
+    request_id = request_id_of(headers) or uuid7_text()
+    scope.setdefault("state", {})["request_id"] = request_id
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return [(b"x-request-id", request_id.encode()), _NOSNIFF, _NO_STORE]
+
+
+def completed(
+    said: Iterable[tuple[bytes, bytes]], own: Headers, scope: Scope, deprecated: sunset.Table = sunset.DEPRECATED
+) -> Headers:
+    """The headers of an answer, with those that all of them bear and it has not said itself."""
+    made = list(said)
+    names = {name for name, _ in made}
+    made += [field for field in own if field[0] not in names]
+    if deprecated:
+        template = getattr(scope.get("route"), "path", "")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        found = deprecated.get((method, template))
+        made += sunset.headers(found) if found else []
+    return made
 
 
 async def refuse(error: Problem, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +91,9 @@ async def refuse(error: Problem, scope: Scope, receive: Receive, send: Send) -> 
     await response(scope, receive, send)
 
 
-def _fault(scope: Scope, headers: Headers) -> Problem | None:
+def fault_of(scope: Scope) -> Problem | None:
+    """What is wrong with the form of a request, whoever it is for."""
+    headers: Headers = scope["headers"]
     if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_TARGET_BYTES:
         return problem(414, "uri_too_long", "the path and query are too long")
     if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:

@@ -9,9 +9,14 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from perennial.common.contracts.gateway import ErasureCompleted
 from perennial.common.service import Service
 from perennial.gateway import edge, gate, guard
 from perennial.gateway.access import CHANNEL
+from perennial.gateway.events import compose as events
+from perennial.gateway.imports import api as imports
+from perennial.gateway.imports import service as importing
+from perennial.gateway.imports import steps as import_steps
 from perennial.gateway.models import Base
 from perennial.gateway.openapi import api as openapi
 from perennial.gateway.plans import api as plans
@@ -24,15 +29,19 @@ from perennial.gateway.principals.oidc import api as oidc
 from perennial.gateway.principals.roles import api as roles
 from perennial.gateway.principals.sessions import api as sessions
 from perennial.gateway.principals.sessions.jobs import SWEEP_SESSIONS
+from perennial.gateway.privacy import api as exports
+from perennial.gateway.privacy import export
+from perennial.gateway.privacy.declared import PRIVACY
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.sources import api as sources
 from perennial.gateway.tracking import api as tracking
 from perennial.gateway.violations import api as violations
+from perennial.gateway.violations import operation as replays
 from perennial.gateway.violations.jobs import SWEEP_VIOLATIONS
 
 ROUTERS = (
     sources.router, violations.router, plans.router, keys.router, issuers.router, sessions.router, accounts.router,
-    roles.router, oidc.router,
+    roles.router, oidc.router, imports.router, exports.router,
 )  # fmt: skip
 
 
@@ -76,6 +85,8 @@ def _proxied(app: FastAPI) -> Any:
     async def proxied(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await not_found(scope, receive, send)
+        elif events.asked(scope):
+            await app.state.edge.events.answer(app.state.edge.proxy, scope, receive, send)
         elif previews.asked(scope):
             await app.state.edge.previews.answer(app.state.edge.proxy, scope, receive, send)
         else:
@@ -90,7 +101,16 @@ SERVICE = Service(
     metadata=Base.metadata,
     settings=GatewaySettings,
     routers=ROUTERS,
+    emits=(ErasureCompleted,),
     keeps_map=False,
+    privacy=PRIVACY,
+    operations={
+        replays.KIND: replays.replay,
+        export.KIND: export.export,
+        importing.UPLOAD: importing.taken,
+        importing.CHECK: import_steps.check,
+        importing.RUN: import_steps.run,
+    },
     jobs=(SWEEP_VIOLATIONS, SWEEP_SESSIONS),
     channels=(CHANNEL,),
     mount=mount,

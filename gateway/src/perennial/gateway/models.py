@@ -3,6 +3,7 @@
 from sqlalchemy.orm import DeclarativeBase
 
 from perennial.common.db.tables import add_common_tables, new_metadata
+from perennial.common.operations import add_operation_tables
 
 
 class Base(DeclarativeBase):
@@ -12,3 +13,4 @@ class Base(DeclarativeBase):
 
 
 add_common_tables(Base.metadata)
+add_operation_tables(Base.metadata)

@@ -6,7 +6,7 @@ A route that stands here nowhere is answered to nobody. The services check the s
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-PUBLIC, WRITE_KEY, CUSTOMER, STAFF = "public", "write key", "customer", "staff"
+PUBLIC, WRITE_KEY, CUSTOMER, STAFF, KNOWN = "public", "write key", "customer", "staff", "known"
 
 
 @dataclass(frozen=True)
@@ -27,36 +27,38 @@ ROLES = {
     "admin": _role(
         "Runs the platform; what it reveals is on the record.",
         """customers:read customers:reveal identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:*
-        keys:* tokens:* staff:* audit:read""",
+        keys:* tokens:* staff:* audit:read operations:read privacy:* customers:write schema:*""",
         "personal",
     ),
     "marketer": _role(
         "Segments and campaigns, and what came of them.",
-        "customers:read segments:* campaigns:read campaigns:write campaigns:send loyalty:read",
+        "customers:read segments:* campaigns:read campaigns:write campaigns:send loyalty:read customers:write schema:*",
         "personal",
     ),
     "loyalty_manager": _role(
         "The loyalty programme and its accounts.",
-        "customers:read segments:read loyalty:*",
+        "customers:read segments:read loyalty:* schema:read",
         "personal",
     ),
     "agent": _role(
         "Serves customers: tickets, and what helps to answer them; reveals are on the record.",
-        "customers:read customers:reveal identities:read loyalty:read loyalty:write tickets:read tickets:write",
+        """customers:read customers:reveal customers:write identities:read loyalty:read loyalty:write tickets:read
+        tickets:write""",
         "personal",
     ),
     "service_manager": _role(
         "Runs the service desk.",
-        "customers:read customers:reveal identities:read identities:write loyalty:* tickets:*",
+        """customers:read customers:reveal customers:write identities:read identities:write loyalty:* tickets:*
+        privacy:read schema:read""",
         "personal",
     ),
     "analyst": _role(
         "Reads figures and lists, and nobody's name.",
-        "customers:read segments:read segments:write campaigns:read loyalty:read tickets:read",
+        "customers:read segments:read segments:write campaigns:read loyalty:read tickets:read schema:read",
     ),
     "developer": _role(
         "Connects systems: sources, keys, webhooks.",
-        "customers:read identities:read sources:* keys:* webhooks:*",
+        "customers:read identities:read sources:* keys:* webhooks:* schema:*",
     ),
     "auditor": _role("Reads who did what.", "audit:read"),
 }
@@ -64,6 +66,7 @@ ROLES = {
 # Each rule, and its routes. A rule is a scope, several of which all are needed, or one of:
 #   public      anybody            write key   a source's key, checked by the tracking API itself
 #   customer    a customer token   staff       anybody on the staff, whatever the role
+#   known       staff and API keys, whatever they may: the service shows to each what is theirs
 _TABLE = {
     PUBLIC: """
         GET  /openapi.json /asyncapi.json /docs /docs/docs.js /docs/docs.css /healthz /readyz /metrics
@@ -75,7 +78,18 @@ _TABLE = {
         PUT  /v1/staff/me/password
         DELETE /v1/staff/sessions/{session_id}
     """,
+    KNOWN: """
+        GET  /v1/operations/gateway /v1/operations/gateway/{operation_id}
+        GET  /v1/operations/gateway/{operation_id}/files/{name}
+        POST /v1/operations/gateway/{operation_id}/cancel
+        GET  /v1/operations/profile /v1/operations/profile/{operation_id}
+        GET  /v1/operations/profile/{operation_id}/files/{name}
+        POST /v1/operations/profile/{operation_id}/cancel
+    """,
     CUSTOMER: """
+        GET  /v1/me/consents /v1/me/consents/history /v1/me/erasure /v1/me/export /v1/me/export/file
+        PUT  /v1/me/consents
+        POST /v1/me/erasure /v1/me/export
         GET  /v1/me /v1/me/loyalty /v1/me/loyalty/ledger /v1/me/tickets /v1/me/tickets/{ticket_id}
         GET  /v1/me/tickets/{ticket_id}/events
         POST /v1/me/loyalty/spend /v1/me/tickets /v1/me/tickets/{ticket_id}/comments
@@ -104,7 +118,42 @@ _TABLE = {
     """,
     "customers:read": """
         GET  /v1/customers /v1/customers/summary /v1/customers/{id} /v1/customers/{id}/events /v1/events/{message_id}
-        GET  /v1/orders/summary
+        GET  /v1/orders/summary /v1/customers/{id}/timeline
+        GET  /v1/customers/{id}/tags /v1/customers/{id}/tags/{key}/explain /v1/customers/{id}/stages
+        GET  /v1/tags/summary /v1/lifecycle/summary
+        GET  /v1/customers/{id}/computed-traits /v1/customers/{id}/computed-traits/{key}
+        GET  /v1/customers/{id}/traits/{key} /v1/customers/{id}/traits/{key}/history /v1/traits/form
+    """,
+    "customers:export": """
+        POST /v1/exports
+    """,
+    "customers:import": """
+        GET  /v1/imports/{import_id} /v1/import-mappings /v1/import-mappings/{name}
+        POST /v1/imports /v1/imports/{import_id}/check /v1/imports/{import_id}/run /v1/import-mappings
+        POST /v1/customers/known
+        DELETE /v1/import-mappings/{name}
+    """,
+    "customers:write": """
+        POST /v1/tags/{key}/assignments
+        PUT DELETE /v1/customers/{id}/tags/{key} /v1/customers/{id}/stage
+        PATCH /v1/customers/{id}/traits
+    """,
+    "schema:read": """
+        GET  /v1/computed-traits /v1/computed-traits/{key}
+        GET  /v1/timeline/retention
+        GET  /v1/tags /v1/tags/{key} /v1/tags/{key}/versions /v1/topics /v1/topics/{key}
+        GET  /v1/lifecycle /v1/lifecycle/ladders/{key}
+        GET  /v1/traits /v1/traits/proposed /v1/traits/refused /v1/traits/{key} /v1/traits/{key}/versions
+    """,
+    "schema:write": """
+        POST /v1/computed-traits
+        PUT DELETE /v1/computed-traits/{key}
+        PUT  /v1/timeline/retention
+        POST /v1/tags /v1/traits /v1/traits/{key}/adopt /v1/traits/{key}/archive
+        PUT  /v1/traits/{key}
+        PATCH DELETE /v1/tags/{key}
+        PUT DELETE /v1/topics/{key}
+        PUT  /v1/lifecycle /v1/lifecycle/ladders/{key}
     """,
     "customers:reveal customers:read": """
         POST /v1/customers/{id}/reveal /v1/events/{message_id}/reveal
@@ -132,6 +181,18 @@ _TABLE = {
     "identities:manage": """
         PUT  /v1/identity/policy
         POST /v1/identifiers/{identifier_id}/share /v1/identifiers/{identifier_id}/unshare
+    """,
+    "privacy:read": """
+        GET  /v1/erasures /v1/erasures/{erasure_id} /v1/consent-purposes /v1/consent-texts
+        GET  /v1/customers/{id}/consents /v1/customers/{id}/consents/history
+    """,
+    "customers:reveal privacy:write": """
+        POST /v1/customers/{id}/export
+    """,
+    "privacy:write": """
+        POST /v1/erasures /v1/erasures/{erasure_id}/approve /v1/erasures/{erasure_id}/refuse /v1/consent-texts
+        POST /v1/customers/{id}/consents
+        PUT  /v1/consent-purposes/{key}
     """,
     "keys:read": """
         GET  /v1/api-keys /v1/api-keys/{key_id}
@@ -246,7 +307,7 @@ def scopes_of(rule: str | None) -> tuple[str, ...]:
     return tuple(rule.split()) if rule is not None and ":" in rule else ()
 
 
-SCOPES = frozenset(scope for rule in RULES.values() for scope in scopes_of(rule)) | {"webhooks:pii"}
+SCOPES = frozenset(scope for rule in RULES.values() for scope in scopes_of(rule)) | {"webhooks:pii", "operations:read"}
 
 
 def rule_of(method: str, template: str) -> str | None:

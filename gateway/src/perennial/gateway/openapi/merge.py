@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perennial.common.problems import ProblemBody
-from perennial.gateway.openapi import answers, links
+from perennial.gateway.openapi import answers, composed, links
 from perennial.gateway.openapi.answers import problem_response
 from perennial.gateway.permissions import CUSTOMER, PUBLIC, STAFF, rule_of, scopes_of
 from perennial.gateway.proxy.routes import METHODS
@@ -64,6 +64,7 @@ def merge(documents: Mapping[str, Mapping[str, Any]], version: str) -> dict[str,
             if template not in OWN_PATHS or service == OWN:
                 paths.setdefault(template, {}).update(_operations(service, template, operations))
     links.add(paths, components["schemas"])
+    composed.add(paths, components["schemas"])
     return {
         "openapi": "3.1.0",
         "info": {

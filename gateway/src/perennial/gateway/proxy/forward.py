@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from perennial.common.auth import Principal
-from perennial.common.problems import Unauthorized, respond
+from perennial.common.problems import Forbidden, Unauthorized, respond
 from perennial.common.web import NotFound, Problem
 from perennial.gateway import cors, permissions, tracing
-from perennial.gateway.principals.authenticate import identify
+from perennial.gateway.principals.authenticate import Shown, identify
 from perennial.gateway.principals.tokens import Tokens
 from perennial.gateway.problems import problem
 from perennial.gateway.proxy import headers as crossing
@@ -110,11 +110,13 @@ class Proxy:
         rule = self._rule_of(scope["method"], route.template)
         if rule == permissions.PUBLIC:
             return None
-        asks: Principal | Problem = scope["state"]["asks"]
-        if isinstance(asks, Problem):
-            raise asks
-        check(asks, rule)
-        return asks
+        shown: Shown | Problem = scope["state"]["shown"]
+        if isinstance(shown, Problem):
+            raise shown
+        check(shown.principal, rule)
+        if shown.must_change:
+            raise Forbidden("choose a password first: PUT /v1/staff/me/password", code="password_change_required")
+        return shown.principal
 
     async def _still(self, principal: Principal | None, route: Route, scope: Scope) -> None:
         """Raises a problem when who asked may not any more: a slow body must not outlive the key it came with."""

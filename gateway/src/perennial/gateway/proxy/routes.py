@@ -6,6 +6,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options"})
+# A message id is whatever a client made up, and what was accepted can be asked for.
+ANY_TEXT = frozenset({"/v1/events/{message_id}", "/v1/events/{message_id}/reveal"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class RouteTable:
         """The route of a path as it was sent, still percent-encoded; None for unknown ones and for path tricks."""
         segments = _segments(raw_path)
         node = _find(self._root, segments, 0) if segments is not None else None
-        if node is None:
+        if node is None or (node.template not in ANY_TEXT and not all(map(_is_plain, segments or ()))):
             return None
         return Route(node.template, node.services)
 
@@ -73,17 +75,22 @@ def is_customers_own(path: str) -> bool:
 
 
 def _segments(raw_path: bytes) -> list[str] | None:
-    """The decoded segments; None where one is empty, a dot, or hides a slash or a control character."""
+    """The decoded segments; None where one is empty, or one dot or two."""
     found: list[str] = []
     for raw in raw_path.removeprefix(b"/").split(b"/"):
         try:
             segment = unquote_to_bytes(raw).decode()
         except UnicodeDecodeError:
             return None
-        if segment in ("", ".", "..") or "/" in segment or "\\" in segment or not segment.isprintable():
+        if segment in ("", ".", ".."):
             return None
         found.append(segment)
     return found
+
+
+def _is_plain(segment: str) -> bool:
+    """Whether a segment hides no slash and no control character."""
+    return "/" not in segment and "\\" not in segment and segment.isprintable()
 
 
 def _find(node: _Node, segments: list[str], at: int) -> _Node | None:

@@ -1,6 +1,7 @@
 """The tracking endpoints as bare ASGI: any content type, any trailing slash, never a redirect."""
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 
@@ -12,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perennial.common.failures import is_infrastructure
 from perennial.common.problems import Problem, respond
-from perennial.gateway import cors
+from perennial.common.web.app import duration
+from perennial.gateway import cors, guard
 from perennial.gateway.problems import problem
 from perennial.gateway.rates import UNKNOWN, client_address
 from perennial.gateway.tracking import body, documents
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 BATCH_BYTES = 512_000
 SINGLE_BYTES = 34 * 1024
 BATCH_PATHS = ("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch")
+GONE = 499  # the client, before its answer; in the metrics only
 DISCARDED_PATHS = ("/v1/m", "/rsaMetrics")
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
 SINGLE_PATHS = {
@@ -39,7 +42,7 @@ _SUCCESS = b'{"success":true,"accepted":1,"rejected":[]}'
 
 
 class Endpoint:
-    """One path: preflight, method, errors as problems, and CORS on all of them."""
+    """One path: preflight, method, errors as problems, CORS on all of them, and what the guard gives every answer."""
 
     def __init__(self, path: str, handler: Handler, methods: tuple[str, ...] = ("POST",)) -> None:
         self.path = path
@@ -49,23 +52,34 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, the browser may read the answer."""
-        scope["route"] = self._route  # the label of the metrics
-        if scope["method"] == "OPTIONS":
-            await _send(send, (204, [*cors.TRACKING_PREFLIGHT, *cors.allowed(scope)], b""))
-            return
+        started, status = time.perf_counter(), GONE
+        scope["route"] = self._route
+        own = guard.name(scope)
         try:
-            if scope["method"] not in self._methods:
-                raise Refusal(405, "method_not_allowed", f"method must be {' or '.join(self._methods)}")
-            answer = await self._handler(scope, receive)
+            status, headers, content = await self._answer(scope, receive)
+            headers = guard.completed([*headers, *cors.allowed(scope)], own, scope)
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
         except ClientDisconnect:
             return
+        finally:
+            labels = {"route": self.path, "method": scope["method"], "status": status}
+            duration.record(time.perf_counter() - started, labels)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        try:
+            if (fault := guard.fault_of(scope)) is not None:
+                raise fault
+            if scope["method"] == "OPTIONS":
+                return 204, cors.TRACKING_PREFLIGHT, b""
+            if scope["method"] not in self._methods:
+                raise Refusal(405, "method_not_allowed", f"method must be {' or '.join(self._methods)}")
+            status, headers, content = await self._handler(scope, receive)
+        except ClientDisconnect:
+            raise
         except Exception as error:  # noqa: BLE001 (the error page of the framework bears no CORS headers)
-            answer = self._problem(error, scope["path"])
-        status, headers, content = answer
-        await _send(
-            send,
-            (status, [*headers, *cors.EXPOSED, *cors.allowed(scope)], b"" if scope["method"] == "HEAD" else content),
-        )
+            status, headers, content = self._problem(error, scope["path"])
+        return status, [*headers, *cors.EXPOSED], content
 
     def _problem(self, error: Exception, path: str) -> Answer:
         found = error if isinstance(error, Problem) else self._refused(error, path)
@@ -131,14 +145,8 @@ async def _discard(scope: Scope, receive: Receive) -> Answer:
     return documents.json_answer(b'{"success":true}')
 
 
-async def _send(send: Send, answer: Answer) -> None:
-    status, headers, content = answer
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
-
-
 class Tracking:
-    """Answers the tracking paths ahead of the router, which would look through its routes one by one."""
+    """Answers the tracking paths ahead of all middleware, whose layers would cost half as much as the rest does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -164,5 +172,6 @@ class Tracking:
 
 
 def mount(app: FastAPI) -> None:
-    """Add every tracking path, with and without a trailing slash, ahead of all other routes."""
-    app.add_middleware(Tracking)
+    """Add every tracking path, with and without a trailing slash, ahead of everything else."""
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Tracking(build())  # type: ignore[method-assign]

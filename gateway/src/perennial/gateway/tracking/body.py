@@ -6,6 +6,7 @@ import zlib
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
+from perennial.common.web.protocol import has_arrived
 from perennial.gateway.tracking.refusal import Refusal
 
 GZIP_OVERHEAD = 4096
@@ -36,8 +37,11 @@ async def read(receive: Receive, headers: dict[bytes, bytes], limit: int, second
     cap = limit + GZIP_OVERHEAD if zipped else limit
     _check_length(headers.get(b"content-length"), cap, limit)
     try:
-        async with asyncio.timeout(seconds):
+        if has_arrived(receive):
             sent = await _collect(receive, cap, limit)
+        else:
+            async with asyncio.timeout(seconds):
+                sent = await _collect(receive, cap, limit)
     except TimeoutError as error:
         raise Refusal(503, "body_timeout", f"the body did not arrive within {seconds:g} s") from error
     return inflate(sent, limit) if zipped else sent

@@ -1,7 +1,7 @@
 """One event of a request: is it valid, and what do the services need to know of it."""
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,9 +18,10 @@ from perennial.gateway.tracking.splice import members, size_without_transport, s
 MAX_BYTES = 32 * 1024
 TRANSPORT_BYTES = 2 * 1024
 MAX_MESSAGE_ID = 100
+OLDEST = timedelta(days=35)  # as far as repeats are known by; identity refuses what is older, too
 TYPES = frozenset({"identify", "track", "page", "screen", "group", "alias"})
 _OBJECTS = ("context", "properties", "traits", "integrations")
-_QUOTED = tuple(f'"{name}"'.encode() for name in Body.__struct_fields__)
+_QUOTED = {name: f'"{name}"'.encode() for name in Body.__struct_fields__}
 _IDS = {
     "userId": "invalid_user_id",
     "anonymousId": "invalid_anonymous_id",
@@ -38,7 +39,7 @@ _NAMED = msgspec.json.Decoder(_Named)
 
 
 class Arrival(NamedTuple):
-    """What is true of every event of one request."""
+    """What is true of every event of one request. `anonymous`: the sender has seen to it that traits identify."""
 
     source_id: str
     received_at: datetime
@@ -47,6 +48,7 @@ class Arrival(NamedTuple):
     header_sent_at: str | None = None
     ip: str | None = None
     client_side: bool = False
+    anonymous: bool = False
 
 
 class Invalid(ValueError):  # noqa: N818 - it says what the event is
@@ -87,13 +89,13 @@ def _read(data: bytes) -> dict[str, Any]:
         found = event.get(field)
         if found is not None and not isinstance(found, dict):
             raise Invalid(f"invalid_{field}", f"{field} must be an object")
-    _check_repeated(data)
+    _check_repeated(event, data)
     return event
 
 
-def _check_repeated(data: bytes) -> None:
+def _check_repeated(event: dict[str, Any], data: bytes) -> None:
     """Of a member that is sent twice we see the last, the services each of them."""
-    if b"\\u" in data or any(data.count(name) > 1 for name in _QUOTED):
+    if b"\\u" in data or any(data.count(_QUOTED[name]) > 1 for name in event if name in _QUOTED):
         try:
             read_body(msgspec.Raw(data))
         except msgspec.MsgspecError as error:
@@ -105,7 +107,8 @@ def _accept(
 ) -> AcceptedEvent:
     kind = _kind(event, arrival.kind)
     ids, changes = _ids(event)
-    _check_ids(kind, ids)
+    if not arrival.anonymous:
+        _check_ids(kind, ids)
     name = _name(kind, event)
     context = event.get("context") or {}
     imported = arrival.envelope.imported
@@ -120,6 +123,8 @@ def _accept(
         received=arrival.received_at,
         imported=imported,
     )
+    if not imported and arrival.received_at - moment.timestamp > OLDEST:
+        raise Invalid("too_old", f"timestamp: the event is older than {OLDEST.days} days, it can only be imported")
     _fill(changes, data, event, context, arrival)
     return AcceptedEvent(
         message_id=message_id,

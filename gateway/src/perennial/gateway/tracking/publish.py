@@ -12,7 +12,8 @@ from nats.aio.client import Client
 
 from perennial.common.contracts.gateway import STREAM, SUBJECT, AcceptedEvent
 from perennial.common.events import headers_for
-from perennial.common.ids import uuid7
+from perennial.common.ids import uuid7_text
+from perennial.gateway import tracing
 from perennial.gateway.tracking.refusal import Refusal
 from perennial.gateway.tracking.waiting import Load, Waiting
 
@@ -91,14 +92,18 @@ class Publisher:
             self._send()
 
     async def _store(self, source_id: str, loads: list[Load]) -> None:
+        context = loads[0].context
+        attributes: dict[str, str | int] = {"perennial.source": source_id, "perennial.requests": len(loads)}
+        begun = context.run(tracing.begin, "ingest", attributes)
         try:
             if not self._client.is_connected:  # the client would send it after the reconnect, when nobody waits
                 raise nats.errors.ConnectionClosedError
-            first = loads[0]
-            headers = first.context.run(headers_for, SUBJECT, str(uuid7()), first.received_at, f"/sources/{source_id}")
+            received_at = loads[0].received_at
+            headers = context.run(headers_for, SUBJECT, uuid7_text(), received_at, f"/sources/{source_id}")
             await self._js.publish(SUBJECT, _message(source_id, loads), self._seconds, STREAM, headers)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             log.warning("ingest.refused", source_id=source_id, requests=len(loads), error=repr(error))
+            tracing.failed(begun, error)
             for load in loads:
                 load.fail(_refusal(error))
         except BaseException:
@@ -108,6 +113,9 @@ class Publisher:
         else:
             for load in loads:
                 load.succeed()
+        finally:
+            if begun is not None:
+                begun.end()
 
 
 def _message(source_id: str, loads: Sequence[Load]) -> bytes:

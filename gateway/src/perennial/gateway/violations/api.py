@@ -1,18 +1,22 @@
 """`/v1/sources/{id}/violations`."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
+from perennial.common import operations
 from perennial.common.auth import Principal
-from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.common.operations import Async, OperationOut
+from perennial.common.web import Forbidden, Page, PageQuery, Read, documented, paged
+from perennial.common.web.deps import runtime_of
 from perennial.common.web.fields import Day
 from perennial.common.web.pages import before
 from perennial.gateway.edge import EdgeOf
 from perennial.gateway.sources.api import Reader, SourceId, Writer, found
-from perennial.gateway.violations import queries
+from perennial.gateway.violations import operation, queries
 from perennial.gateway.violations.filters import Filter
 from perennial.gateway.violations.models import ViolationCount
 from perennial.gateway.violations.schemas import (
@@ -27,6 +31,7 @@ from perennial.gateway.violations.schemas import (
     filtered,
     said_to,
 )
+from perennial.gateway.violations.service import Terms
 
 router = APIRouter(tags=["gateway"])
 
@@ -58,25 +63,30 @@ async def summarise_violations(
     return _summary(principal, await queries.counted(session, source_id, since, until))
 
 
-@router.post("/v1/sources/{source_id}/violations/replay", responses=documented(400, 404, 503))
-async def replay_violations(source_id: SourceId, body: Replay, principal: Writer, edge: EdgeOf) -> Replayed:
+@router.post(
+    "/v1/sources/{source_id}/violations/replay", response_model=Replayed,
+    responses={**documented(400, 404, 503), 202: {"model": OperationOut}},
+)  # fmt: skip
+async def replay_violations(
+    source_id: SourceId, body: Replay, request: Request, principal: Writer, edge: EdgeOf, later: Async
+) -> Response | Replayed:
     """Judge rejected events again under today's rules and tracking plan, after a fix.
 
-    A thousand at a time, with their old time of arrival and message id; nothing follows from them but state. An event
-    that is replayed twice counts once. What was larger than 64 KiB is not kept whole and cannot be replayed.
+    A thousand at a time, or with `Prefer: respond-async` all that match now, as an operation. They keep their old time
+    of arrival and message id; nothing follows from them but state. An event that is replayed twice counts once. What
+    was larger than 64 KiB is not kept whole and cannot be replayed.
     """
     async with edge.runtime.database.read() as session:
-        await found(session, source_id)
+        source = await found(session, source_id)
+    if body.as_import and not source.may_import:
+        raise Forbidden("as_import: this source may not import", code="import_not_allowed", pointer="/as_import")
+    if later and body.ids is None and not body.dry_run:
+        return await _started(request, source_id, body, principal)
     ids, left = sorted(set(body.ids or ())), 0
     if body.ids is None:
-        wanted = Filter(
-            body.code, body.name, since=body.since, until=body.until, replayed=None if body.again else False
-        )
-        ids, left = await edge.intake.replayer.choose(source_id, wanted, MOST, body.after)
-    verdicts = await edge.intake.replayer.replay(
-        source_id, ids, by=principal, plan=edge.access.plans.get(source_id), patch=body.patch, again=body.again,
-        dry_run=body.dry_run,
-    )  # fmt: skip
+        ids, left = await edge.intake.replayer.choose(source_id, body.filter(), MOST, body.after)
+    terms = Terms(edge.access.plans.get(source_id), body.patch, body.again, body.as_import)
+    verdicts = await edge.intake.replayer.replay(source_id, ids, terms, by=principal, dry_run=body.dry_run)
     bad = [
         StillRejected(id=one.id, code=one.code, message=said_to(principal, one.message) or "")
         for one in verdicts
@@ -86,6 +96,12 @@ async def replay_violations(source_id: SourceId, body: Replay, principal: Writer
         replayed=len(verdicts) - len(bad), rejected=bad, remaining=left, after=ids[-1] if ids else body.after,
         dry_run=body.dry_run,
     )  # fmt: skip
+
+
+async def _started(request: Request, source_id: str, body: Replay, principal: Principal) -> Response:
+    async with runtime_of(request).database.write() as session:
+        call = functools.partial(operation.start, session, principal, source_id, body)
+        return await operations.accepted(request, None, session, call)
 
 
 def _summary(principal: Principal, counts: Iterable[ViolationCount]) -> Summary:

@@ -141,7 +141,15 @@ class Replay(BaseModel):
     patch: Annotated[dict[str, Any], AfterValidator(_storable)] | None = Field(
         default=None, description='A JSON merge patch (RFC 7396) for each event, such as `{"userId": "u1"}`.'
     )
+    as_import: bool = Field(
+        default=False, strict=True,
+        description="As an import, for which no event is too old; the source must be allowed to import.",
+    )  # fmt: skip
     dry_run: bool = Field(default=False, strict=True)
+
+    def filter(self) -> Filter:
+        """Which rejected events are meant."""
+        return Filter(self.code, self.name, since=self.since, until=self.until, replayed=None if self.again else False)
 
     @model_validator(mode="after")
     def _ids_or_filter(self) -> Self:

@@ -9,7 +9,7 @@ import msgspec
 from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.contracts.gateway import AcceptedEvent
-from perennial.common.db import Database
+from perennial.common.db import Database, WriteSession
 from perennial.common.problems import Unavailable
 from perennial.gateway.plans.enforce import enforce
 from perennial.gateway.plans.plan import Plan
@@ -34,6 +34,15 @@ class Verdict(NamedTuple):
     message: str = ""
 
 
+class Terms(NamedTuple):
+    """Under what kept events are judged: a plan, a change of each, whether again, whether as an import."""
+
+    plan: Plan | None = None
+    patch: Mapping[str, Any] | None = None
+    again: bool = False
+    imported: bool = False
+
+
 class Replayer:
     """Publishes rejected events again; what cannot be published stays as it is."""
 
@@ -49,35 +58,35 @@ class Replayer:
         return ids, left
 
     async def replay(
-        self,
-        source_id: str,
-        ids: Sequence[int],
-        *,
-        by: Principal,
-        plan: Plan | None,
-        patch: Mapping[str, Any] | None,
-        again: bool,
-        dry_run: bool,
+        self, source_id: str, ids: Sequence[int], terms: Terms, *, by: Principal, dry_run: bool
     ) -> list[Verdict]:
-        """Judge and publish, some at a time, and note it. Raises Unavailable when the broker does not take them.
+        """Judge and publish, some at a time, and note it. Raises Unavailable when the broker does not take them."""
+        verdicts: list[Verdict] = []
+        for start in range(0, len(ids), AT_ONCE):
+            async with self._database.write() as session:
+                some = ids[start : start + AT_ONCE]
+                verdicts += await self.some(session, source_id, some, terms, by=by, dry_run=dry_run)
+        return verdicts
+
+    async def some(
+        self, session: WriteSession, source_id: str, ids: Sequence[int], terms: Terms, *,
+        by: Principal, dry_run: bool = False,
+    ) -> list[Verdict]:  # fmt: skip
+        """The same in the caller's transaction.
 
         Events are marked after the broker has them: a crash in between makes them replayable once more, and identity
         counts each message id once.
         """
-        verdicts: list[Verdict] = []
-        for start in range(0, len(ids), AT_ONCE):
-            some = ids[start : start + AT_ONCE]
-            async with self._database.read() as session:
-                rows = {row.id: row for row in await queries.by_ids(session, source_id, some)}
-            found = [await _judged(row_id, rows.get(row_id), plan, patch, again=again) for row_id in some]
-            if not dry_run:
-                await self._publish(source_id, rows, found, by, sorted(patch or ()))
-            verdicts += found
-        return verdicts
+        rows = {row.id: row for row in await queries.by_ids(session, source_id, ids)}
+        found = [await _judged(row_id, rows.get(row_id), terms) for row_id in ids]
+        if not dry_run:
+            await self._publish(session, source_id, rows, found, by, sorted(terms.patch or ()))
+        return found
 
     async def _publish(
-        self, source_id: str, rows: Mapping[int, Violation], found: Sequence[Verdict], by: Principal, patched: list[str]
-    ) -> None:
+        self, session: WriteSession, source_id: str, rows: Mapping[int, Violation], found: Sequence[Verdict],
+        by: Principal, patched: list[str],
+    ) -> None:  # fmt: skip
         good = [verdict for verdict in found if verdict.event is not None]
         if not good:
             return
@@ -87,33 +96,31 @@ class Replayer:
             )
         except Refusal as error:
             raise Unavailable(error.message, code=error.code) from error
-        async with self._database.write() as session:
-            await queries.mark_replayed(session, [one.id for one in good])
-            detail = {"count": len(good), "first": good[0].id, "last": good[-1].id, "patched": patched}
-            await audit.record(session, by, "source.violations_replayed", f"source/{source_id}", detail)
+        await queries.mark_replayed(session, [one.id for one in good])
+        detail = {"count": len(good), "first": good[0].id, "last": good[-1].id, "patched": patched}
+        await audit.record(session, by, "source.violations_replayed", f"source/{source_id}", detail)
 
 
-async def _judged(
-    row_id: int, row: Violation | None, plan: Plan | None, patch: Mapping[str, Any] | None, *, again: bool
-) -> Verdict:
+async def _judged(row_id: int, row: Violation | None, terms: Terms) -> Verdict:
     if row is None:
         return Verdict(row_id, None, "not_found", "this source has no such violation")
     if row.outcome != REJECTED:
         return Verdict(row_id, None, "not_rejected", "the event was accepted when it came")
-    if row.replayed_at is not None and not again:
+    if row.replayed_at is not None and not terms.again:
         return Verdict(row_id, None, "already_replayed", "the event was replayed before; say `again` to repeat it")
     if not row.whole or row.envelope is None:
         return Verdict(row_id, None, "not_whole", f"the event is not kept whole: it has more than {RAW_BYTES} bytes")
-    return await _judge(row, row.envelope, plan, patch)
+    return await _judge(row, row.envelope, terms)
 
 
-async def _judge(row: Violation, envelope: str, plan: Plan | None, patch: Mapping[str, Any] | None) -> Verdict:
+async def _judge(row: Violation, envelope: str, terms: Terms) -> Verdict:
     raw = row.raw.encode()
-    arrival = arrival_of(row.source_id, row.at, envelope, _prepared(row, raw, patch))
+    arrival = arrival_of(row.source_id, row.at, envelope, _prepared(row, raw, terms.patch))
+    arrival.envelope.imported |= terms.imported
     accepted, rejected = events.judge(arrival)
     await asyncio.sleep(0)
-    if plan is not None and accepted:
-        accepted, rejected, _ = await enforce(plan, arrival, accepted, rejected)
+    if terms.plan is not None and accepted:
+        accepted, rejected, _ = await enforce(terms.plan, arrival, accepted, rejected)
     if rejected:
         return Verdict(row.id, None, rejected[0].code, rejected[0].message)
     return Verdict(row.id, msgspec.structs.replace(accepted[0], live=False))

@@ -5,16 +5,23 @@ from typing import cast
 from fastapi import FastAPI
 
 from perennial.common.contracts.identity import (
+    CustomerErased,
     CustomersMerged,
     CustomersSeparated,
+    ErasureCompleted,
     IdentifiersAssigned,
     IdentifierShared,
 )
+from perennial.common.contracts.profile import ErasureRequested
+from perennial.common.messaging import on
 from perennial.common.run import build
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.identity.conflicts.api import router as conflicts
 from perennial.identity.decider import keys_of
+from perennial.identity.erasing import models as _erasing  # noqa: F401 (its table)
+from perennial.identity.erasing.privacy import PRIVACY
+from perennial.identity.erasing.service import erase
 from perennial.identity.evidence.api import router as evidence
 from perennial.identity.identifiers.api import router as identifiers
 from perennial.identity.jobs import WEEKS
@@ -43,8 +50,17 @@ SERVICE = Service(
     metadata=metadata,
     settings=IdentitySettings,
     routers=(identifiers, evidence, merges, splits, conflicts, suggestions, sharing, policy, parked),
-    emits=(IdentifiersAssigned, IdentifierShared, CustomersMerged, CustomersSeparated),
+    reactions=(on(ErasureRequested, erase),),
+    emits=(
+        IdentifiersAssigned,
+        IdentifierShared,
+        CustomersMerged,
+        CustomersSeparated,
+        CustomerErased,
+        ErasureCompleted,
+    ),
     keeps_map=False,
+    privacy=PRIVACY,
     jobs=(WEEKS, SUGGEST, RESEAL),
     tasks=(consume,),
     startup=check_keys,

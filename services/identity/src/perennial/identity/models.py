@@ -91,6 +91,7 @@ merge = Table(
     Column("undone_rest", ARRAY(Uuid), comment="The identifiers from which they were parted."),
 )
 Index("ix_merge_merged_vias", merge.c.merged_vias, postgresql_using="gin")
+Index("ix_merge_undone_vias", merge.c.undone_vias, postgresql_using="gin")
 
 split = Table(
     "split",
@@ -109,6 +110,8 @@ split = Table(
     Column("undone_reason", Text),
     Column("merge_id", Uuid, comment="The merge by which it was undone."),
 )
+Index("ix_split_identifiers", split.c.identifiers, postgresql_using="gin")
+Index("ix_split_remaining", split.c.remaining, postgresql_using="gin")
 
 separation = Table(
     "separation",

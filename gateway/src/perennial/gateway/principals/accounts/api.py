@@ -22,7 +22,9 @@ Writer = Annotated[Principal, Depends(requires("staff:write"))]
 AccountId = Annotated[str, Path(max_length=100, pattern="^[A-Za-z0-9_-]+$")]
 
 
-@router.post("/v1/staff/accounts", status_code=201, responses=documented(400, 409))
+@router.post(
+    "/v1/staff/accounts", status_code=201, responses=documented(400, 409), openapi_extra={"x-shown-once": True}
+)
 async def add_staff_account(body: NewAccount, principal: Writer, edge: EdgeOf, response: Response) -> Issued:
     """Add somebody; the password in this answer is for the first login, and must then be changed."""
     try:

@@ -44,7 +44,7 @@ Writer = Annotated[Principal, Depends(_who_may_sign_in("tokens:write"))]
 IssuerId = Annotated[str, Path(max_length=100, pattern="^[A-Za-z0-9_-]+$")]
 
 
-@router.post("/v1/customer-tokens", status_code=201, responses=documented(400))
+@router.post("/v1/customer-tokens", status_code=201, responses=documented(400), openapi_extra={"x-shown-once": True})
 async def mint_customer_token(
     body: NewCustomerToken, principal: Minter, edge: EdgeOf, request: Request, response: Response
 ) -> CustomerToken:

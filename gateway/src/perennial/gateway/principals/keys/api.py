@@ -19,7 +19,7 @@ Writer = Annotated[Principal, Depends(requires("keys:write"))]
 KeyId = Annotated[str, Path(max_length=100, pattern="^[A-Za-z0-9_-]+$")]
 
 
-@router.post("/v1/api-keys", status_code=201, responses=documented(400))
+@router.post("/v1/api-keys", status_code=201, responses=documented(400), openapi_extra={"x-shown-once": True})
 async def issue_api_key(body: NewApiKey, principal: Writer, edge: EdgeOf, response: Response) -> IssuedApiKey:
     """Issue an API key; its text is in this answer and nowhere else."""
     async with edge.runtime.database.write() as session:

@@ -27,7 +27,10 @@ SessionId = Annotated[str, Path(max_length=100, pattern="^[A-Za-z0-9_-]+$", desc
 UserAgent = Annotated[str, Header(include_in_schema=False)]
 
 
-@router.post("/v1/staff/sessions", status_code=201, responses=documented(400, 429, 503), openapi_extra={"security": []})
+@router.post(
+    "/v1/staff/sessions", status_code=201, responses=documented(400, 429, 503),
+    openapi_extra={"security": [], "x-shown-once": True},
+)  # fmt: skip
 async def open_staff_session(
     body: Login, request: Request, edge: EdgeOf, response: Response, user_agent: UserAgent = ""
 ) -> OpenedSession:

@@ -7,8 +7,8 @@ together: whoever dies in between loses one step and doubles none. An infrastruc
 """
 
 from perennial.common.operations.files import PART, save
-from perennial.common.operations.schemas import OperationOut
-from perennial.common.operations.service import accepted, cancel, start
+from perennial.common.operations.out import OperationOut
+from perennial.common.operations.starting import accepted, cancel, start
 from perennial.common.operations.steps import OperationHandler, Step
 from perennial.common.operations.tables import add_operation_tables, create_operation_tables, drop_operation_tables
 from perennial.common.web.prefer import Async

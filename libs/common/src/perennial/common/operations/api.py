@@ -8,8 +8,8 @@ from fastapi.responses import StreamingResponse
 
 from perennial.common.auth import Principal, authenticated
 from perennial.common.db import ReadSession
-from perennial.common.operations import files, queries, service
-from perennial.common.operations.schemas import OperationOut, State, name_of
+from perennial.common.operations import files, reading, starting
+from perennial.common.operations.out import OperationOut, State, name_of
 from perennial.common.problems import Forbidden, NotFound, documented
 from perennial.common.web.deps import Read, Write, runtime_of
 from perennial.common.web.pages import Page, PageQuery, PageRequest, bad_cursor, paged
@@ -54,7 +54,7 @@ async def listed(
 ) -> Page[OperationOut]:
     """What the principal started, newest first; with the scope `operations:read` what anybody did."""
     whose = None if who.may(SEES_ALL) else name_of(who)
-    found = await queries.page(
+    found = await reading.page(
         session, who=whose, kind=kind, state=state, before=_before(page), limit=page.limit + 1
     )  # fmt: skip
     return paged([operation.seen_by(who) for operation in found], page, lambda item: (str(item.id),))
@@ -69,7 +69,7 @@ async def cancelled(operation_id: UUID, who: Asker, session: Write) -> Operation
     """Have no further step done, by who started it; what was done stays. It is over when `state` is `cancelled`."""
     found = await _visible(session, operation_id, who)
     _check_owner(found, who)
-    return await service.cancel(session, operation_id)
+    return await starting.cancel(session, operation_id)
 
 
 async def downloaded(operation_id: UUID, name: Name, request: Request, who: Asker, session: Read) -> Response:
@@ -92,7 +92,7 @@ async def downloaded(operation_id: UUID, name: Name, request: Request, who: Aske
 
 async def _visible(session: ReadSession, operation_id: UUID, who: Principal) -> OperationOut:
     """Somebody else's operation is not there for who may not see it."""
-    found = await queries.by_id(session, operation_id)
+    found = await reading.by_id(session, operation_id)
     if found is None or not (who.may(SEES_ALL) or found.who == name_of(who)):
         raise NotFound("there is no such operation", code="unknown_operation")
     return found

@@ -1,4 +1,4 @@
-"""What is uploaded for an operation and what it produces: bytes in the service's own schema, gone with the operation."""
+"""What is uploaded for an operation and what it produces: bytes in the service's schema, gone with the operation."""
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator

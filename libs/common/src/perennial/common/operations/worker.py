@@ -4,7 +4,6 @@ The fence is an advisory lock of the step's own transaction: a worker that died 
 dead cannot commit beside its successor. Nobody who cancels or asks waits for a step: the row is written at its end.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -19,9 +18,9 @@ from perennial.common import notify
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession, try_lock
 from perennial.common.failures import is_infrastructure
-from perennial.common.operations.service import KEEP
+from perennial.common.operations.starting import KEEP
 from perennial.common.operations.steps import Step
-from perennial.common.problems import Problem
+from perennial.common.problems import Problem, Unavailable
 from perennial.common.runtime import Runtime
 
 log = structlog.get_logger()
@@ -56,7 +55,8 @@ _END = text("""
         cancelling = false, finished_at = clock_timestamp(), expires_at = clock_timestamp() + :keep
     WHERE id = :id RETURNING kind""")
 _SWEEP = text("""
-    DELETE FROM operation WHERE id IN (SELECT id FROM operation WHERE expires_at < now() ORDER BY expires_at LIMIT 10)""")
+    DELETE FROM operation
+    WHERE id IN (SELECT id FROM operation WHERE expires_at < now() ORDER BY expires_at LIMIT 10)""")
 
 
 async def loop(runtime: Runtime) -> None:
@@ -109,7 +109,7 @@ async def _step(runtime: Runtime, operation_id: UUID) -> bool:
             if found is not None:
                 await _advance(runtime, session, found)
     except Exception as error:
-        if not is_infrastructure(error):
+        if not _passes(error):
             raise
         log.warning("operation.put_off", id=str(operation_id), error=repr(error))
         async with runtime.database.write() as session:
@@ -142,12 +142,17 @@ async def _advance(runtime: Runtime, session: WriteSession, found: Any) -> None:
             if result is not None:
                 await _end(session, step.id, "succeeded", result=result)
     except Exception as error:
-        if is_infrastructure(error):
+        if _passes(error):
             raise
         if not isinstance(error, Problem):
             log.exception("operation.failed", id=str(found.id), kind=found.kind)
             error = Problem("an unexpected error; it has been logged")
         await _end(session, found.id, "failed", error=_said(error))
+
+
+def _passes(error: Exception) -> bool:
+    """Whether waiting can help."""
+    return isinstance(error, Unavailable) or is_infrastructure(error)
 
 
 async def _save(step: Step) -> None:

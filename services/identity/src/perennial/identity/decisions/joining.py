@@ -50,7 +50,7 @@ async def join(session: WriteSession, meetings: Sequence[Meeting], policy: Polic
 async def _ruled(session: WriteSession, members: Sequence[Member], policy: Policy, vault: Vault) -> Sequence[Member]:
     """The same with their rules: a namespace or an app stands in the sealed value alone."""
     hidden = [member.via for member in members if member.kind in policy.scoped]
-    if hidden or not hidden:
+    if not hidden:
         return members
     names = {
         one.id: policy.named(one.kind, vault.open(one.sealed, one.digest)) for one in await sql.sealed(session, hidden)
@@ -70,14 +70,17 @@ async def _graph(session: WriteSession, locked: Sequence[Member], together: Sequ
 
 
 def _compare(joined: Joined, opened: Iterable[Meeting], locked: Iterable[Member]) -> None:
-    """The rows of the map that are new, and those whose customer is another one now."""
-    sides = joined.graph.sides
+    """The rows of the map that are new, and those whose customer is another one now.
+
+    A founder that has become shared keeps its name and loses its customer: that is a change, too.
+    """
+    sides, shared = joined.graph.sides, joined.graph.shared
     new = {member.via: member for meeting in opened for member in meeting.members if not member.version}
     joined.new = [member._replace(customer=sides[via].id, version=1) for via, member in new.items()]
     joined.moved = [
         member._replace(customer=sides[member.via].id, version=member.version + 1)
         for member in locked
-        if sides[member.via].id != member.customer
+        if sides[member.via].id != member.customer or member.via in shared
     ]
 
 

@@ -23,6 +23,7 @@ from perennial.identity.decisions.graph import Meeting, Member
 from perennial.identity.decisions.joining import Joined, RootsMoved, join
 from perennial.identity.decisions.sightings import Sightings
 from perennial.identity.decisions.traces import Reader, Trace
+from perennial.identity.erasing import service as erasing
 from perennial.identity.parked import rows as parked_rows
 from perennial.identity.policy.rules import DEFAULT, Policy
 from perennial.identity.suggestions import service as suggestions
@@ -97,6 +98,8 @@ async def decide(
     fresh, again = _sort_out(arrivals, known)
     meetings = await _read(session, fresh, keys)
     found = await _look_up(session, meetings, keys.vault)
+    if any(not member.version for member in found.values()) and await erasing.refuses(session, meetings):
+        raise RootsMoved  # erased between the two looks: what is not in the map any more has a tombstone by now
     faults.point("identity.looked_up")
     joined = await join(
         session, [_meeting(arrival, traces, found) for arrival, traces in meetings], keys.policy, keys.vault
@@ -132,9 +135,8 @@ async def _read(session: WriteSession, fresh: Sequence[Arrival], keys: Keys) -> 
     """The events with their identifiers; those that belong to nobody, or come too late, are parked with the reason."""
     read: list[tuple[Arrival, list[Trace]]] = []
     refused: list[tuple[Arrival, str]] = []
-    for arrival in fresh:
+    for arrival, traces in await erasing.admitted(session, [(one, keys.reader.traces(one.event)) for one in fresh]):
         event = arrival.event
-        traces = keys.reader.traces(event)
         if not traces:
             refused.append((arrival, "no_identifier: every identifier of the event is blocked or malformed"))
         elif not event.imported and event.received_at - event.timestamp > HORIZON:
@@ -220,7 +222,11 @@ async def _repeated(
         return []
     vias = {arrival.id: known[arrival.id][0] for arrival in again}
     today = await sql.customers(session, set(vias.values()))
-    return [_event(arrival, vias[arrival.id], *today[vias[arrival.id]]) for arrival in again]
+    return [
+        _event(arrival, vias[arrival.id], *today[vias[arrival.id]])
+        for arrival in again
+        if vias[arrival.id] in today  # else it was erased
+    ]
 
 
 def _event(arrival: Arrival, via: UUID, customer: UUID, version: int) -> ResolvedEvent:

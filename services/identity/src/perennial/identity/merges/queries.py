@@ -27,13 +27,13 @@ _UNDO = text("""
     WHERE id = :id""")
 _PARTED_SINCE = text("""
     SELECT undone_vias, undone_rest FROM merge
-    WHERE undone_at >= :since AND id <> :id AND undone_vias && CAST(:vias AS uuid[])
+    WHERE undone_at >= :since AND undone_vias && CAST(:vias AS uuid[])
     UNION ALL
     SELECT identifiers, remaining FROM split
     WHERE created_at >= :since AND undone_at IS NULL AND identifiers && CAST(:vias AS uuid[])
-    UNION ALL  -- a founder that is shared keeps its name, so its customer is renamed
-    SELECT ARRAY[CASE cause WHEN 'shared' THEN via ELSE previous_id END], NULL FROM map_change
-    WHERE via = ANY(CAST(:vias AS uuid[])) AND cause IN ('shared', 'renamed') AND at >= :since""")
+    UNION ALL
+    SELECT ARRAY[via], NULL FROM map_change
+    WHERE via = ANY(CAST(:vias AS uuid[])) AND cause = 'shared' AND at >= :since""")
 _SEPARATE = text("""
     INSERT INTO separation (low, high, merge_id)
     SELECT DISTINCT least(a, b), greatest(a, b), CAST(:cause AS uuid)
@@ -101,9 +101,9 @@ class Parted(NamedTuple):
         )
 
 
-async def parted_since(session: ReadSession, merge_id: UUID, since: datetime, vias: Sequence[UUID]) -> list[Parted]:
-    """What other undoings, splits that stand, and sharing have taken apart since, of these identifiers."""
-    found = await session.execute(_PARTED_SINCE, {"id": merge_id, "since": since, "vias": list(vias)})
+async def parted_since(session: ReadSession, since: datetime, vias: Sequence[UUID]) -> list[Parted]:
+    """What undoings, splits that stand, and sharing have taken apart since, of these identifiers."""
+    found = await session.execute(_PARTED_SINCE, {"since": since, "vias": list(vias)})
     return [Parted(set(some), None if others is None else set(others)) for some, others in found]
 
 

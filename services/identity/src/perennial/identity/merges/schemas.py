@@ -1,6 +1,5 @@
 """Bodies of the routes on merges."""
 
-from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from perennial.common import masks, prose
 from perennial.common.auth import Principal
+from perennial.identity.deeds import Shown
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -29,24 +29,19 @@ class MergeUndo(BaseModel):
     reason: Reason
 
 
-class MergeShown(BaseModel):
+class MergeShown(Shown):
     """A merge, with both sides as they were before."""
 
-    id: UUID
     survivor: UUID
     merged: UUID
     kind: str = Field(description="auto or manual")
     evidence: dict[str, Any]
     survivor_vias: list[UUID]
     merged_vias: list[UUID]
-    created_at: datetime
-    undone_at: datetime | None
-    undone_reason: str | None
 
     def seen_by(self, principal: Principal) -> Self:
         """The same with what the principal does not see in clear masked; a reason is what somebody wrote."""
         evidence = masks.properties(principal, self.evidence)
         if "reason" in evidence:
             evidence["reason"] = prose.private(principal, self.evidence["reason"])
-        undone = prose.private(principal, self.undone_reason)
-        return self.model_copy(update={"evidence": evidence, "undone_reason": undone})
+        return super().seen_by(principal).model_copy(update={"evidence": evidence})

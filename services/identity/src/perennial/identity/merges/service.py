@@ -114,7 +114,7 @@ async def _leaving(session: WriteSession, merge: RowMapping) -> list[tuple[list[
     customers: dict[UUID, list[Member]] = {}
     for member in await queries.held(session, kept | given):
         customers.setdefault(member.customer, []).append(member)
-    partings = await sql.parted_since(session, merge["id"], merge["created_at"], list(kept | given))
+    partings = await sql.parted_since(session, merge["created_at"], list(kept | given))
     found = []
     for members in customers.values():
         held = {member.via for member in members}

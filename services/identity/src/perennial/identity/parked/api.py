@@ -6,16 +6,18 @@ from fastapi import APIRouter, Depends, Request
 
 from perennial.common import masks
 from perennial.common.auth import Principal, requires
-from perennial.common.problems import BadRequest, documented
+from perennial.common.ids import digest_uuid
+from perennial.common.problems import BadRequest, NotFound, documented
 from perennial.common.web import Page, PageQuery, Read, paged
 from perennial.common.web.deps import runtime_of
 from perennial.identity.parked import rows, service
-from perennial.identity.parked.schemas import ParkedShown, Refusal, ReplayDone, ReplayWanted
+from perennial.identity.parked.schemas import Lookup, ParkedEvent, ParkedShown, Refusal, ReplayDone, ReplayWanted
 from perennial.identity.settings import vault_of
 
 router = APIRouter(prefix="/v1/identity/parked", tags=["identity"])
 
 Reader = Annotated[Principal, Depends(requires("identities:read"))]
+Seer = Annotated[Principal, Depends(requires("customers:read"))]
 Writer = Annotated[Principal, Depends(requires("identities:write"))]
 
 
@@ -32,6 +34,16 @@ async def list_parked(page: PageQuery, session: Read, request: Request, who: Rea
         for row in found
     ]  # fmt: skip
     return paged(items, page, lambda item: [item.id])
+
+
+@router.post("/lookup", include_in_schema=False)
+async def look_up(body: Lookup, session: Read, request: Request, who: Seer) -> ParkedEvent:
+    """The parked event with that message id; the gateway asks, for `GET /v1/events/{message_id}`."""
+    ids = [digest_uuid(source, body.message_id) for source in body.sources]
+    row = await rows.by_event(session, vault_of(request.app.state.settings), ids)
+    if row is None:
+        raise NotFound("message_id: no event with this id is parked", pointer="/message_id")
+    return ParkedEvent.of(row).seen_by(who)
 
 
 @router.post("/replay", responses=documented(400))

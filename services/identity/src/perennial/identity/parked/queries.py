@@ -17,6 +17,11 @@ _LIST = text(f"{_SHOWN} WHERE replayed_at IS NULL AND id > :after ORDER BY id LI
 _SOME = text(f"{_SHOWN} WHERE replayed_at IS NULL AND id = ANY(CAST(:ids AS bigint[])) ORDER BY id")
 
 
+_BY_EVENT = text(
+    f"{_SHOWN} WHERE replayed_at IS NULL AND event_id = ANY(CAST(:ids AS uuid[])) ORDER BY id DESC LIMIT 1"
+)
+
+
 class NewRow(NamedTuple):
     """A parked event as it is written."""
 
@@ -58,6 +63,12 @@ async def waiting(session: ReadSession, ids: Sequence[UUID]) -> set[UUID]:
 async def listing(session: ReadSession, after: int, limit: int) -> list[Row]:
     """Parked events not yet replayed, oldest first."""
     return [Row(*row) for row in await session.execute(_LIST, {"after": after, "limit": limit})]
+
+
+async def by_event(session: ReadSession, ids: Sequence[UUID]) -> Row | None:
+    """The newest parked event that has one of these ids and was not replayed yet."""
+    row = (await session.execute(_BY_EVENT, {"ids": list(ids)})).one_or_none()
+    return Row(*row) if row else None
 
 
 async def some(session: ReadSession, ids: Sequence[int]) -> list[Row]:

@@ -55,6 +55,12 @@ async def listing(session: ReadSession, vault: Vault, after: int = 0, limit: int
     return [_opened(row, vault) for row in await queries.listing(session, after, limit)]
 
 
+async def by_event(session: ReadSession, vault: Vault, ids: Sequence[UUID]) -> ParkedRow | None:
+    """The newest parked event that has one of these ids, opened."""
+    row = await queries.by_event(session, ids)
+    return _opened(row, vault) if row else None
+
+
 async def bodies(session: ReadSession, vault: Vault, ids: Sequence[int]) -> list[tuple[int, bytes]]:
     """The bodies of parked events that were not replayed yet."""
     rows = await queries.some(session, ids)

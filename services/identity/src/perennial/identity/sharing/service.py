@@ -30,7 +30,7 @@ async def share(session: WriteSession, via: UUID, reason: str, principal: Princi
     moved = [
         one._replace(customer=graph.sides[one.via].id, version=one.version + 1)
         for one in members
-        if graph.sides[one.via].id != one.customer
+        if graph.sides[one.via].id != one.customer or (one.via == via and len(members) > 1)
     ]
     await sql.share(session, via, f"{principal.kind}:{principal.id}", reason)
     parting = Parting(via, member.customer, frozenset())

@@ -1,6 +1,5 @@
 """Bodies of the routes on splits."""
 
-from datetime import datetime
 from typing import Self
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from perennial.common import prose
 from perennial.common.auth import Principal
+from perennial.identity.deeds import Shown
 from perennial.identity.merges.schemas import Reason
 
 MOST = 1000
@@ -31,23 +31,18 @@ class SplitUndo(BaseModel):
     reason: Reason
 
 
-class SplitShown(BaseModel):
+class SplitShown(Shown):
     """A split. The side that holds the founding identifier has kept the name, whichever of the two it is."""
 
-    id: UUID
     customer_id: UUID = Field(description="Who was split: the name that one side has kept.")
     separated: UUID = Field(description="The name of the other side: its oldest identifier.")
     identifiers: list[UUID]
     remaining: list[UUID]
     reason: str
     created_by: str
-    created_at: datetime
-    undone_at: datetime | None
     undone_by: str | None
-    undone_reason: str | None
     merge_id: UUID | None = Field(description="The merge by which it was undone.")
 
     def seen_by(self, principal: Principal) -> Self:
         """The same with what the principal does not see in clear masked; a reason is what somebody wrote."""
-        reasons = {name: prose.private(principal, getattr(self, name)) for name in ("reason", "undone_reason")}
-        return self.model_copy(update=reasons)
+        return super().seen_by(principal).model_copy(update={"reason": prose.private(principal, self.reason)})

@@ -6,7 +6,7 @@ No labels are used. The same records in the same order give the same pairs with 
 import contextlib
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -18,6 +18,7 @@ FIELDS = (
     "first_name", "last_name", "number", "street", "district", "city", "postcode", "region", "birthday", "id_number",
     "email_name", "phone_tail",
 )  # fmt: skip
+_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", *FIELDS)])
 TEXTS = frozenset({"first_name", "last_name", "street", "district", "city", "email_name"})
 CODES = {"number": 1, "postcode": 1, "birthday": 2, "id_number": 2, "phone_tail": 1}
 # Pairs are compared where they agree on one of these; a value that too many share brings nobody together.
@@ -44,28 +45,61 @@ THRESHOLD = 3.0  # bits: eight to one for a match
 MEMORY = "1GB"
 
 
-def match(records: Sequence[Record], threshold: float = THRESHOLD) -> list[Pair]:
-    """The probable pairs among records (`id` and FIELDS, all text), best first; none among too few records."""
-    if len(records) < FEWEST:
+BATCH = 10_000
+
+
+class Records:
+    """Records (`id` and FIELDS, all text) as columns: a tenth of what they take as objects."""
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._fresh: dict[str, list[str | None]] = {name: [] for name in _SCHEMA.names}
+        self._batches: list[pa.RecordBatch] = []
+        self._count = 0
+        for record in records:
+            self.add(record)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, record: Record) -> None:
+        """One more."""
+        for name, column in self._fresh.items():
+            column.append(record.get(name) or None)
+        self._count += 1
+        if not self._count % BATCH:
+            self._pack()
+
+    def table(self) -> pa.Table:
+        """All of them in the order of their ids."""
+        self._pack()
+        return pa.Table.from_batches(self._batches, _SCHEMA).sort_by("id")
+
+    def _pack(self) -> None:
+        self._batches.append(pa.record_batch(self._fresh, _SCHEMA))
+        self._fresh = {name: [] for name in _SCHEMA.names}
+
+
+def match(records: Iterable[Record] | Records, threshold: float = THRESHOLD) -> list[Pair]:
+    """The probable pairs among records, best first; none among too few."""
+    held = records if isinstance(records, Records) else Records(records)
+    if len(held) < FEWEST:
         return []
     logging.getLogger("splink").setLevel(logging.ERROR)
     connection = duckdb.connect(config={"threads": 1, "memory_limit": MEMORY})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _matched(connection, records, threshold)
+            return _matched(connection, held.table(), threshold)
     finally:
         connection.close()
 
 
-def _matched(connection: duckdb.DuckDBPyConnection, records: Sequence[Record], threshold: float) -> list[Pair]:
-    ordered = sorted(records, key=lambda record: str(record["id"]))
-    columns = {name: [record.get(name) or None for record in ordered] for name in ("id", *FIELDS)}
-    present = [name for name in FIELDS if sum(value is not None for value in columns[name]) > FILLED * len(ordered)]
+def _matched(connection: duckdb.DuckDBPyConnection, table: pa.Table, threshold: float) -> list[Pair]:
+    rows = table.num_rows
+    present = [name for name in FIELDS if rows - table.column(name).null_count > FILLED * rows]
     if not {"last_name", "first_name"} & set(present):
         return []
-    table = pa.table({name: pa.array(columns[name], pa.string()) for name in ("id", *present)})
-    connection.register("record", table)
+    connection.register("record", table.select(["id", *present]))
     blocks = [block for block in BLOCKS if set(block) <= set(present)]
     connection.execute(f"CREATE TABLE blocked AS SELECT record.*, {_block_columns(blocks)} FROM record")  # noqa: S608
     model = _trained(connection, present, blocks)

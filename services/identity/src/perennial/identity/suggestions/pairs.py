@@ -15,6 +15,14 @@ class Agreement(NamedTuple):
     weight: float
 
 
+class Found(NamedTuple):
+    """How many customers were compared, how many pairs were found, and the best of those that nobody has decided."""
+
+    customers: int
+    pairs: int
+    best: "list[Pair]"
+
+
 class Pair(NamedTuple):
     """Two records that are probably one person. `weight` is in bits: the logarithm of the odds."""
 

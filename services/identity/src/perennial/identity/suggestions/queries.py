@@ -20,13 +20,15 @@ _KEEP = """
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bytea[]) AS new (via, field, at, sealed)
     ORDER BY via, field
     ON CONFLICT (via, field) DO UPDATE SET at = excluded.at, sealed = excluded.sealed WHERE likeness.at < excluded.at"""
+# A customer's rows come together, the newest first.
 _LIKENESSES = text("""
     SELECT m.customer_id, l.via, l.field, l.at, l.sealed, NULL AS digest
     FROM likeness l JOIN identity_map m ON m.via = l.via WHERE l.sealed IS NOT NULL
     UNION ALL
     SELECT m.customer_id, i.id, i.kind, i.created_at, i.sealed, i.digest
     FROM identifier i JOIN identity_map m ON m.via = i.id
-    WHERE i.kind IN ('email', 'phone')""")
+    WHERE i.kind IN ('email', 'phone')
+    ORDER BY customer_id, at DESC, via, field""")
 _SUGGEST = text("""
     INSERT INTO suggestion (id, low, high, state, weight, probability, fields)
     SELECT id, low, high, 'pending', weight, probability, fields
@@ -42,10 +44,14 @@ _WITHDRAW = text("""
       SELECT FROM unnest(CAST(:lows AS uuid[]), CAST(:highs AS uuid[])) AS found (low, high)
       WHERE found.low = suggestion.low AND found.high = suggestion.high)""")
 # Pairs that a person has parted or will not have joined, by the customers of today.
-_DECIDED = text("""
-    SELECT a.customer_id, b.customer_id
-    FROM (SELECT low, high FROM suggestion WHERE state = 'rejected' UNION SELECT low, high FROM separation) AS apart
-    JOIN identity_map a ON a.via = apart.low JOIN identity_map b ON b.via = apart.high""")
+_UNDECIDED = text("""
+    WITH decided AS (
+      SELECT least(a.customer_id, b.customer_id) AS low, greatest(a.customer_id, b.customer_id) AS high
+      FROM (SELECT low, high FROM suggestion WHERE state = 'rejected' UNION SELECT low, high FROM separation) AS apart
+      JOIN identity_map a ON a.via = apart.low JOIN identity_map b ON b.via = apart.high)
+    SELECT number
+    FROM unnest(CAST(:lows AS uuid[]), CAST(:highs AS uuid[])) WITH ORDINALITY AS found (low, high, number)
+    WHERE (low, high) NOT IN (SELECT low, high FROM decided) ORDER BY number LIMIT :most""")
 _SHOWN = (
     "id, low, high, state, weight, probability, fields, created_at, seen_at, decided_at, decided_by, reason, merge_id"
 )
@@ -82,10 +88,11 @@ async def likenesses(session: ReadSession) -> AsyncIterator[Sequence[RowMapping]
         yield chunk
 
 
-async def decided(session: ReadSession) -> set[tuple[UUID, UUID]]:
-    """The pairs of today's customers that are not to be suggested, each the smaller id first."""
-    rows = await session.execute(_DECIDED)
-    return {(min(a, b), max(a, b)) for a, b in rows}
+async def undecided(session: ReadSession, pairs: Sequence[Pair], most: int = MOST_PENDING) -> list[Pair]:
+    """The first of these pairs of today's customers that nobody has rejected or parted, in their order."""
+    lows, highs = [UUID(pair.low) for pair in pairs], [UUID(pair.high) for pair in pairs]
+    rows = await session.execute(_UNDECIDED, {"lows": lows, "highs": highs, "most": most})
+    return [pairs[number - 1] for number in rows.scalars()]
 
 
 async def suggest(session: WriteSession, pairs: Iterable[Pair]) -> None:

@@ -1,6 +1,6 @@
 """Suggestions: what is kept to recognise people by, and what a person makes of a probable duplicate."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -40,21 +40,24 @@ def _bound(via: UUID, field: str) -> bytes:
     return via.bytes + field.encode()
 
 
-async def records(session: ReadSession, vault: Vault) -> list[dict[str, str | None]]:
+async def records(session: ReadSession, vault: Vault) -> AsyncIterator[dict[str, str]]:
     """Today's customers with what they are recognised by, the newest of each field; only those with a name."""
-    found: dict[UUID, dict[str, tuple[datetime, str]]] = {}
+    record: dict[str, str] = {"id": ""}
     async for chunk in queries.likenesses(session):
         for row in chunk:
+            if str(row["customer_id"]) != record["id"]:
+                if _has_name(record):
+                    yield record
+                record = {"id": str(row["customer_id"])}
             read = _opened(row, vault)
             if read is not None:
-                fields = found.setdefault(row["customer_id"], {})
-                if read[0] not in fields or fields[read[0]][0] < row["at"]:
-                    fields[read[0]] = (row["at"], read[1])
-    return [
-        {"id": str(customer), **{field: value for field, (_, value) in fields.items()}}
-        for customer, fields in found.items()
-        if "last_name" in fields or "first_name" in fields
-    ]
+                record.setdefault(*read)
+    if _has_name(record):
+        yield record
+
+
+def _has_name(record: Mapping[str, str]) -> bool:
+    return "last_name" in record or "first_name" in record
 
 
 def _opened(row: RowMapping, vault: Vault) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from perennial.common.db import ReadSession
-from perennial.common.operations.schemas import OperationOut
+from perennial.common.operations.out import OperationOut
 
 _COLUMNS = """
     o.id, o.kind, o.state, o.cancelling, o.who, o.input, o.done, o.total, o.result, o.error, o.created_at, o.started_at,

@@ -13,8 +13,8 @@ from perennial.common import notify
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
-from perennial.common.operations import queries
-from perennial.common.operations.schemas import OperationOut, name_of
+from perennial.common.operations import reading
+from perennial.common.operations.out import OperationOut, name_of
 from perennial.common.problems import Conflict, NotFound
 from perennial.common.web import idempotency, prefer
 from perennial.common.web.deps import runtime_of
@@ -81,7 +81,7 @@ async def accepted(
 
 
 async def _found(session: WriteSession, operation_id: UUID) -> OperationOut:
-    found = await queries.by_id(session, operation_id)
+    found = await reading.by_id(session, operation_id)
     if found is None:
         raise NotFound("there is no such operation", code="unknown_operation")
     return found

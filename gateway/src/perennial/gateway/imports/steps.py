@@ -1,0 +1,163 @@
+"""Do an import, or try it: some rows a step.
+
+A step that dies after its events were stored sends them again under the same message ids; identity counts them once.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+
+from perennial.common.contracts.gateway import AcceptedEvent
+from perennial.common.operations import Step
+from perennial.common.problems import Unavailable
+from perennial.gateway.imports import rows, service
+from perennial.gateway.imports.known import known
+from perennial.gateway.imports.reading import Record, Records
+from perennial.gateway.imports.rows import Fault, Plan, Told
+from perennial.gateway.plans import loading as plans
+from perennial.gateway.plans.enforce import enforce
+from perennial.gateway.settings import GatewaySettings
+from perennial.gateway.sources.models import Source
+from perennial.gateway.tracking import events
+from perennial.gateway.tracking.envelope import Envelope
+from perennial.gateway.tracking.events import Arrival
+from perennial.gateway.tracking.publish import Publisher
+from perennial.gateway.tracking.refusal import Refusal
+
+AT_ONCE = 500
+JUDGED_AT_ONCE = 100  # a plan has so much time for a request, and no more
+SHOWN = 100
+ERRORS, MEDIA_TYPE = "errors.csv", "text/csv; charset=utf-8"
+_COUNTS = ("rows", "accepted", "rejected", "created", "updated")
+
+
+async def run(step: Step) -> Mapping[str, Any] | None:
+    """Send the next rows into the stream."""
+    return await _advance(step, trial=False)
+
+
+async def check(step: Step) -> Mapping[str, Any] | None:
+    """Say what would become of the next rows."""
+    return await _advance(step, trial=True)
+
+
+async def _advance(step: Step, *, trial: bool) -> Mapping[str, Any] | None:
+    source = await service.importing(step.session, step.input["source_id"])
+    records, plan = await _opened(step)
+    found = await _some(records)
+    faults, told = _read(plan, found)
+    good, refused = await _judged(step, source, told)
+    progress = step.progress
+    if trial:
+        there = await known(step, [one.identifiers for one, _ in good])
+        if there is None:
+            progress["unknown"] = True
+        else:
+            _count(progress, updated=sum(there), created=len(there) - sum(there))
+    elif good:
+        await _publish(step, source.id, [event for _, event in good])
+    faults = sorted([*faults, *refused])
+    _count(progress, rows=len(found), accepted=len(good), rejected=len(faults))
+    await _note(step, faults)
+    progress.update(at=records.at, line=records.line)
+    step.done = records.at
+    return _result(progress, trial=trial) if len(found) < AT_ONCE else None
+
+
+async def _opened(step: Step) -> tuple[Records, Plan]:
+    """Where the last step ended; the header is read again each time."""
+    read = service.reads(step.session, UUID(step.input["import_id"]))
+    first = Records(read, step.input["delimiter"])
+    plan = await service.plan_of(step.session, step.input, await service.header_of(first))
+    if "at" not in step.progress:
+        return first, plan
+    return Records(read, step.input["delimiter"], step.progress["at"], step.progress["line"]), plan
+
+
+async def _some(records: Records) -> list[Record]:
+    found: list[Record] = []
+    while len(found) < AT_ONCE and (record := await records.next()) is not None:
+        found.append(record)
+    return found
+
+
+def _read(plan: Plan, found: Sequence[Record]) -> tuple[list[Fault], list[tuple[int, Told]]]:
+    faults, told = [], []
+    for record in found:
+        if record.fault is not None:
+            faults.append(Fault(record.line, "", "unreadable", record.fault))
+            continue
+        try:
+            told.append((record.line, rows.told(plan, record.line, record.cells)))
+        except rows.Invalid as error:
+            faults.append(Fault(record.line, error.column, error.code, error.reason))
+    return faults, told
+
+
+async def _judged(
+    step: Step, source: Source, told: Sequence[tuple[int, Told]]
+) -> tuple[list[tuple[Told, AcceptedEvent]], list[Fault]]:
+    """What the tracking API and the source's plan would say of the events."""
+    plan = (await plans.in_force(step.session, [source], {})).get(source.id)
+    good: list[tuple[Told, AcceptedEvent]] = []
+    faults: list[Fault] = []
+    for start in range(0, len(told), JUDGED_AT_ONCE):
+        some = told[start : start + JUDGED_AT_ONCE]
+        envelope = Envelope(events=[msgspec.Raw(one.event) for _, one in some], imported=True)
+        arrival = Arrival(source.id, datetime.now(UTC), envelope, anonymous=True)
+        accepted, rejected = events.judge(arrival)
+        if plan is not None:
+            accepted, rejected, _ = await enforce(plan, arrival, accepted, rejected)
+        lost = {one.at for one in rejected}
+        left = [one for index, (_, one) in enumerate(some) if index not in lost]
+        good += zip(left, accepted, strict=True)
+        faults += (Fault(some[one.at][0], "", one.code, one.message) for one in rejected)
+    return good, faults
+
+
+async def _publish(step: Step, source_id: str, found: Sequence[AcceptedEvent]) -> None:
+    settings = cast("GatewaySettings", step.runtime.settings)
+    seconds, room = settings.publish_seconds, settings.in_flight_bytes
+    publisher = Publisher(step.runtime.nats, seconds=seconds, in_flight_bytes=room)
+    try:
+        await publisher.publish(source_id, found, found[0].received_at)
+    except Refusal as error:
+        raise Unavailable(error.message, code=error.code) from error
+
+
+def _count(progress: dict[str, Any], **more: int) -> None:
+    for name, count in more.items():
+        progress[name] = progress.get(name, 0) + count
+
+
+async def _note(step: Step, faults: Sequence[Fault]) -> None:
+    first = "noted" not in step.progress
+    held = io.StringIO(newline="")
+    writer = csv.writer(held, lineterminator="\r\n")
+    if first:
+        writer.writerow(Fault._fields)
+    writer.writerows((fault.line, _safe(fault.column), fault.code, _safe(fault.reason)) for fault in faults)
+    if held.tell():
+        await step.append(ERRORS, held.getvalue().encode(), MEDIA_TYPE)
+    shown = step.progress.setdefault("errors", [])
+    shown += [fault._asdict() for fault in faults[: SHOWN - len(shown)]]
+    step.progress["noted"] = True
+
+
+def _safe(said: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{said}" if said.lstrip()[:1] in {"=", "+", "-", "@"} or said[:1] in {"\t", "\r"} else said
+
+
+def _result(progress: Mapping[str, Any], *, trial: bool) -> dict[str, Any]:
+    """Counts; who is new is told by a trial alone, and not while the service that knows is away."""
+    names = [name for name in _COUNTS if trial or name not in {"created", "updated"}]
+    said: dict[str, Any] = {name: progress.get(name, 0) for name in names}
+    if trial and progress.get("unknown"):
+        said |= {"created": None, "updated": None}
+    return {**said, "errors": progress["errors"], "errors_file": ERRORS}

@@ -1,0 +1,85 @@
+"""Rejected events are the one thing of persons that the gateway keeps: they are found by the identifiers in them."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from perennial.common.identifiers import KINDS, blind_index, normalise
+from perennial.common.privacy import Held, Privacy, Searched, Subject
+from perennial.common.privacy.declaring import Judge
+from perennial.common.settings import CommonSettings
+
+LONGEST, SHORTEST = 320, 3
+_PHONE = re.compile(r"[+(]?[\d ().-]{6,24}")
+
+
+def _bears(settings: CommonSettings, subject: Subject) -> Judge:
+    """Whether a text anywhere in the event is one of the person's identifiers. Without the key nothing is found."""
+    key = bytes.fromhex(settings.identifier_key.get_secret_value())
+    seen: dict[str, bool] = {}
+
+    def is_one(text: str) -> bool:
+        if text not in seen:
+            seen[text] = any(digest in subject.digests for digest in _digests(key, text, settings.region))
+        return seen[text]
+
+    def judge(row: Mapping[str, Any]) -> bool:
+        if not key:
+            return False
+        return any(is_one(text) for raw in (row["raw"], row["envelope"]) if raw for text in texts(raw))
+
+    return judge
+
+
+def _digests(key: bytes, text: str, region: str) -> Iterator[bytes]:
+    """The blind indexes of a text as whatever kind it may be; few texts can be phones, and telling is dear."""
+    for kind in KINDS:
+        if kind == "phone" and not _PHONE.fullmatch(text):
+            continue
+        normal = normalise(kind, text, region)
+        if normal is not None:
+            yield blind_index(key, kind, normal)
+
+
+def texts(raw: str) -> Iterator[str]:
+    """Every text and whole number in a JSON text; of a broken one, every word."""
+    try:
+        pending = [json.loads(raw)]
+    except (ValueError, RecursionError):
+        yield from (word for word in raw.replace('"', " ").replace(",", " ").split() if len(word) <= LONGEST)
+        return
+    while pending:
+        held = pending.pop()
+        if isinstance(held, dict):
+            pending += held.values()
+        elif isinstance(held, list):
+            pending += held
+        elif isinstance(held, str) and SHORTEST <= len(held) <= LONGEST:
+            yield held
+        elif isinstance(held, int) and not isinstance(held, bool):
+            yield str(held)
+
+
+PRIVACY = Privacy(
+    tables={
+        "violation": Searched("id", ("raw", "envelope"), _bears, hidden=frozenset({"envelope"})),
+        "operation": Held(
+            "kind = 'customer.export' AND input ->> 'customer_id' IN (SELECT unnest(CAST(:vias AS uuid[]))::text)",
+            exported=False,
+        ),
+    },
+    none={
+        "api_key": "partners",
+        "import_mapping": "settings",
+        "role_fields": "settings",
+        "source": "settings",
+        "staff_account": "staff",
+        "staff_attempt": "staff",
+        "staff_session": "staff",
+        "token_issuer": "settings",
+        "tracking_plan": "settings",
+        "violation_count": "figures, and names of events",
+        "write_key": "settings",
+    },
+)

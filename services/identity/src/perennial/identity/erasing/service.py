@@ -1,0 +1,97 @@
+"""Erases customers, and keeps what they said before from coming back."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import structlog
+from opentelemetry import metrics
+
+from perennial.common.contracts.base import utc_now
+from perennial.common.contracts.gateway import AcceptedEvent
+from perennial.common.contracts.identity import CustomerErased
+from perennial.common.contracts.profile import ErasureRequested
+from perennial.common.db import WriteSession
+from perennial.common.outbox import emit
+from perennial.common.privacy import service as privacy
+from perennial.identity import queries
+from perennial.identity.decisions.traces import Trace
+from perennial.identity.erasing import queries as sql
+
+log = structlog.get_logger()
+refused = metrics.get_meter("perennial").create_counter(
+    "perennial.identity.events.erased", description="Events not taken in: their people were erased afterwards."
+)
+
+
+class Arrived(Protocol):
+    """An event as it has arrived."""
+
+    @property
+    def event(self) -> AcceptedEvent: ...
+
+
+A = TypeVar("A", bound=Arrived)
+
+
+async def erase(session: WriteSession, events: Sequence[ErasureRequested]) -> None:
+    """Forget customers, and tell every service whose identifiers they were.
+
+    identity is the first to forget: once this is committed no new event can be attributed to them, so the list that
+    it tells is complete. Of a customer that is gone already it says so again: whoever waits for receipts gets them.
+    """
+    for event in events:
+        members = await queries.held(session, [event.customer])
+        at = utc_now()
+        digests = {bytes(member.digest) for member in members}
+        vias = sorted({event.customer, *(member.via for member in members)})
+        if digests:
+            await sql.bury(session, digests, at)
+            await sql.forget_identifiers(session, vias)
+        customer = members[0].customer if members else event.customer
+        fact = CustomerErased(
+            erasure_id=event.erasure_id, customer=customer, vias=vias, at=at,
+            digests=sorted(digest.hex() for digest in digests),
+        )  # fmt: skip
+        await privacy.accept(session, [fact])
+        await emit(session, fact)
+        log.info("customer.erased", erasure=str(event.erasure_id), identifiers=len(members))
+
+
+async def admitted(session: WriteSession, read: Sequence[tuple[A, list[Trace]]]) -> list[tuple[A, list[Trace]]]:
+    """The events without those that happened before one of their identifiers was erased; they are counted.
+
+    An event of somebody who came back happened later, and is welcome: it begins a new customer.
+    """
+    late = await _late(session, read)
+    if not late:
+        return list(read)
+    await sql.count(session, dict(Counter(late.values())))
+    refused.add(len(late))
+    log.info("events.refused", erased=len(late))
+    return [pair for index, pair in enumerate(read) if index not in late]
+
+
+async def refuses(session: WriteSession, read: Sequence[tuple[A, list[Trace]]]) -> bool:
+    """Whether one of the events is refused by now."""
+    return bool(await _late(session, read))
+
+
+async def _late(session: WriteSession, read: Sequence[tuple[A, list[Trace]]]) -> dict[int, bytes]:
+    """The events that are refused, by their places, with the identifier because of which."""
+    newest = await sql.newest(session)
+    early = {index: pair for index, pair in enumerate(read) if newest and _when(pair[0]) <= newest}
+    if not early:
+        return {}
+    graves = await sql.found(session, {trace.digest for _, traces in early.values() for trace in traces})
+    late = {}
+    for index, (arrival, traces) in early.items():
+        for trace in traces:
+            if trace.digest in graves and _when(arrival) <= graves[trace.digest]:
+                late[index] = trace.digest
+    return late
+
+
+def _when(arrival: Arrived) -> datetime:
+    return min(arrival.event.timestamp, arrival.event.received_at)

@@ -1,0 +1,89 @@
+"""Forgetting a customer: what was said before stays out however it comes, what is said later begins anew."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.contracts.profile import ErasureRequested
+from perennial.common.db import WriteSession
+from perennial.common.ids import uuid7
+from perennial.common.privacy import worker
+from perennial.common.runtime import Runtime
+from perennial.identity.erasing.service import erase
+
+Decide = Callable[..., Awaitable[list[ResolvedEvent]]]
+PAST = datetime.now(UTC) - timedelta(hours=2)
+ADA = {"userId": "ada", "anonymousId": "device-1", "traits": {"email": "ada@example.com", "firstName": "Ada"}}
+
+
+async def count(session: WriteSession, table: str) -> int:
+    return int((await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
+
+
+@pytest.fixture
+async def forgotten(session: WriteSession, decided: Decide, accept: Any, runtime: Runtime) -> UUID:
+    """The name of a customer who was erased."""
+    (event,) = await decided(accept(kind="identify", message_id="first", at=PAST, **ADA), seq=1)
+    await decided(accept(userId="grace", traits={"email": "grace@example.com"}))
+    await decided(accept(traits={"email": "ada@example.com"}, message_id="parked", at=PAST - timedelta(days=60)))
+    assert await count(session, "parked") == 1
+    await erase(session, [ErasureRequested(erasure_id=uuid7(), customer=event.customer)])
+    await worker.run_all(runtime)
+    return event.customer
+
+
+async def test_only_keyed_hashes_remain_and_everybody_is_told(
+    session: WriteSession, forgotten: UUID, emitted: Any, whose: Any
+) -> None:
+    assert set(await whose(session, "user_id:ada", "email:ada@example.com", "user_id:grace")) == {"user_id:grace"}
+    assert (await count(session, "identifier"), await count(session, "tombstone")) == (2, 3)
+    assert await count(session, "likeness") == 0
+    assert await count(session, "parked") == 0, "an event of hers that was put aside"
+    (fact,) = await emitted("identity.customer.erased.v1")
+    assert fact["customer"] == str(forgotten)
+    assert (len(fact["vias"]), len(fact["digests"])) == (3, 3)
+    (receipt,) = await emitted("identity.erasure.completed.v1")
+    kept = {row["table"]: row for row in receipt["tables"] if row["kept"]}
+    assert set(kept) == {"map_change"}
+
+
+@pytest.mark.parametrize("imported", [False, True], ids=["late", "import"])
+async def test_what_happened_before_is_refused_and_counted(
+    session: WriteSession, forgotten: UUID, decided: Decide, accept: Any, whose: Any, imported: bool
+) -> None:
+    old = accept(message_id="again", at=PAST, imported=imported, live=False, **ADA)
+    by_device = accept(anonymousId="device-1", at=PAST, imported=imported)
+    stranger = accept(userId="grace", at=PAST, imported=imported)
+    resolved = await decided(old, by_device, stranger)
+    assert [event.message_id for event in resolved] == [stranger.message_id]
+    assert await count(session, "parked") == 0
+    assert (await session.execute(text("SELECT sum(refused) FROM tombstone"))).scalar_one() == 2
+    assert set(await whose(session, "user_id:ada", "anonymous_id:device-1")) == set()
+
+
+async def test_a_redelivered_message_is_not_published_again(forgotten: UUID, decided: Decide, accept: Any) -> None:
+    assert await decided(accept(kind="identify", message_id="first", at=PAST, **ADA), seq=1) == []
+
+
+async def test_who_comes_back_begins_anew_and_the_past_stays_out(
+    session: WriteSession, forgotten: UUID, decided: Decide, accept: Any, whose: Any
+) -> None:
+    later = datetime.now(UTC) + timedelta(seconds=5)
+    (event,) = await decided(accept(at=later, received=later, **ADA))
+    assert event.customer != forgotten
+    assert (await whose(session, "email:ada@example.com"))["email:ada@example.com"] == event.customer
+    assert await decided(accept(at=PAST, **ADA)) == []
+
+
+async def test_a_second_erasure_of_the_same_customer_is_answered(
+    session: WriteSession, forgotten: UUID, emitted: Any, runtime: Runtime
+) -> None:
+    await erase(session, [ErasureRequested(erasure_id=uuid7(), customer=forgotten)])
+    await worker.run_all(runtime)
+    assert len(await emitted("identity.customer.erased.v1")) == 2
+    assert len(await emitted("identity.erasure.completed.v1")) == 2

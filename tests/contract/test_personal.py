@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from perennial.common.contracts import catalogue
+from perennial.common.contracts import PRODUCERS, catalogue
 from perennial.common.contracts.base import Mark
 from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.contracts.identity import EventsResolved
@@ -20,6 +20,8 @@ HARMLESS = (bool, int, float, datetime, UUID, NoneType, Enum)
 MARKS = set(get_args(Mark))
 # Names that an operator gave, and words of ours. A text that a person wrote, or that is about one, is not for here.
 REVIEWED = {
+    *(f"{producer}.erasure.completed.v1 tables.{name}" for producer in PRODUCERS for name in ("table", "because")),
+    *(f"profile.consents.changed.v1 statements.{name}" for name in ("purpose", "channel", "state")),  # words of a list
     "campaigns.enrolment.ended.v1 reason",  # `completed`, or the journey's own word
     "campaigns.enrolment.ended.v1 step",
     "campaigns.message.sent.v1 channel",
@@ -34,6 +36,14 @@ REVIEWED = {
     "loyalty.tier.changed.v1 previous",
     "loyalty.tier.changed.v1 tier",
     "loyalty.tiers.changed.v1 tiers.tier",
+    "profile.stage.changed.v1 ladder",
+    "profile.stage.changed.v1 previous",
+    "profile.stage.changed.v1 stage",
+    "profile.stages.changed.v1 customers.ladder",
+    "profile.stages.changed.v1 customers.stage",
+    "profile.tags.changed.v1 customers.added",
+    "profile.tags.changed.v1 customers.removed",
+    "profile.tags.changed.v1 customers.tags",
     "segments.membership.entered.v1 segment_name",
     "segments.membership.exited.v1 segment_name",
     "segments.memberships.changed.v1 memberships.segment_name",

@@ -11,7 +11,7 @@ import nats
 
 from perennial.local.platform import Platform
 from tests.e2e.shop import Shop, until
-from tests.e2e.twins import Days, Happened, Pair, View
+from tests.e2e.twins import Days, Happened, Pair, View, journey, segment
 
 ASSIGNED = "identity.identifiers.assigned.v1"
 ROUNDS = 2
@@ -23,7 +23,7 @@ def test_merged_and_parted_again_and_again_under_traffic_crashes_and_reordered_c
 ) -> None:
     ones = Pair(shop.user("mia"), shop.user("max"))
     twins = Pair(shop.user("twin-mia"), shop.user("twin-max"))
-    view = View(shop, segment(shop), journey(shop))
+    view = View(shop, segment(shop, 8), journey(shop))
     days = Days(shop, ones, twins)
     days.begin()
     pairs = list(zip(ones.ids(shop), twins.ids(shop), strict=True))
@@ -70,10 +70,10 @@ def _try(view: Callable[[str], dict[str, Any]], customer: str) -> dict[str, Any]
 
 
 def merged(shop: Shop, pair: Pair) -> str:
-    """The id of a merge of both sides; asked for until identity is there to do it."""
-    body = {"customer_ids": pair.ids(shop), "reason": "the same"}
+    """The id of a merge of both sides; asked for until identity is there to do it, and profile knows them apart."""
 
     def ask() -> Any:
+        body = {"customer_ids": pair.ids(shop), "reason": "the same"}
         answer = shop.http.post("/v1/merges", json=body, headers={**shop.headers, "Idempotency-Key": uuid4().hex})
         return answer.json()["id"] if answer.status_code == 201 else None
 
@@ -144,23 +144,3 @@ def _derived(shop: Shop, customer: str) -> tuple[int, int, int, int]:
     shown = shop.get(f"/v1/customers/{customer}")
     account = shop.get(f"/v1/loyalty/accounts/{customer}")
     return shown["orders"]["count"], account["balance"], shown["loyalty"]["balance"], shown["tickets"]["open"]
-
-
-def segment(shop: Shop) -> str:
-    """Who has bought often."""
-    rule = {"event": "Order Completed", "count": {"gte": 8}}
-    made = shop.post("/v1/segments", {"name": f"often {shop.mark}", "rule": rule})["id"]
-    until(lambda: shop.get(f"/v1/segments/{made}")["state"] == "live")
-    return str(made)
-
-
-def journey(shop: Shop) -> str:
-    """A welcome for who joined, and a long wait."""
-    steps = [
-        {"id": "hello", "kind": "message", "channel": "sandbox", "subject": "Hello", "body": "Welcome."},
-        {"id": "rest", "kind": "wait", "for": "PT2H"},
-    ]
-    definition = {"trigger": {"event": "Joined"}, "steps": steps}
-    made = shop.post("/v1/journeys", {"name": f"welcome {shop.mark}", "definition": definition})
-    shop.post(f"/v1/journeys/{made['id']}/publish")
-    return str(made["id"])

@@ -163,3 +163,23 @@ class View:
             "walks": sorted((walk["state"], walk["step"]) for walk in walks),
             "tickets": sorted((ticket["subject"], ticket["stage"]) for ticket in tickets),
         }
+
+
+def segment(shop: Shop, often: int) -> str:
+    """Who has bought often: so many times."""
+    rule = {"event": "Order Completed", "count": {"gte": often}}
+    made = shop.post("/v1/segments", {"name": f"often {shop.mark}", "rule": rule})["id"]
+    until(lambda: shop.get(f"/v1/segments/{made}")["state"] == "live")
+    return str(made)
+
+
+def journey(shop: Shop) -> str:
+    """A welcome for who joined, and a long wait."""
+    steps = [
+        {"id": "hello", "kind": "message", "channel": "sandbox", "subject": "Hello", "body": "Welcome."},
+        {"id": "rest", "kind": "wait", "for": "PT2H"},
+    ]
+    definition = {"trigger": {"event": "Joined"}, "steps": steps}
+    made = shop.post("/v1/journeys", {"name": f"welcome {shop.mark}", "definition": definition})
+    shop.post(f"/v1/journeys/{made['id']}/publish")
+    return str(made["id"])

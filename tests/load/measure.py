@@ -111,7 +111,8 @@ class Load:
                 await asyncio.sleep(0.1)
 
     async def _visible(self) -> int:
-        return int(await self._database.fetchval("SELECT count(*) FROM profile.event"))
+        tracked = "SELECT count(*) FROM profile.event WHERE type IN ('identify', 'track', 'page', 'screen')"
+        return int(await self._database.fetchval(tracked))
 
     def _cpu(self) -> dict[str, float]:
         found = {}

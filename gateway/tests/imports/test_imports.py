@@ -211,7 +211,8 @@ async def test_a_worker_that_dies_after_sending_doubles_nobody(
     rows = "".join(f"u-{n},,,N{n},{n},,\n" for n in range(10))
     import_id = (await upload(HEADER + rows)).json()["id"]
     started = await admin.post(f"/v1/imports/{import_id}/run", json={"mapping": MAPPING}, headers=key())
-    note, died = steps._note, []
+    died: list[bool] = []
+    note = steps._note
 
     async def dies(step: Any, faults: Any) -> None:
         if step.progress.get("rows") == 6 and not died:

@@ -112,3 +112,15 @@ async def test_the_trail_is_read_by_filters_and_pages(session: Any, client: http
 async def test_the_trail_needs_its_scope(client: httpx.AsyncClient, token: Any, service: Any) -> None:
     headers = {"Authorization": f"Bearer {token('customers:read')}"}
     assert (await client.get(f"/v1/audit/{service.name}", headers=headers)).status_code == 403
+
+
+async def test_what_somebody_gives_as_a_reason_tells_of_nobody(committed: Database) -> None:
+    """A row stays for ever, also when the person is erased."""
+    async with committed.write() as session:
+        reason = "ada@example.com has called from 138 0013 8000 about order 4711"
+        await audit.record(session, ANN, "thing.done", "thing", {"reason": reason, "subject": "thing"})
+    async with committed.read() as session:
+        detail = (await session.execute(text("SELECT detail FROM audit"))).scalar_one()
+    assert "ada@example.com" not in detail["reason"]
+    assert "0013" not in detail["reason"]
+    assert detail["reason"].endswith("about order 4711")

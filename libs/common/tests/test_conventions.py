@@ -19,6 +19,7 @@ from perennial.common.testing.probe import PROBE
 from perennial.common.web import Page, PageQuery, Repeatable, Write, paged
 from perennial.common.web.app import create_app, no_lifespan
 from perennial.common.web.checks import DEEPEST
+from perennial.common.web.conditional import SHOWN_ONCE
 from perennial.common.web.etags import NEW, IfMatch, IfMatchOrNew, Seen, match, tag
 from perennial.common.web.fields import Day, Flag, Instant, Whole, left_out
 from perennial.common.web.idempotency import run
@@ -56,6 +57,12 @@ async def make(body: Thing, once: Repeatable, session: Write, who: May) -> Respo
         return Made(id=f"t{body.size}", version=7)
 
     return await run(once, session, work, 201, location="/v1/things/{id}", etag="{version}")
+
+
+@router.post("/v1/secrets", status_code=201, openapi_extra={SHOWN_ONCE: True})
+async def make_secret(response: Response, who: May) -> dict[str, str]:
+    response.headers["Location"] = "/v1/secrets/1"
+    return {"secret": "s3cret"}
 
 
 @router.get("/v1/things")
@@ -221,6 +228,34 @@ async def test_prefer_return_minimal(http: httpx.AsyncClient) -> None:
     long = await http.patch(URL, json={"name": "b"}, headers={"If-Match": "*", "Prefer": "return=representation"})
     assert (long.status_code, "preference-applied" in long.headers) == (200, False)
     assert code(await http.patch(URL, json={}, headers={**wishes, "If-Match": '"2"'})) == (412, "precondition_failed")
+
+
+async def test_prefer_return_minimal_of_what_is_created(http: httpx.AsyncClient) -> None:
+    wishes = {"Prefer": "return=minimal", "Idempotency-Key": "k"}
+    for _ in range(2):
+        made = await http.post("/v1/things", json={"size": 7}, headers=wishes)
+        assert (made.status_code, made.content, made.headers["content-length"]) == (201, b"", "0")
+        assert (made.headers["location"], made.headers["etag"]) == ("/v1/things/t7", '"7"')
+        assert (made.headers["preference-applied"], made.headers["vary"]) == ("return=minimal", "Prefer")
+    assert made.headers["idempotent-replayed"] == "true"
+    whole = await http.post("/v1/things", json={"size": 7}, headers={"Idempotency-Key": "k"})
+    assert whole.json() == {"id": "t7", "version": 7}
+    secret = await http.post("/v1/secrets", headers=wishes)
+    assert (secret.json(), "preference-applied" in secret.headers) == ({"secret": "s3cret"}, False)
+    assert code(await http.post("/v1/things", json={"size": 0}, headers=wishes))[0] == 422
+
+
+def test_the_document_says_where_a_wish_is_heard(app: FastAPI) -> None:
+    paths = app.openapi()["paths"]
+
+    def heard(method: str, path: str) -> bool:
+        return any(parameter["name"] == "Prefer" for parameter in paths[path][method].get("parameters", ()))
+
+    assert heard("post", "/v1/things")
+    assert heard("patch", "/v1/things/{thing_id}")
+    assert not heard("post", "/v1/secrets")
+    assert not heard("get", "/v1/things")
+    assert "Preference-Applied" in paths["/v1/things"]["post"]["responses"]["201"]["headers"]
 
 
 async def test_if_none_match_creates_and_never_replaces(http: httpx.AsyncClient) -> None:

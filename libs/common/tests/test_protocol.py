@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from perennial.common.web.protocol import HEAD_BYTES, Protocol
+from perennial.common.web.protocol import HEAD_BYTES, Protocol, has_arrived
 
 HOST = b"Host: x\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -30,11 +30,13 @@ class Server:
         self.seen: list[tuple[str, bytes, list[tuple[bytes, bytes]]]] = []
         self.broken = asyncio.Event()
         self.port = 0
+        self.arrived: list[bool] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/early":
             await self.answer(send, b"no")
             return
+        self.arrived.append(has_arrived(receive))
         content, more = b"", True
         while more:
             message = await receive()
@@ -231,3 +233,18 @@ async def test_a_body_in_crumbs_is_still_a_body(server: Server) -> None:
     head = b"POST / HTTP/1.1\r\n" + HOST + CHUNKED + b"Connection: close\r\n\r\n"
     await talk(server, head, b"1\r\na\r\n" * 20_000 + b"0\r\n\r\n")
     assert server.seen[0][1] == b"a" * 20_000
+
+
+async def test_whether_a_body_is_here_already_is_known(server: Server) -> None:
+    head = b"POST / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n"
+    await talk(server, head + b"Content-Length: 2\r\n\r\nab")
+    await talk(server, head + b"Content-Length: 2\r\n\r\na", b"b")
+    await talk(server, head + CHUNKED + b"\r\n2\r\nab\r\n", b"0\r\n\r\n")
+    await talk(server, head + CHUNKED + b"\r\n2\r\nab\r\n0\r\n\r\n")
+    assert server.arrived == [True, False, False, True]
+    assert [content for _, content, _ in server.seen] == [b"ab"] * 4
+
+    async def receive() -> object:
+        return None
+
+    assert not has_arrived(receive)

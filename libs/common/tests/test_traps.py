@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import Annotated, Any
 
 import httpx
@@ -97,6 +98,23 @@ async def test_trimming_frees_only_what_every_consumer_has_handled(
     await streams.trim(live_runtime.js, RESOLVED_STREAM)
     info = await live_runtime.js.stream_info(RESOLVED_STREAM, subjects_filter=">")
     assert info.state.subjects == {f"{RESOLVED_SUBJECT}.0": 1, f"{RESOLVED_SUBJECT}.1": 1}
+    await puller.close()
+
+
+async def test_what_everybody_has_read_goes_by_its_age_and_the_unread_stays(live_runtime: Runtime) -> None:
+    async def kept() -> int:
+        return int((await live_runtime.js.stream_info(RESOLVED_STREAM)).state.messages)
+
+    for _ in range(3):
+        await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"{}", {})
+    puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0), most=2)
+    for message in await puller.batch():
+        await message.ack_sync()
+    assert await streams.age(live_runtime.js, RESOLVED_STREAM, timedelta(days=1)) == 0
+    assert await kept() == 3
+    await asyncio.sleep(0.05)
+    assert await streams.age(live_runtime.js, RESOLVED_STREAM, timedelta(milliseconds=20)) == 3
+    assert await kept() == 1, "nobody has read the third, however old it is"
     await puller.close()
 
 

@@ -9,12 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.contracts.identity import ResolvedEvent
-from perennial.common.contracts.profile import ErasureRequested
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.privacy import worker
 from perennial.common.runtime import Runtime
-from perennial.identity.erasing.service import erase
+from perennial.identity.erasing.service import Wanted, erase
 
 Decide = Callable[..., Awaitable[list[ResolvedEvent]]]
 PAST = datetime.now(UTC) - timedelta(hours=2)
@@ -32,7 +31,7 @@ async def forgotten(session: WriteSession, decided: Decide, accept: Any, runtime
     await decided(accept(userId="grace", traits={"email": "grace@example.com"}))
     await decided(accept(traits={"email": "ada@example.com"}, message_id="parked", at=PAST - timedelta(days=60)))
     assert await count(session, "parked") == 1
-    await erase(session, [ErasureRequested(erasure_id=uuid7(), customer=event.customer)])
+    await erase(session, [Wanted(uuid7(), event.customer)])
     await worker.run_all(runtime)
     return event.customer
 
@@ -83,7 +82,7 @@ async def test_who_comes_back_begins_anew_and_the_past_stays_out(
 async def test_a_second_erasure_of_the_same_customer_is_answered(
     session: WriteSession, forgotten: UUID, emitted: Any, runtime: Runtime
 ) -> None:
-    await erase(session, [ErasureRequested(erasure_id=uuid7(), customer=forgotten)])
+    await erase(session, [Wanted(uuid7(), forgotten)])
     await worker.run_all(runtime)
     assert len(await emitted("identity.customer.erased.v1")) == 2
     assert len(await emitted("identity.erasure.completed.v1")) == 2

@@ -18,6 +18,7 @@ from perennial.common.testing.events import identified, tracked
 
 Hear = Callable[..., Awaitable[None]]
 Show = Callable[..., Awaitable[Any]]
+Derive = Callable[[], Awaitable[None]]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -34,7 +35,7 @@ def membership(customer: UUID, segment: UUID, name: str, version: int, *, member
     said = Membership(
         segment_id=segment, segment_name=name, customer=customer, member=member, since=NOON, version=version
     )
-    return MembershipsChanged(memberships=[said])
+    return MembershipsChanged(memberships=[said], occurred_at=NOON + timedelta(hours=version))
 
 
 def ticket(kind: Any, via: UUID, ticket_id: UUID, version: int, *, open: bool, **extra: str) -> Any:
@@ -53,22 +54,32 @@ async def test_a_customer_nobody_told_anything_about_is_empty(
 ) -> None:
     via = uuid7()
     await assign(via, via, version=1)
-    assert await get(f"/v1/customers/{via}") == {
+    orders = {
+        "count": 0, "gmv": "0.00", "refunded": "0.00", "aov": None, "currency": "USD", "last_order_at": None,
+        "other_currencies": [],
+    }  # fmt: skip
+    shown = await get(f"/v1/customers/{via}")
+    now = shown["identity"].pop("as_of")
+    assert abs(datetime.fromisoformat(now) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert shown == {
         "id": str(via),
+        "first_seen": None,
+        "last_seen": None,
+        "identity": {"identifiers": {"unknown": 1}, "first_seen": None, "last_seen": None, "merged_from": []},
+        "behaviour": {"events": 0, "last_seen": None, "sources": [], "counters": {}, "recent": [], "as_of": now},
+        "transactions": {**orders, "as_of": now},
+        "service": {"open": 0, "requests": [], "ratings": [], "messages": [], "as_of": None},
+        "attributes": {"traits": {}, "computed": {}, "tags": [], "stage": None, "as_of": None},
+        "loyalty": None,
+        "segments": [],
+        "journeys": [],
         "traits": {},
         "trait_details": {},
         "counters": {},
-        "orders": {
-            "count": 0, "gmv": "0.00", "refunded": "0.00", "aov": None, "currency": "USD", "last_order_at": None,
-            "other_currencies": [],
-        },
-        "loyalty": None,
-        "segments": [],
+        "orders": orders,
         "tickets": {"open": 0},
         "messages": {"sent": 0},
-        "first_seen": None,
-        "last_seen": None,
-    }  # fmt: skip
+    }
     assert (await get(f"/v1/customers/{via}/events"))["items"] == []
 
 
@@ -90,7 +101,9 @@ async def test_sections_are_what_the_other_services_said_last(hear: Hear, get: S
         await hear(*facts)
     shown = await get(f"/v1/customers/{two}")
     assert shown["loyalty"] == {"balance": 140, "pending": 5, "tier": "gold", "as_of": "2026-05-01T15:00:00Z"}
-    assert shown["segments"] == [{"id": str(vip), "name": "VIP", "since": "2026-05-01T12:00:00Z"}]
+    assert shown["segments"] == [
+        {"id": str(vip), "name": "VIP", "since": "2026-05-01T12:00:00Z", "as_of": "2026-05-01T14:00:00Z"}
+    ]
     assert (shown["tickets"], shown["messages"]) == ({"open": 1}, {"sent": 3})
 
 
@@ -133,8 +146,8 @@ async def test_a_merge_and_its_undo_need_nothing_but_the_map(
     assert (view["orders"]["gmv"], view["loyalty"]["balance"], view["tickets"]["open"]) == ("30.00", 17, 1)
     assert view["counters"]["Order Completed"]["count"] == 3
     assert [item["id"] for item in (await get("/v1/customers"))["items"]] == [str(web)]
-    assert (await get("/v1/customers", q="vip"))["items"][0]["id"] == str(web)
-    assert (await get("/v1/customers", q="pro"))["items"] == []
+    assert (await get("/v1/customers", **{"trait.plan": "vip"}))["items"][0]["id"] == str(web)
+    assert (await get("/v1/customers", **{"trait.plan": "pro"}))["items"] == []
 
     await assign(shop, shop, version=3)
     await assign(web, shop, version=2)
@@ -143,55 +156,27 @@ async def test_a_merge_and_its_undo_need_nothing_but_the_map(
 
 
 async def everything(get: Show, via: UUID) -> Any:
-    return {"view": await get(f"/v1/customers/{via}"), "events": await get(f"/v1/customers/{via}/events")}
+    view = await get(f"/v1/customers/{via}")
+    for section in ("identity", "behaviour", "transactions", "attributes"):
+        view[section].pop("as_of")  # now
+    return {"view": view, "events": await get(f"/v1/customers/{via}/events")}
 
 
-async def test_the_list_is_every_customer_once_in_stable_pages(hear: Hear, get: Show) -> None:
+async def test_the_list_is_every_customer_once_in_stable_pages(hear: Hear, derive: Derive, get: Show) -> None:
     vias = [uuid7() for _ in range(7)]
     await hear(
         *(identified({"n": n}, via=via) for n, via in enumerate(vias)), tracked("A", via=uuid7(), customer=vias[0])
     )
+    await derive()
     first = await get("/v1/customers", limit=3)
     await hear(tracked("New", via=uuid7()))
+    await derive()
     rest = await get("/v1/customers", limit=3, cursor=first["next_cursor"])
     last = await get("/v1/customers", limit=3, cursor=rest["next_cursor"])
     items = first["items"] + rest["items"] + last["items"]
     assert [item["traits"].get("n") for item in items] == [0, 1, 2, 3, 4, 5, 6, None]
     assert (items[0]["events"], items[1]["events"], last["next_cursor"]) == (2, 1, None)
     assert await get("/v1/customers/summary") == {"customers": 8, "events": 9}
-
-
-async def test_search(hear: Hear, get: Show) -> None:
-    ada, wang, percent = uuid7(), uuid7(), uuid7()
-    await hear(
-        identified({"name": "Ada Lovelace", "email": "ada@example.com"}, via=ada),
-        identified({"name": "王小明", "company": {"name": "Acme"}}, via=wang),
-        identified({"note": "100%_\\ wool", "name": "x" * 300 + "needle"}, via=percent),
-    )
-
-    async def names(q: str) -> list[str]:
-        return [item["id"] for item in (await get("/v1/customers", q=q))["items"]]
-
-    assert await names("LOVELACE") == await names("@example") == await names("ad") == [str(ada)]
-    assert await names("王") == await names("王小") == await names("王小明") == [str(wang)]
-    assert await names("100%_\\") == [str(percent)]
-    assert await names("%%%") == await names("needle") == await names("小") == await names("nobody") == []
-
-
-async def test_search_finds_only_what_is_shown(hear: Hear, get: Show) -> None:
-    via, other = uuid7(), uuid7()
-    await hear(identified({"city": "Florence", "plan": "platinum"}, via=via, at=NOON))
-    await hear(identified({"city": "Toulouse", "plan": None}, via=other, customer=via, at=NOON + timedelta(days=1)))
-    found = {q: len((await get("/v1/customers", q=q))["items"]) for q in ("Florence", "platinum", "Toulouse")}
-    assert found == {"Florence": 0, "platinum": 0, "Toulouse": 1}
-
-
-async def test_search_pages(hear: Hear, get: Show) -> None:
-    vias = [uuid7() for _ in range(5)]
-    await hear(*(identified({"city": "Toulouse", "home": "Toulouse"}, via=via) for via in vias))
-    first = await get("/v1/customers", q="toulouse", limit=3)
-    rest = await get("/v1/customers", q="toulouse", limit=3, cursor=first["next_cursor"])
-    assert [item["id"] for item in first["items"] + rest["items"]] == [str(via) for via in vias]
 
 
 async def test_the_customer_who_has_an_identifier(
@@ -245,7 +230,7 @@ BAD = [
     ("/v1/customers?identifier=user_id:a%00", "query/identifier"),
     ("/v1/customers?q=", "query/q"),
     ("/v1/customers?q=a%00b", "query/q"),
-    ("/v1/customers?q=a&identifier=user_id:1", "query/q"),
+    ("/v1/customers?q=a&identifier=user_id:1", "query/identifier"),
     ("/v1/customers?limit=0", "query/limit"),
     ("/v1/customers?limit=201", "query/limit"),
     ("/v1/customers?cursor=junk", "query/cursor"),

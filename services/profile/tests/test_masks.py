@@ -24,6 +24,7 @@ from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.exposure import CONTEXT, PHONE, PROPERTIES, SECRETS, TRAITS, exposed, read_all
+from perennial.profile.traits import sealing
 
 Hear = Callable[..., Awaitable[None]]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -65,7 +66,7 @@ def as_(client: httpx.AsyncClient, token: Callable[..., str]) -> Callable[..., A
 async def test_no_get_route_shows_a_secret_to_who_sees_no_fields(
     app: FastAPI, client: httpx.AsyncClient, token: Callable[..., str], person: UUID
 ) -> None:
-    places = {"id": person, "message_id": "m-2"}
+    places = {"id": person, "message_id": "m-2", "key": "email"}
     for limit in ("limit=1", "limit=50"):
         answers = await read_all(app, client, token("*", fields=()), places, limit)
         assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
@@ -117,38 +118,31 @@ async def test_customers_see_themselves_in_clear(
     assert (await client.get("/v1/me", headers=own)).json()["traits"]["email"] == EMAIL
 
 
-async def test_what_is_stored_stays_clear(as_: Any, person: UUID, session: ReadSession) -> None:
+async def test_what_is_stored_is_sealed_and_never_masked(as_: Any, person: UUID, session: ReadSession) -> None:
     await as_([], f"/v1/customers/{person}")
-    stored = await session.execute(text("SELECT value #>> '{}' FROM trait WHERE key = 'email'"))
-    assert stored.scalar_one() == EMAIL
+    [stored] = (await session.execute(text("SELECT value FROM trait WHERE key = 'email'"))).scalars()
+    assert sealing.opened(sealing.vault_of(session), "email", stored) == EMAIL != stored
 
 
 @pytest.mark.parametrize(
     ("fields", "words", "found"),
     [
+        ([], "zoe", False),
         ([], "zoe.quill", False),
-        ([], "post.example", False),
-        ([], "1398765", False),
         ([], "Quillf", False),
-        ([], "Wolper", False),
-        ([], "go", True),
-        (["personal"], "zoe.quill", False),
-        (["personal"], "1398765", False),
-        (["personal"], "0601987", False),
-        (["personal"], "QXWVUT", False),
         (["personal"], "Quillf", True),
         (["personal"], "Quillfo", True),
+        (["personal"], "post.example", False),
+        (["personal"], "1398765", False),
         (["personal"], "call 1", False),
-        (["email"], "call 1", False),
-        (["sensitive"], "call 1", True),
-        (["personal"], "wolper", True),
-        (["email"], "zoe.quill", True),
-        (["email"], "Quillfo", False),
-        (["phone"], "1398765", True),
-        (["sensitive"], "QXWVUT", True),
         (["sensitive"], "Quillfo", False),
-        (["pet_of_youth"], "Wolper", True),
-        (["*"], "zoe.quill", True),
+        (["email"], "Quillfo", False),
+        (["family_name"], "Quillfo", True),
+        (["family_name"], "zoe", False),
+        (["last_name"], "zoe", False),
+        (["*"], "Quillf", True),
+        (["*"], "call 1", False),
+        (["*"], "Wolper", False),
     ],
 )
 async def test_a_search_looks_only_into_what_is_seen(

@@ -15,7 +15,7 @@ from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
 from perennial.profile import jobs
-from perennial.profile.timeline import queries, service
+from perennial.profile.timeline import kinds, queries, service
 
 Hear = Callable[..., Awaitable[None]]
 Show = Callable[..., Awaitable[Any]]
@@ -140,41 +140,59 @@ async def test_months_lie_between_midnights_in_utc(hear: Hear, get: Show, runtim
     shanghai = timezone(timedelta(hours=8))
     via = uuid7()
     await hear(
-        tracked("A", via=via, at=datetime(1970, 1, 1, tzinfo=UTC)),
         tracked("B", via=via, at=datetime(2026, 3, 1, 7, 59, tzinfo=shanghai)),
         tracked("C", via=via, at=datetime(2026, 3, 1, 8, 0, tzinfo=shanghai)),
+        tracked("Order Completed", {"order_id": 1}, via=via, at=datetime(2026, 3, 1, 8, 0, tzinfo=shanghai)),
     )
     async with runtime.database.read() as session:
         rows = await session.execute(text("SELECT tableoid::regclass::text, name FROM event ORDER BY name"))
-        assert [tuple(row) for row in rows] == [("event_1970_01", "A"), ("event_2026_02", "B"), ("event_2026_03", "C")]
+        assert [tuple(row) for row in rows] == [
+            ("event_2026_02_behaviour", "B"),
+            ("event_2026_03_behaviour", "C"),
+            ("event_2026_03_transactions", "Order Completed"),
+        ]
     assert len((await get(f"/v1/customers/{via}/events"))["items"]) == 3
+
+
+def ago(months: int) -> datetime:
+    """The middle of a month that long ago."""
+    now = datetime.now(UTC)
+    month = now.year * 12 + now.month - 1 - months
+    return datetime(month // 12, month % 12 + 1, 15, tzinfo=UTC)
+
+
+def behaviour(*instants: datetime) -> dict[queries.Part, datetime]:
+    return {(service.month_of(at), "behaviour"): datetime.now(UTC) for at in instants}
 
 
 async def test_two_writers_may_need_the_same_new_months(committed: Database) -> None:
     """Both ask for months that nobody has, in opposite order; the second waits for the first, nothing is lost."""
 
-    async def write(events: list[ResolvedEvent], first: list[date], pause: float) -> None:
+    async def write(events: list[ResolvedEvent], first: dict[queries.Part, datetime], pause: float) -> None:
         async with committed.write() as session:
-            await queries.ensure_months(session, first)
+            if first:
+                await queries.ensure_parts(session, first)
             await asyncio.sleep(pause)
             await service.record(session, events)
 
-    old = [datetime(year, 7, 1, tzinfo=UTC) for year in (1991, 1992, 1993)]
+    old = [ago(months) for months in (23, 22, 21)]
     left, right = ([tracked("Import", at=at, live=False) for at in old] for _ in range(2))
-    months = service.months(old)
     await asyncio.wait_for(
-        asyncio.gather(write(left, months[:2], 0.2), write(right, months[::-1], 0.1), write(right, [], 0.0)), 10
+        asyncio.gather(
+            write(left, behaviour(*old[:2]), 0.2), write(right, behaviour(*old[::-1]), 0.1), write(right, {}, 0.0)
+        ),
+        10,
     )
     async with committed.read() as session:
         rows = await session.execute(text("SELECT tableoid::regclass::text, count(*) FROM event GROUP BY 1 ORDER BY 1"))
-        assert [tuple(row) for row in rows] == [("event_1991_07", 3), ("event_1992_07", 3), ("event_1993_07", 3)]
+        assert [tuple(row) for row in rows] == [(f"event_{at:%Y_%m}_behaviour", 3) for at in old]
 
 
 async def test_a_month_being_made_stops_neither_readers_nor_other_writers(committed: Database) -> None:
     async with committed.write() as session:
         await service.record(session, [tracked("Today", at=NOON)])
     async with committed.write() as maker:
-        await queries.ensure_months(maker, [date(1985, 1, 1)])
+        await queries.ensure_parts(maker, behaviour(ago(20)))
         async with asyncio.timeout(5), committed.write() as session:
             await service.record(session, [tracked("Today", at=NOON)])
             assert (await session.execute(text("SELECT count(*) FROM event"))).scalar_one() == 2
@@ -185,7 +203,9 @@ async def test_the_job_makes_the_months_to_come(runtime: Runtime) -> None:
     await jobs.make_months(runtime)
     await jobs.make_months(runtime)
     async with runtime.database.read() as session:
-        names = [f"event_{month:%Y_%m}" for month in jobs.coming(datetime.now(UTC).date())]
+        names = [
+            f"event_{month:%Y_%m}_{name}" for month in jobs.coming(datetime.now(UTC).date()) for name in kinds.CLASSES
+        ]
         found = await session.execute(
             text("SELECT to_regclass(name) FROM unnest(CAST(:n AS text[])) AS name"), {"n": names}
         )

@@ -1,5 +1,6 @@
 """Traits: by event time, one spelling, whatever the order of arrival."""
 
+import operator
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,9 @@ from perennial.common.contracts.profile import TraitsChanged
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.testing.events import identified, tracked
-from perennial.profile.traits import service
-from perennial.profile.traits.queries import Said
-from perennial.profile.traits.service import said_by, winners
+from perennial.profile.traits import queries, service
+from perennial.profile.traits.queries import Words as Kept
+from perennial.profile.traits.service import Heard
 
 Hear = Callable[..., Awaitable[None]]
 Show = Callable[..., Awaitable[Any]]
@@ -125,37 +126,44 @@ def spoken(words: list[Any], vias: list[UUID]) -> list[ResolvedEvent]:
 
 
 @given(words=Words, seed=st.randoms(use_true_random=False), cut=st.integers(1, 8))
-def test_shuffled_events_have_the_same_winners(words: list[Any], seed: random.Random, cut: int) -> None:
+def test_shuffled_events_leave_the_same_words(words: list[Any], seed: random.Random, cut: int) -> None:
     vias = [UUID(int=1), UUID(int=2)]
     events = spoken(words, vias)
-    straight = winners(said for event in events for said in said_by(event))
     shuffled = events + events[:cut]
     seed.shuffle(shuffled)
-    assert winners(said for event in shuffled for said in said_by(event)) == straight
+    assert kept(shuffled) == kept(events)
+
+
+def kept(events: list[ResolvedEvent]) -> list[Kept]:
+    heard = Heard()
+    for event in events:
+        heard.hear(event)
+    return heard.words()
 
 
 async def test_shuffled_batches_write_the_same_rows(begun: WriteSession) -> None:
     """The same, through the database: many histories at once, each under identifiers of its own."""
     chance = random.Random(7)
-    expected: dict[tuple[UUID, str], Said] = {}
+    expected: list[Kept] = []
     events: list[ResolvedEvent] = []
     for _ in range(60):
         words = [
             (chance.randrange(4), chance.choice(["shop", "app"]), {chance.choice("ab"): chance.choice([None, 1, 2])})
-            for _ in range(8)
+            for _ in range(12)
         ]
         history = spoken(words, [uuid7(), uuid7()])
-        expected |= {(said.via, said.key): said for said in winners(s for event in history for s in said_by(event))}
-        events += history
+        expected += kept(history)
+        events += history + history[:2]
     chance.shuffle(events)
     while events:
         size = chance.randrange(1, 40)
         await service.record(begun, events[:size])
         del events[:size]
-    rows = await begun.execute(text("SELECT via, key, value::text, at, source, message_id FROM trait"))
-    assert {(row.via, row.key): (row.value, (row.at, row.source, row.message_id)) for row in rows} == {
-        key: (said.value, said.stamp) for key, said in expected.items()
-    }
+    rows = await begun.execute(
+        text("""SELECT via, key, source, value::text, at, message_id, first_value::text, first_at, first_message_id
+                FROM trait ORDER BY via, key, source""")
+    )
+    assert [tuple(row) for row in rows] == sorted(map(queries._columns, expected), key=operator.itemgetter(0, 1, 2))
 
 
 @pytest.fixture

@@ -96,3 +96,20 @@ async def test_a_merge_adds_up_both_sides(client: httpx.AsyncClient, database: B
     for customer in (a.via, b.via):
         standing = (await client.get(f"/v1/rfm/customers/{customer}")).json()
         assert (standing["customer_id"], standing["monetary"]) == (str(a.via), "20.00")
+
+
+async def test_few_customers_are_computed_within_a_second_of_a_merge(database: BoundDatabase) -> None:
+    async def due(*, customers: int, soon: bool) -> float:
+        """The instant for which they are wanted, in seconds since 1970."""
+        async with database.write() as session:
+            await session.execute(text("DELETE FROM timer"))
+            await session.execute(text("DELETE FROM rfm_run"))
+            await session.execute(text("INSERT INTO rfm_run VALUES (1, now(), :n, 0)"), {"n": customers})
+            await service.want_scores(session, soon=soon)
+            found = (await session.execute(text("SELECT due_at FROM timer"))).scalar_one()
+        return float(found.timestamp())
+
+    asked = datetime.now(UTC).timestamp()
+    assert asked < await due(customers=service.FEW, soon=True) < asked + 2 * service.SOON_SECONDS
+    assert int(await due(customers=service.FEW + 1, soon=True)) % service.EVERY_SECONDS == 0
+    assert int(await due(customers=1, soon=False)) % service.EVERY_SECONDS == 0

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from perennial.common.contracts.gateway import ErasureCompleted
+from perennial.common.contracts.gateway import ErasureCompleted, IntakeMeasured
 from perennial.common.service import Service
 from perennial.gateway import edge, gate, guard
 from perennial.gateway.access import CHANNEL
@@ -38,6 +38,7 @@ from perennial.gateway.tracking import api as tracking
 from perennial.gateway.violations import api as violations
 from perennial.gateway.violations import operation as replays
 from perennial.gateway.violations.jobs import SWEEP_VIOLATIONS
+from perennial.gateway.violations.measuring import MEASURE
 
 ROUTERS = (
     sources.router, violations.router, plans.router, keys.router, issuers.router, sessions.router, accounts.router,
@@ -101,7 +102,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     settings=GatewaySettings,
     routers=ROUTERS,
-    emits=(ErasureCompleted,),
+    emits=(ErasureCompleted, IntakeMeasured),
     keeps_map=False,
     privacy=PRIVACY,
     operations={
@@ -111,7 +112,7 @@ SERVICE = Service(
         importing.CHECK: import_steps.check,
         importing.RUN: import_steps.run,
     },
-    jobs=(SWEEP_VIOLATIONS, SWEEP_SESSIONS),
+    jobs=(SWEEP_VIOLATIONS, SWEEP_SESSIONS, MEASURE),
     channels=(CHANNEL,),
     mount=mount,
 )

@@ -27,12 +27,14 @@ ROLES = {
     "admin": _role(
         "Runs the platform; what it reveals is on the record.",
         """customers:read customers:reveal identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:*
-        keys:* tokens:* staff:* audit:read operations:read privacy:* customers:write schema:*""",
+        keys:* tokens:* staff:* audit:read operations:read privacy:* customers:write schema:* customers:import
+        customers:export quality:*""",
         "personal",
     ),
     "marketer": _role(
         "Segments and campaigns, and what came of them.",
-        "customers:read segments:* campaigns:read campaigns:write campaigns:send loyalty:read customers:write schema:*",
+        """customers:read segments:* campaigns:read campaigns:write campaigns:send loyalty:read customers:write schema:*
+        customers:import customers:export quality:read""",
         "personal",
     ),
     "loyalty_manager": _role(
@@ -54,11 +56,12 @@ ROLES = {
     ),
     "analyst": _role(
         "Reads figures and lists, and nobody's name.",
-        "customers:read segments:read segments:write campaigns:read loyalty:read tickets:read schema:read",
+        """customers:read segments:read segments:write campaigns:read loyalty:read tickets:read schema:read
+        quality:read""",
     ),
     "developer": _role(
         "Connects systems: sources, keys, webhooks.",
-        "customers:read identities:read sources:* keys:* webhooks:* schema:*",
+        "customers:read identities:read sources:* keys:* webhooks:* schema:* quality:*",
     ),
     "auditor": _role("Reads who did what.", "audit:read"),
 }
@@ -92,6 +95,8 @@ _TABLE = {
         POST /v1/me/erasure /v1/me/export
         GET  /v1/me /v1/me/loyalty /v1/me/loyalty/ledger /v1/me/tickets /v1/me/tickets/{ticket_id}
         GET  /v1/me/tickets/{ticket_id}/events
+        GET  /v1/me/redemptions /v1/me/rewards
+        POST /v1/me/redemptions /v1/me/redemptions/{redemption_id}/cancel
         POST /v1/me/loyalty/spend /v1/me/tickets /v1/me/tickets/{ticket_id}/comments
         POST /v1/me/tickets/{ticket_id}/rating
     """,
@@ -154,6 +159,16 @@ _TABLE = {
         PATCH DELETE /v1/tags/{key}
         PUT DELETE /v1/topics/{key}
         PUT  /v1/lifecycle /v1/lifecycle/ladders/{key}
+    """,
+    "quality:read": """
+        GET  /v1/quality/rules /v1/quality/rules/{id} /v1/quality/rules/{id}/versions /v1/quality/settings
+        GET  /v1/quality/findings /v1/quality/report /v1/quality/sources /v1/quality/sources/{source}
+    """,
+    "quality:write": """
+        POST /v1/quality/rules /v1/quality/rules/{id}/apply /v1/quality/rules/{id}/restore
+        POST /v1/quality/findings/{id}/release
+        PUT  /v1/quality/settings
+        PUT DELETE /v1/quality/rules/{id}
     """,
     "customers:reveal customers:read": """
         POST /v1/customers/{id}/reveal /v1/events/{message_id}/reveal
@@ -222,16 +237,22 @@ _TABLE = {
     """,
     "loyalty:read": """
         GET  /v1/loyalty/accounts /v1/loyalty/accounts/{customer_id} /v1/loyalty/accounts/{customer_id}/ledger
+        GET  /v1/loyalty/accounts/{customer_id}/redemptions /v1/redemptions /v1/redemptions/{redemption_id}
+        GET  /v1/rewards /v1/rewards/{reward_id}
         GET  /v1/loyalty/programme /v1/loyalty/summary
     """,
     "loyalty:write": """
-        POST /v1/loyalty/accounts/{customer_id}/spend
+        POST /v1/loyalty/accounts/{customer_id}/spend /v1/loyalty/accounts/{customer_id}/redemptions
+        POST /v1/redemptions/{redemption_id}/cancel /v1/redemptions/{redemption_id}/confirm
+        POST /v1/redemptions/{redemption_id}/fulfil
     """,
     "loyalty:adjust": """
         POST /v1/loyalty/accounts/{customer_id}/adjust
     """,
     "loyalty:manage": """
-        PUT  /v1/loyalty/programme
+        GET  /v1/rewards/{reward_id}/codes
+        POST /v1/rewards /v1/rewards/{reward_id}/codes
+        PUT  /v1/loyalty/programme /v1/rewards/{reward_id}
     """,
     "segments:read": """
         GET  /v1/rfm/customers /v1/rfm/customers/{customer_id} /v1/rfm/summary /v1/segments /v1/segments/{segment_id}

@@ -17,7 +17,8 @@ from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, docum
 from perennial.common.web.pages import PageRequest, bad_cursor
 from perennial.gateway.edge import EdgeOf
 from perennial.gateway.imports import encodings, queries, service
-from perennial.gateway.imports.schemas import ImportOut, MappingOut, Name, NewMapping, Wanted
+from perennial.gateway.imports.mapping import Name
+from perennial.gateway.imports.schemas import ImportOut, MappingOut, NewMapping, Wanted
 
 router = APIRouter(tags=["imports"])
 
@@ -53,11 +54,11 @@ async def upload_customers(
         with tempfile.SpooledTemporaryFile(SPOOLED) as spool:
             file = cast("BinaryIO", spool)
             await _spool(request, file, edge.settings.body_seconds)
-            chosen: str = encoding or await asyncio.to_thread(encodings.detected, file)
+            told = await asyncio.to_thread(encodings.detected, file) if encoding is None else encoding
             async with edge.runtime.database.write() as session:
-                found = await service.upload(session, who, source_id, name, file, chosen, delimiter)
+                found = await service.upload(session, who, source_id, name, file, told, delimiter)
     response.headers["Location"] = f"/v1/imports/{found.id}"
-    return found
+    return ImportOut.model_validate(found, from_attributes=True)
 
 
 def _check_type(request: Request) -> None:
@@ -99,7 +100,7 @@ async def _within(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator
 @router.get("/v1/imports/{import_id}", responses=documented(404))
 async def get_import(import_id: UUID, who: May, session: Read) -> ImportOut:
     """An uploaded file of one's own: its columns, the first rows, and a mapping that suggests itself."""
-    return await service.shown(session, who, import_id)
+    return ImportOut.model_validate(await service.shown(session, who, import_id), from_attributes=True)
 
 
 @router.post(
@@ -140,7 +141,7 @@ async def _start(
 @router.post("/v1/import-mappings", status_code=201, responses=documented(400, 409))
 async def keep_mapping(body: NewMapping, session: Write, who: May, response: Response) -> MappingOut:
     """Keep a mapping under a name, for other files of its kind."""
-    found = await service.keep(session, who, body)
+    found = await service.keep(session, who, body.name, body.mapping)
     response.headers["Location"] = f"/v1/import-mappings/{found.name}"
     return MappingOut.model_validate(found, from_attributes=True)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from perennial.common.identifiers import normalise
 from perennial.common.rules.values import NUMBER
-from perennial.gateway.imports.schemas import Column
+from perennial.gateway.imports.mapping import Column
 from perennial.gateway.tracking import clock
 
 LONGEST_SHOWN = 100

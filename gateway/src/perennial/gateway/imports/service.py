@@ -1,7 +1,7 @@
 """Take a file in, and start what is done with it."""
 
 from collections.abc import Mapping as Document
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,10 +14,10 @@ from perennial.common.operations import reading as kept
 from perennial.common.operations.out import name_of
 from perennial.common.problems import Conflict, Forbidden, NotFound, Unprocessable
 from perennial.gateway.imports import encodings, queries
+from perennial.gateway.imports.mapping import MOST_COLUMNS, Column, Mapping
 from perennial.gateway.imports.models import ImportMapping
 from perennial.gateway.imports.reading import Read, Records, delimiter_of
 from perennial.gateway.imports.rows import Plan, salt_of
-from perennial.gateway.imports.schemas import MOST_COLUMNS, Column, ImportOut, Mapping, NewMapping
 from perennial.gateway.imports.suggesting import suggested
 from perennial.gateway.sources.models import Source
 
@@ -29,6 +29,20 @@ SAMPLE = 3
 _MADE = text("SELECT created_at FROM operation WHERE id = :id")
 
 
+class Upload(NamedTuple):
+    """A file that is there, and what it says of itself."""
+
+    id: UUID
+    name: str
+    source_id: str
+    encoding: str
+    delimiter: str
+    bytes: int
+    columns: list[str]
+    sample: list[list[str]]
+    suggested: Mapping | None
+
+
 async def upload(
     session: WriteSession,
     by: Principal,
@@ -37,7 +51,7 @@ async def upload(
     file: BinaryIO,
     encoding: str,
     delimiter: str | None,
-) -> ImportOut:
+) -> Upload:
     """Keep a file, as UTF-8; it is there for a week. Raises Unprocessable for one that cannot be read."""
     await importing(session, source_id)
     given = {"source_id": source_id, "name": name, "encoding": encoding, "delimiter": delimiter}
@@ -65,7 +79,7 @@ async def importing(session: ReadSession, source_id: str) -> Source:
     return source
 
 
-async def shown(session: ReadSession, by: Principal, import_id: UUID) -> ImportOut:
+async def shown(session: ReadSession, by: Principal, import_id: UUID) -> Upload:
     """An upload, read from its beginning. Raises NotFound for one that is not there, or somebody else's."""
     found = await _upload(session, by, import_id)
     given = found.input or {}
@@ -76,7 +90,7 @@ async def shown(session: ReadSession, by: Principal, import_id: UUID) -> ImportO
     while len(sample) < SAMPLE and (record := await records.next()) is not None:
         sample.append(record.cells)
     _, size = await files.described(session, import_id, FILE) or (None, 0)
-    return ImportOut(
+    return Upload(
         id=import_id,
         name=given["name"],
         source_id=given["source_id"],
@@ -184,12 +198,12 @@ async def mapping_of(session: ReadSession, name: str) -> ImportMapping:
     return found
 
 
-async def keep(session: WriteSession, by: Principal, wanted: NewMapping) -> ImportMapping:
+async def keep(session: WriteSession, by: Principal, name: str, mapping: Mapping) -> ImportMapping:
     """Keep a mapping. Raises Conflict where the name is taken."""
-    document = wanted.mapping.model_dump(mode="json", exclude_defaults=True)
-    found = await queries.keep(session, {"name": wanted.name, "mapping": document, "created_by": name_of(by)})
+    document = mapping.model_dump(mode="json", exclude_defaults=True)
+    found = await queries.keep(session, {"name": name, "mapping": document, "created_by": name_of(by)})
     if found is None:
-        raise Conflict(f"name: there is a mapping {wanted.name} already", code="name_taken", pointer="/name")
+        raise Conflict(f"name: there is a mapping {name} already", code="name_taken", pointer="/name")
     return found
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from perennial.common.rules import trait_key
-from perennial.gateway.imports.schemas import MOST_COLUMNS, Column, Mapping
+from perennial.gateway.imports.mapping import MOST_COLUMNS, Column, Mapping
 
 _IDENTIFIERS = {
     "user_id": "user_id userid uid customer_id 用户id 客户id 会员编号 客户编号 用户编号",

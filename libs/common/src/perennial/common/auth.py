@@ -2,8 +2,8 @@
 
 import functools
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -27,7 +27,8 @@ class Principal:
     """Who asks.
 
     `via` is a customer's identifier when the customer asks in person. `fields` is what the principal sees in clear:
-    names of fields, classes of them (`perennial.common.masks`), or `*`.
+    names of fields, classes of them (`perennial.common.masks`), or `*`. `classes` are what a service knows of its
+    shop's own fields; no token bears them.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Principal:
     scopes: frozenset[str]
     via: UUID | None = None
     fields: frozenset[str] = frozenset()
+    classes: Mapping[str, Literal["public", "personal", "sensitive"]] = field(default_factory=dict, hash=False)
 
     def may(self, scope: str) -> bool:
         """Whether a scope `resource:action` is granted, by itself or by `resource:*` or `*`."""

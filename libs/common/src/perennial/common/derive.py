@@ -27,6 +27,12 @@ SETTLE_SECONDS = 3.0
 PACE_SECONDS = 0.05  # between small batches: marks made meanwhile share the next one
 
 
+_MARK_OWNERS = text("""
+    INSERT INTO stale (customer_id, live, at)
+    SELECT DISTINCT customer_id, CAST(:live AS boolean), now() + make_interval(secs => :seconds)
+    FROM identity_map WHERE via = ANY(CAST(:vias AS uuid[]))""")
+
+
 @dataclass(frozen=True)
 class Stale:
     """The customers to recompute, each with whether something live made it stale, and those that are no more."""
@@ -60,12 +66,23 @@ async def mark(session: WriteSession, customers: Iterable[UUID], *, live: bool, 
 
 async def mark_events(session: WriteSession, events: Iterable[ResolvedEvent]) -> None:
     """The customers of events, as the map has them now: live ones at once, imported ones when they have settled."""
-    live: dict[UUID, bool] = {}
+    vias: dict[int, UUID] = {}  # by the integer: hashing a UUID is slow, and every event passes here
+    live: set[int] = set()
     for event in events:
-        live[event.via] = live.get(event.via, False) or event.live
-    owners = await identity_map.customers_of(session, live)
-    await mark(session, [owners[via] for via, flag in live.items() if flag], live=True)
-    await mark(session, [owners[via] for via, flag in live.items() if not flag], live=False, settle=True)
+        key = event.via.int
+        vias[key] = event.via
+        if event.live:
+            live.add(key)
+    await _mark_owners(session, [vias[key] for key in live], live=True, seconds=0.0)
+    await _mark_owners(
+        session, [via for key, via in vias.items() if key not in live], live=False, seconds=SETTLE_SECONDS
+    )
+
+
+async def _mark_owners(session: WriteSession, vias: list[UUID], *, live: bool, seconds: float) -> None:
+    if vias:
+        await session.execute(_MARK_OWNERS, {"vias": vias, "live": live, "seconds": seconds})
+        await notify.notify(session, notify.STALE)
 
 
 async def mark_changes(session: WriteSession, changes: list[MapChange]) -> None:

@@ -8,6 +8,7 @@ import nats.js.errors
 from sqlalchemy import text
 
 from perennial.common import streams
+from perennial.common.contracts.identity import RESOLVED_STREAM, IdentifiersAssigned
 from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
@@ -26,11 +27,15 @@ async def sweep(runtime: Runtime) -> None:
         while deleted and not runtime.stopping.is_set():
             async with runtime.database.write() as session:
                 deleted = int((await session.execute(text(statement))).rowcount)  # type: ignore[attr-defined]
+    if runtime.service.name == IdentifiersAssigned.producer():  # it publishes to the hot stream, too
+        with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
+            await streams.age(runtime.js, RESOLVED_STREAM, timedelta(days=runtime.settings.stream_days))
     if runtime.service.operations:
         await operations.sweep(runtime)
     if runtime.service.emits:
         with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
             await streams.trim(runtime.js, runtime.service.stream)
+            await streams.age(runtime.js, runtime.service.stream, timedelta(days=runtime.settings.stream_days))
 
 
 SWEEP = Job("sweep", timedelta(hours=1), sweep)

@@ -14,8 +14,12 @@ from perennial.common.contracts.identity import Assignment, ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.db.sessions import ASIDE
+from perennial.common.privacy.filtering import gone
 
 _KNOWN = text("SELECT via, customer_id, version, digest IS NOT NULL FROM identity_map WHERE via = ANY(:vias)")
+_OLDER = text("""
+    SELECT said.via FROM unnest(CAST(:vias AS uuid[]), CAST(:versions AS bigint[])) AS said (via, version)
+    LEFT JOIN identity_map AS m ON m.via = said.via WHERE m.version IS NULL OR m.version < said.version""")
 _PLACE = text("""
     INSERT INTO identity_map (via, customer_id, version)
     SELECT via, via, -1 FROM unnest(CAST(:vias AS uuid[])) AS via ORDER BY via ON CONFLICT DO NOTHING""")
@@ -48,12 +52,11 @@ async def learn(session: WriteSession, events: Iterable[ResolvedEvent]) -> list[
         known = newest.get(event.via.int)
         if known is None or known.version < event.version:
             newest[event.via.int] = event
-    rows = await session.execute(_KNOWN, {"vias": [event.via for event in newest.values()]})
-    versions = {row[0].int: row[2] for row in rows}
+    said = list(newest.values())
+    values = {"vias": [event.via for event in said], "versions": [event.version for event in said]}
     news = [
         Assignment(via=event.via, customer=event.customer, version=event.version)
-        for key, event in newest.items()
-        if event.version > versions.get(key, -1)
+        for event in [newest[via.int] for via in (await session.execute(_OLDER, values)).scalars()]
     ]
     return await apply(session, news) if news else []
 
@@ -69,6 +72,10 @@ async def apply(session: WriteSession, assignments: Sequence[Assignment]) -> lis
     if not wanted:
         return []
     wanted.sort(key=lambda item: item.via.bytes)
+    erased = await gone(session, [item.via for item in wanted])
+    wanted = [item for item in wanted if item.via not in erased]
+    if not wanted:
+        return []
     known = await _hold(session, [item.via for item in wanted])
     written = await session.execute(
         _UPSERT,

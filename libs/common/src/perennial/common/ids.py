@@ -3,6 +3,7 @@
 import hashlib
 from uuid import UUID
 
+from uuid_utils import uuid7 as _fast_uuid7
 from uuid_utils.compat import uuid7 as _uuid7
 
 PARTITIONS = 16
@@ -11,6 +12,11 @@ PARTITIONS = 16
 def uuid7() -> UUID:
     """A new time-ordered id (RFC 9562, version 7)."""
     return _uuid7()
+
+
+def uuid7_text() -> str:
+    """The same as text, for a fraction of the time."""
+    return str(_fast_uuid7())
 
 
 def digest_uuid(*parts: str) -> UUID:

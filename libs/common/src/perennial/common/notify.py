@@ -12,7 +12,7 @@ from perennial.common.runtime import Runtime
 
 log = structlog.get_logger()
 
-OUTBOX, TIMERS, STALE, OPERATIONS = "outbox", "timers", "stale", "operations"
+OUTBOX, TIMERS, STALE, OPERATIONS, PRIVACY = "outbox", "timers", "stale", "operations", "privacy"
 
 
 async def notify(session: WriteSession, name: str) -> None:
@@ -22,7 +22,7 @@ async def notify(session: WriteSession, name: str) -> None:
 
 async def listen(runtime: Runtime) -> None:
     """Set the runtime's wake events on every notification; reconnects for ever, and wakes all after each reconnect."""
-    names = (OUTBOX, TIMERS, STALE, OPERATIONS, *runtime.service.channels)
+    names = (OUTBOX, TIMERS, STALE, OPERATIONS, PRIVACY, *runtime.service.channels)
     while not runtime.stopping.is_set():
         try:
             connection = await runtime.database.listen_connection()

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from perennial.common import derive, jobs, notify, outbox, service, telemetry, timers
 from perennial.common.messaging.worker import consumers
 from perennial.common.operations import worker as operations
+from perennial.common.privacy import worker as privacy
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
@@ -79,7 +80,8 @@ def start_worker(runtime: Runtime) -> list[asyncio.Task[None]]:
     found = runtime.service
     loops: list[Coroutine[Any, Any, None]] = [consumer.run() for consumer in consumers(runtime)]
     loops += [notify.listen(runtime), outbox.relay(runtime), derive.loop(runtime), timers.loop(runtime)]
-    loops += [operations.loop(runtime), jobs.loops(runtime), *(task(runtime) for task in found.tasks)]
+    loops += [operations.loop(runtime), privacy.loop(runtime), jobs.loops(runtime)]
+    loops += [task(runtime) for task in found.tasks]
     return [asyncio.create_task(_guarded(loop)) for loop in loops]
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from perennial.common.messaging.reactions import Reaction
     from perennial.common.operations import OperationHandler
     from perennial.common.preview import Preview
+    from perennial.common.privacy import Privacy
     from perennial.common.runtime import Runtime
     from perennial.common.timers import TimerHandler
 
@@ -43,9 +44,9 @@ class Service:
     `map_changed` is called, in the transaction that learnt it, with each change of the identifier map.
     `parked` and `replay` are for a service that keeps its parked events in a way of its own: they list some of them
     from an id on, and handle some again. `derive` recomputes what is shown per customer, `preview` says what that
-    would be after a change of the map. `operations` are its long-running work by kind, and need tables of their own
-    (`add_operation_tables`). `tasks` run as long as the worker does, and `channels` are what they wait for
-    with `notify.wait`. `mount` adds what is not a router (the gateway's tracking routes).
+    would be after a change of the map, `privacy` what is held about persons. `operations` are its long-running work by
+    kind, and need tables of their own (`add_operation_tables`). `tasks` run as long as the worker does, and `channels`
+    are what they wait for with `notify.wait`. `mount` adds what is not a router (the gateway's tracking routes).
     """
 
     name: str
@@ -59,6 +60,7 @@ class Service:
     map_changed: "Callable[[Any, list[MapChange]], Awaitable[None]] | None" = None
     derive: "Derivation | None" = None
     preview: "Preview | None" = None
+    privacy: "Privacy | None" = None
     timers: "Mapping[str, TimerHandler]" = field(default_factory=dict)
     operations: "Mapping[str, OperationHandler]" = field(default_factory=dict)
     jobs: Sequence[Job] = ()

@@ -26,6 +26,9 @@ class CommonSettings(BaseSettings):
     egress_allow_cidrs: list[IPv4Network | IPv6Network] = Field(
         default=[], description="JSON: private networks that webhooks and key documents may reach, over HTTP too."
     )
+    stream_days: int = Field(default=7, ge=1, description="Days that a message stays which every service has read.")
+    log_days: int = Field(default=30, ge=0, description="Days that the deployment keeps logs; erasures say so.")
+    backup_days: int = Field(default=30, ge=0, description="Days that it keeps backups; erasures say so.")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP collector; none: no export.")
     log_level: str = "INFO"
     pool_size: int = Field(default=8, ge=2)

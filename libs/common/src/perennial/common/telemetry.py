@@ -52,6 +52,10 @@ def without_query(span: trace.Span, _: Mapping[str, Any]) -> None:
         span.set_attribute(name, "" if name == "url.query" else str(held[name]).partition("?")[0])
 
 
+# The values of local variables are what people have sent: none of them belongs in a log.
+_TRACES = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
+
 def flush() -> None:
     """Send what is still held: a process that ends by a signal has no other last word."""
     for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
@@ -72,7 +76,7 @@ def _logs(name: str, level: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _with_trace,
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(_TRACES),
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(default=str)],

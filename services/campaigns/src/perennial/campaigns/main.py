@@ -16,9 +16,16 @@ from perennial.campaigns.journeys.api import router as journeys
 from perennial.campaigns.messages.api import router as messages
 from perennial.campaigns.messages.quiet import use_zone
 from perennial.campaigns.models import metadata
+from perennial.campaigns.privacy import PRIVACY
 from perennial.campaigns.settings import CampaignsSettings
 from perennial.campaigns.worker import DERIVATION, REACTIONS
-from perennial.common.contracts.campaigns import EnrolmentEnded, EnrolmentStarted, MessageSent, MessageSuppressed
+from perennial.common.contracts.campaigns import (
+    EnrolmentEnded,
+    EnrolmentStarted,
+    ErasureCompleted,
+    MessageSent,
+    MessageSuppressed,
+)
 from perennial.common.derive import mark_changes
 from perennial.common.run import build
 from perennial.common.runtime import Runtime
@@ -50,10 +57,11 @@ SERVICE = Service(
     settings=CampaignsSettings,
     routers=(journeys, enrolments, messages, channels),
     reactions=REACTIONS,
-    emits=(EnrolmentStarted, EnrolmentEnded, MessageSent, MessageSuppressed),
+    emits=(EnrolmentStarted, EnrolmentEnded, MessageSent, MessageSuppressed, ErasureCompleted),
     map_changed=mark_changes,
     derive=DERIVATION,
     preview=PREVIEW,
+    privacy=PRIVACY,
     timers={wakes.KIND: step_due},
     jobs=(FORGET,),
     channels=(sender.channel_name("sandbox"), sender.channel_name("email")),

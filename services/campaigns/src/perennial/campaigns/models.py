@@ -1,6 +1,7 @@
 """Every table of schema `campaigns`, feature by feature."""
 
 from perennial.campaigns.channels.models import Channel
+from perennial.campaigns.consents.models import consent
 from perennial.campaigns.enrolments.models import Enrolment, EnrolmentStep, RefusedEntry
 from perennial.campaigns.facts.models import event, interest, segment_membership, trait
 from perennial.campaigns.journeys.models import Journey, JourneyVersion
@@ -15,6 +16,7 @@ __all__ = [
     "JourneyVersion",
     "Message",
     "RefusedEntry",
+    "consent",
     "event",
     "interest",
     "metadata",

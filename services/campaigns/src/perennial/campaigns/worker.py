@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from functools import partial
 
+from perennial.campaigns.consents import service as consents
+from perennial.campaigns.consents.queries import Statement
 from perennial.campaigns.enrolments.service import settle_exits, settle_merged, settle_parted
 from perennial.campaigns.enrolments.triggers import Joined, hear, join
 from perennial.campaigns.facts import service as facts
@@ -10,6 +12,7 @@ from perennial.campaigns.facts.queries import Membership
 from perennial.campaigns.facts.service import Heard
 from perennial.common.contracts.hot import effective_traits, read_body
 from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.contracts.profile import ConsentsChanged
 from perennial.common.contracts.segments import MembershipEntered, MembershipsChanged
 from perennial.common.db import WriteSession
 from perennial.common.derive import Derivation, Stale
@@ -62,6 +65,16 @@ async def join_segments(session: WriteSession, events: list[MembershipEntered]) 
     await join(session, [Joined(event.id, event.customer, event.segment_id, event.occurred_at) for event in events])
 
 
+async def take_consents(session: WriteSession, events: list[ConsentsChanged]) -> None:
+    """Profile says what customers agreed to or withdrew."""
+    said = [
+        Statement(item.via, item.purpose, item.channel, item.state, item.at, item.expires_at, item.version)
+        for event in events
+        for item in event.statements
+    ]
+    await consents.take(session, said)
+
+
 async def regroup(session: WriteSession, stale: Stale) -> None:
     """After a merge, what one side did ends the journeys of the other, and no journey is walked twice.
 
@@ -77,5 +90,6 @@ REACTIONS = (
     on(ResolvedEvent, hear_events, types={"track"}),
     on(MembershipsChanged, copy_memberships),
     on(MembershipEntered, join_segments),
+    on(ConsentsChanged, take_consents),
 )
 DERIVATION = Derivation(regroup)

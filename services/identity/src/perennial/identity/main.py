@@ -11,9 +11,8 @@ from perennial.common.contracts.identity import (
     ErasureCompleted,
     IdentifiersAssigned,
     IdentifierShared,
+    IntakeMeasured,
 )
-from perennial.common.contracts.profile import ErasureRequested
-from perennial.common.messaging import on
 from perennial.common.run import build
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
@@ -21,9 +20,10 @@ from perennial.identity.conflicts.api import router as conflicts
 from perennial.identity.decider import keys_of
 from perennial.identity.erasing import models as _erasing  # noqa: F401 (its table)
 from perennial.identity.erasing.privacy import PRIVACY
-from perennial.identity.erasing.service import erase
 from perennial.identity.evidence.api import router as evidence
 from perennial.identity.identifiers.api import router as identifiers
+from perennial.identity.intake import models as _intake  # noqa: F401 (its tables)
+from perennial.identity.intake.jobs import MEASURE
 from perennial.identity.jobs import WEEKS
 from perennial.identity.merges.api import router as merges
 from perennial.identity.models import metadata
@@ -36,7 +36,7 @@ from perennial.identity.sharing.api import router as sharing
 from perennial.identity.splits.api import router as splits
 from perennial.identity.suggestions.api import router as suggestions
 from perennial.identity.suggestions.jobs import SUGGEST
-from perennial.identity.worker import consume
+from perennial.identity.worker import REACTIONS, consume
 
 
 async def check_keys(runtime: Runtime) -> None:
@@ -50,7 +50,7 @@ SERVICE = Service(
     metadata=metadata,
     settings=IdentitySettings,
     routers=(identifiers, evidence, merges, splits, conflicts, suggestions, sharing, policy, parked),
-    reactions=(on(ErasureRequested, erase),),
+    reactions=REACTIONS,
     emits=(
         IdentifiersAssigned,
         IdentifierShared,
@@ -58,10 +58,11 @@ SERVICE = Service(
         CustomersSeparated,
         CustomerErased,
         ErasureCompleted,
+        IntakeMeasured,
     ),
     keeps_map=False,
     privacy=PRIVACY,
-    jobs=(WEEKS, SUGGEST, RESEAL),
+    jobs=(WEEKS, SUGGEST, RESEAL, MEASURE),
     tasks=(consume,),
     startup=check_keys,
     parked=parking.waiting,

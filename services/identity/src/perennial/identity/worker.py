@@ -8,12 +8,15 @@ from nats.aio.msg import Msg
 from opentelemetry import propagate, trace
 
 from perennial.common.contracts.gateway import STREAM, EventsAccepted
+from perennial.common.contracts.profile import ErasureRequested
+from perennial.common.db import WriteSession
 from perennial.common.ids import digest_uuid
-from perennial.common.messaging import parked
+from perennial.common.messaging import on, parked
 from perennial.common.messaging.consumer import SUSPICIOUS_DELIVERIES, Consumer
 from perennial.common.runtime import Runtime
 from perennial.identity.decider import Decider
 from perennial.identity.decisions.service import Arrival
+from perennial.identity.erasing import service as erasing
 from perennial.identity.publisher import Publisher
 
 tracer = trace.get_tracer("perennial")
@@ -73,3 +76,11 @@ async def consume(runtime: Runtime) -> None:
     ingest = Ingest(runtime)
     consumers = [Consumer(runtime, STREAM, runtime.name, process=ingest, most=MOST_MESSAGES) for _ in range(AT_ONCE)]
     await asyncio.gather(*(consumer.run() for consumer in consumers))
+
+
+async def forget(session: WriteSession, events: list[ErasureRequested]) -> None:
+    """Erase customers, the first of all services."""
+    await erasing.erase(session, [erasing.Wanted(event.erasure_id, event.customer) for event in events])
+
+
+REACTIONS = (on(ErasureRequested, forget),)

@@ -77,7 +77,7 @@ def _id(page_key: list[Any]) -> UUID | None:
         raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
 
 
-@router.post("", status_code=201, responses=documented(400))
+@router.post("", status_code=201, responses=documented(400), openapi_extra={"x-shown-once": True})
 async def create_webhook(
     request: Request, body: WebhookIn, response: Response, session: Write, who: Writer
 ) -> WebhookMade:

@@ -10,6 +10,7 @@ from perennial.common.service import Job
 from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.ledger.service import verify
 from perennial.loyalty.points import service as points
+from perennial.loyalty.rewards.redemptions import service as redemptions
 from perennial.loyalty.tiers import service as tiers
 
 Step = Callable[[WriteSession, datetime], Awaitable[int]]
@@ -39,6 +40,11 @@ async def announce_expiries(runtime: Runtime) -> None:
     await _all(runtime, expiry.announce)
 
 
+async def release_redemptions(runtime: Runtime) -> None:
+    """Give back what was reserved and not confirmed in time."""
+    await _all(runtime, redemptions.expire_due)
+
+
 async def review_tiers(runtime: Runtime) -> None:
     """Look again at tiers that rest on points older than the window."""
     async with runtime.database.write() as session:
@@ -54,6 +60,7 @@ JOBS = (
     Job("activate", timedelta(minutes=1), activate),
     Job("expire", timedelta(minutes=10), expire),
     Job("expiry-notices", timedelta(hours=1), announce_expiries),
+    Job("release-redemptions", timedelta(seconds=30), release_redemptions),
     Job("review-tiers", timedelta(hours=1), review_tiers),
     Job("verify-ledger", timedelta(days=1), verify_ledger),
 )

@@ -17,6 +17,9 @@ from perennial.loyalty.points import models as _points  # noqa: F401
 from perennial.loyalty.privacy import PRIVACY
 from perennial.loyalty.programme import api as programme
 from perennial.loyalty.programme import models as _programme  # noqa: F401
+from perennial.loyalty.rewards import api as rewards
+from perennial.loyalty.rewards import models as _rewards  # noqa: F401
+from perennial.loyalty.rewards.redemptions import api as redemptions
 from perennial.loyalty.tiers import models as _tiers  # noqa: F401
 from perennial.loyalty.worker import DERIVATION, REACTIONS
 
@@ -24,7 +27,18 @@ SERVICE = Service(
     name="loyalty",
     title="Loyalty",
     metadata=metadata,
-    routers=(accounts.router, accounts.me, points.router, points.me, programme.router),
+    routers=(
+        accounts.router,
+        accounts.me,
+        points.router,
+        points.me,
+        programme.router,
+        rewards.router,
+        rewards.me,
+        redemptions.customers,
+        redemptions.router,
+        redemptions.me,
+    ),
     reactions=REACTIONS,
     emits=(
         contract.AccountsChanged,
@@ -34,6 +48,12 @@ SERVICE = Service(
         contract.PointsReversed,
         contract.PointsExpiring,
         contract.TierChanged,
+        contract.PointsReturned,
+        contract.RedemptionReserved,
+        contract.RedemptionConfirmed,
+        contract.RedemptionFulfilled,
+        contract.RedemptionCancelled,
+        contract.RedemptionExpired,
         contract.ErasureCompleted,
     ),
     map_changed=mark_changes,

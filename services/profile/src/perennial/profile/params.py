@@ -9,11 +9,19 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from perennial.common.auth import Principal, requires
 from perennial.common.problems import BadRequest, NotFound
+from perennial.common.web import Read
 from perennial.common.web.fields import Spelled
+from perennial.profile.traits.definitions import schema
 
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
-MayRead = Annotated[Principal, Depends(requires("customers:read"))]
+
+async def _reader(session: Read, who: Annotated[Principal, Depends(requires("customers:read"))]) -> Principal:
+    return schema.seeing(who, await schema.in_force(session))
+
+
+MayRead = Annotated[Principal, Depends(_reader)]
+"""Who may read customers, with the classes that the shop has given its own traits."""
 
 
 def _storable(value: object) -> object:

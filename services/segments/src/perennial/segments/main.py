@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from perennial.common.contracts.segments import MembershipEntered, MembershipExited, MembershipsChanged
+from perennial.common.contracts.segments import ErasureCompleted, MembershipEntered, MembershipExited, MembershipsChanged
 from perennial.common.derive import Derivation
 from perennial.common.run import build as build_process
 from perennial.common.service import Service
@@ -13,6 +13,7 @@ from perennial.segments.facts import service as facts
 from perennial.segments.memberships import service as memberships
 from perennial.segments.memberships.preview import PREVIEW
 from perennial.segments.models import metadata
+from perennial.segments.privacy import PRIVACY
 from perennial.segments.rfm import service as rfm
 from perennial.segments.rfm.api import router as rfm_router
 from perennial.segments.worker import REACTIONS
@@ -23,10 +24,11 @@ SERVICE = Service(
     metadata=metadata,
     routers=(definitions, rfm_router),
     reactions=REACTIONS,
-    emits=(MembershipsChanged, MembershipEntered, MembershipExited),
+    emits=(MembershipsChanged, MembershipEntered, MembershipExited, ErasureCompleted),
     map_changed=facts.follow_map,
     derive=Derivation(memberships.compute, batch=250),
     preview=PREVIEW,
+    privacy=PRIVACY,
     timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.score},
     jobs=jobs.JOBS,
     channels=(BUILDS,),

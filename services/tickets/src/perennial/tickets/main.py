@@ -11,6 +11,7 @@ from perennial.tickets.dispatch.api import router as dispatch
 from perennial.tickets.jobs import JOBS
 from perennial.tickets.mine.api import router as mine
 from perennial.tickets.models import metadata
+from perennial.tickets.privacy import PRIVACY
 from perennial.tickets.requests.api import router as requests
 from perennial.tickets.requests.preview import PREVIEW
 from perennial.tickets.requests.service import hold_to_promise
@@ -31,8 +32,10 @@ SERVICE = Service(
         contract.TicketClosed,
         contract.TicketBreached,
         contract.TicketRated,
+        contract.ErasureCompleted,
     ),
     preview=PREVIEW,
+    privacy=PRIVACY,
     timers={TIMER: hold_to_promise},
     jobs=JOBS,
 )

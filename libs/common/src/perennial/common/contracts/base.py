@@ -61,3 +61,48 @@ class Event(BaseModel):
 Via = Annotated[UUID, Field(description="The identifier that speaks for the customer; facts stay under it for ever.")]
 CustomerId = Annotated[UUID, Field(description="The customer at the time of the event; ask the map for today's.")]
 Version = Annotated[int, Field(ge=0, description="The state's version: an older one is ignored.")]
+
+
+class ErasedTable(Part):
+    """What became of a person's rows in one table."""
+
+    table: str
+    erased: int = Field(ge=0, description="Rows deleted, or emptied of whatever tells of the person.")
+    kept: int = Field(default=0, ge=0, description="Rows that stay, without the person.")
+    because: str | None = Field(default=None, description="Why rows stay.")
+
+
+class ErasureReceipt(Event):
+    """A service has forgotten a person; each service says it by a contract of its own."""
+
+    state: ClassVar[bool] = True
+
+    erasure_id: UUID
+    customer: UUID
+    tables: list[ErasedTable]
+
+
+class IntakeCount(Part):
+    """How many events of a source had an outcome in an hour: all of them so far, so the highest count wins."""
+
+    source: str
+    hour: datetime = Field(description="Its first instant; of what is counted by the day (UTC), the day's.")
+    outcome: str = Field(description="A word, and perhaps a reason behind a colon.")
+    count: int = Field(ge=0)
+
+
+class IntakeGauge(Part):
+    """How much of a source there is at the moment; what was said last holds."""
+
+    source: str
+    name: str
+    value: int = Field(ge=0)
+
+
+class IntakeState(Event):
+    """What becomes of events on their way in; each service that lets them in says it by a contract of its own."""
+
+    state: ClassVar[bool] = True
+
+    counts: list[IntakeCount]
+    waiting: list[IntakeGauge] = []

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from perennial.common.contracts.base import CustomerId, Event, Via
+from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Via
 
 
 class EnrolmentStarted(Event):
@@ -58,3 +58,9 @@ class MessageSuppressed(Event):
     via: Via
     customer: CustomerId
     reason: str
+
+
+class ErasureCompleted(ErasureReceipt):
+    """What campaigns held about a person is erased."""
+
+    subject: ClassVar[str] = "campaigns.erasure.completed.v1"

@@ -1,8 +1,11 @@
 """What the gateway says: events it has accepted."""
 
 from datetime import datetime
+from typing import ClassVar
 
 import msgspec
+
+from perennial.common.contracts.base import ErasureReceipt, IntakeState
 
 SUBJECT = "gateway.events.accepted.v1"
 STREAM = "INGEST"
@@ -30,3 +33,15 @@ class EventsAccepted(msgspec.Struct, frozen=True):
 
     source: str
     events: list[AcceptedEvent]
+
+
+class ErasureCompleted(ErasureReceipt):
+    """What the gateway held about a person is erased."""
+
+    subject: ClassVar[str] = "gateway.erasure.completed.v1"
+
+
+class IntakeMeasured(IntakeState):
+    """What the gateway turned away, by source and day: rejected:<code>. Quarantined: kept and not replayed yet."""
+
+    subject: ClassVar[str] = "gateway.intake.measured.v1"

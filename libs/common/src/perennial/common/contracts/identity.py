@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from pydantic import Field
 
-from perennial.common.contracts.base import CustomerId, Event, Part, Version, Via, personal
+from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, IntakeState, Part, Version, Via, personal
 
 RESOLVED_SUBJECT = "identity.events.resolved.v1"
 RESOLVED_STREAM = "EVENTS"
@@ -91,3 +91,34 @@ class IdentifierShared(Event):
     via: Via
     customer: CustomerId
     met: int = Field(ge=0, description="How many different user ids it was seen beside; 0 when a person has said so.")
+
+
+class ErasureCompleted(ErasureReceipt):
+    """What identity held about a person is erased."""
+
+    subject: ClassVar[str] = "identity.erasure.completed.v1"
+
+
+class CustomerErased(Event):
+    """A person is forgotten: every service erases what it holds under these identifiers, and so should partners.
+
+    What was said before `at` is not taken in any more, however late it arrives.
+    """
+
+    subject: ClassVar[str] = "identity.customer.erased.v1"
+
+    erasure_id: UUID
+    customer: UUID = Field(description="Who it was; nobody by now.")
+    vias: list[UUID] = Field(description="All identifiers of the customer, the one that named it among them.")
+    at: datetime
+    digests: list[str] = personal("sensitive", default=[], description="Keyed blind indexes of the identifiers, hex.")
+
+
+class IntakeMeasured(IntakeState):
+    """What identity did with events, by source and hour of receipt.
+
+    accepted; repeated (dropped); parked:<reason>; timed (accepted, not imported) and of these late_1h (received an hour
+    to a day after they happened), late_1d (to a week), late_7d. Of identifiers: shared, by the sources they came from.
+    """
+
+    subject: ClassVar[str] = "identity.intake.measured.v1"

@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from perennial.common.contracts.base import Event
+from perennial.common.contracts.base import ErasureReceipt, Event
 
 
 class WebhookDisabled(Event):
@@ -13,3 +13,9 @@ class WebhookDisabled(Event):
 
     webhook_id: UUID
     reason: str
+
+
+class ErasureCompleted(ErasureReceipt):
+    """What integrations held about a person is erased."""
+
+    subject: ClassVar[str] = "integrations.erasure.completed.v1"

@@ -1,6 +1,7 @@
 """What loyalty says: points moved, balances and tiers changed."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
@@ -110,6 +111,73 @@ class TierChanged(Event):
     tier: str
     previous: str | None
     version: Version
+
+
+class PointsReturned(Event):
+    """A spending was given back whole: its lots are free again, each with the expiry that it has."""
+
+    subject: ClassVar[str] = "loyalty.points.returned.v1"
+
+    posting_id: UUID
+    via: Via
+    customer: CustomerId
+    points: int
+    reference: str | None = personal("reference", default=None)
+    currency: str = POINTS
+
+
+class RedemptionEvent(Event):
+    """What every fact about a redemption says: who takes what, and for how much.
+
+    `amount` of `money` is paid outside; 0 where points are all. `version` counts the redemption's steps.
+    """
+
+    redemption_id: UUID
+    reward_id: UUID
+    kind: str
+    via: Via
+    customer: CustomerId
+    points: int
+    currency: str
+    amount: Decimal
+    money: str | None
+    version: Version
+
+
+class RedemptionReserved(RedemptionEvent):
+    """Points and stock are held until `expires_at`."""
+
+    subject: ClassVar[str] = "loyalty.redemption.reserved.v1"
+
+    expires_at: datetime
+
+
+class RedemptionConfirmed(RedemptionEvent):
+    """It is paid for."""
+
+    subject: ClassVar[str] = "loyalty.redemption.confirmed.v1"
+
+    payment_reference: str | None = personal("reference", default=None)
+
+
+class RedemptionFulfilled(RedemptionEvent):
+    """The customer has it."""
+
+    subject: ClassVar[str] = "loyalty.redemption.fulfilled.v1"
+
+
+class RedemptionCancelled(RedemptionEvent):
+    """Points and stock were given back; `payment_reference` says which payment is to be, by whoever took it."""
+
+    subject: ClassVar[str] = "loyalty.redemption.cancelled.v1"
+
+    payment_reference: str | None = personal("reference", default=None)
+
+
+class RedemptionExpired(RedemptionEvent):
+    """Nobody confirmed it in time: points and stock were given back."""
+
+    subject: ClassVar[str] = "loyalty.redemption.expired.v1"
 
 
 class ErasureCompleted(ErasureReceipt):

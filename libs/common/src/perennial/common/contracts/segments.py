@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from perennial.common.contracts.base import CustomerId, Event, Part, Version
+from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Part, Version
 
 
 class Membership(Part):
@@ -47,3 +47,9 @@ class MembershipExited(Event):
     segment_name: str
     customer: CustomerId
     version: Version
+
+
+class ErasureCompleted(ErasureReceipt):
+    """What segments held about a person is erased."""
+
+    subject: ClassVar[str] = "segments.erasure.completed.v1"

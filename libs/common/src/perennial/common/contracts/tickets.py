@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from perennial.common.contracts.base import CustomerId, Event, Version, Via, personal
+from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Version, Via, personal
 
 
 class TicketEvent(Event):
@@ -65,3 +65,9 @@ class TicketRated(TicketEvent):
     subject: ClassVar[str] = "tickets.ticket.rated.v1"
 
     score: int
+
+
+class ErasureCompleted(ErasureReceipt):
+    """What tickets held about a person is erased."""
+
+    subject: ClassVar[str] = "tickets.erasure.completed.v1"

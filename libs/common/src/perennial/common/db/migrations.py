@@ -76,7 +76,7 @@ def drop_common_tables() -> None:
     add_common_tables(metadata)
     bind = context.get_context().bind
     assert bind is not None  # noqa: S101 (online)
-    metadata.drop_all(bind, checkfirst=False)
+    metadata.drop_all(bind, checkfirst=True)
     bind.execute(text("DROP FUNCTION IF EXISTS audit_chain"))
 
 

@@ -47,6 +47,7 @@ class Database:
             pool_size=settings.pool_size,
             max_overflow=settings.pool_size,
             pool_pre_ping=False,
+            hide_parameters=True,  # they are what people have sent, and errors are logged
             connect_args={
                 "timeout": 5,
                 "command_timeout": 60,
@@ -78,6 +79,7 @@ class Database:
             self._aside = create_async_engine(
                 make_url(self.dsn).set(drivername="postgresql+asyncpg"),
                 poolclass=NullPool,
+                hide_parameters=True,
                 isolation_level="REPEATABLE READ",
                 connect_args={"timeout": 5, "server_settings": {"application_name": "perennial-aside", "jit": "off"}},
             )

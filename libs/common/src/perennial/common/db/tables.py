@@ -1,4 +1,4 @@
-"""The tables that every service's schema has: outbox, inbox, parked, identity_map, idempotency, timer, stale, audit."""
+"""The tables of every schema: outbox, inbox, parked, identity_map, idempotency, timer, stale, audit, erasures."""
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +18,8 @@ from sqlalchemy import (
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from perennial.common.privacy.tables import add_privacy_tables
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -42,6 +44,7 @@ def add_common_tables(metadata: MetaData) -> None:
     _messaging_tables(metadata)
     _customer_tables(metadata)
     _request_tables(metadata)
+    add_privacy_tables(metadata)
 
 
 def _messaging_tables(metadata: MetaData) -> None:

@@ -2,7 +2,8 @@
 
 A field is public, personal or sensitive. Public ones are always shown; the others to a principal whose `fields` name
 the field, its class or `*`. Customers see themselves. A trait that nobody has classed is personal, so a new one is
-never shown by accident; a property of an event is public unless its name, or what it looks like, says otherwise.
+never shown by accident; a property of an event is public unless its name, or what it looks like, says otherwise. A
+service that knows its shop's own classes puts them into the principal (`classes`); the others judge by names.
 
 Answers are masked where they are made, once (`trait`, `traits`, `identifier`, `properties`, `body`, `text`); what is
 stored is never masked. Whoever takes a rule from a principal calls `check_rule`, shows it by `shown_rule`; a search

@@ -99,8 +99,8 @@ def sees_all(principal: Principal) -> bool:
 
 
 def sees(principal: Principal, field: str) -> bool:
-    """Whether a principal sees a trait or a kind of identifier in clear."""
-    sensitivity = class_of(field)
+    """Whether a principal sees a trait or a kind of identifier in clear; the shop's own classes come first."""
+    sensitivity = principal.classes.get(snake(field)) or class_of(field)
     return (
         sensitivity == "public" or sees_all(principal) or not principal.fields.isdisjoint({sensitivity, snake(field)})
     )

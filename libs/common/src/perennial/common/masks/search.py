@@ -8,8 +8,8 @@ from perennial.common.masks.values import EMAIL, PHONE
 _KEY = "lower(regexp_replace(btrim(normalize({key}, NFKC)), '[\\s.-]+', '_', 'g'))"
 _SEEN = """
     (:mask_nothing OR (
-        ({name} = ANY(CAST(:mask_open AS text[])) OR (:mask_personal AND {name} !~ :mask_pattern)
-         OR (:mask_sensitive AND {name} ~ :mask_pattern))
+        ({name} = ANY(CAST(:mask_open AS text[])) OR ((:mask_personal AND {name} !~ :mask_pattern
+         OR :mask_sensitive AND {name} ~ :mask_pattern) AND {name} <> ALL(CAST(:mask_closed AS text[]))))
         AND (:mask_email OR {value} !~ :mask_emails) AND (:mask_phone OR {value} !~ :mask_phones)))"""
 
 
@@ -20,9 +20,11 @@ def searchable(key: str, value: str) -> str:
 
 def search_parameters(principal: Principal) -> dict[str, object]:
     """What `searchable` binds for a principal."""
+    closed = {field for field in principal.classes if not sees(principal, field)}
     return {
         "mask_nothing": sees_all(principal),
-        "mask_open": sorted(PUBLIC | principal.fields),
+        "mask_open": sorted((PUBLIC | principal.fields | principal.classes.keys()) - closed),
+        "mask_closed": sorted(closed),
         "mask_personal": "personal" in principal.fields,
         "mask_sensitive": "sensitive" in principal.fields,
         "mask_pattern": SENSITIVE,

@@ -20,6 +20,7 @@ from perennial.common.failures import is_infrastructure
 from perennial.common.messaging import parked
 from perennial.common.messaging.consumer import SUSPICIOUS_DELIVERIES
 from perennial.common.messaging.reactions import Reaction
+from perennial.common.privacy.filtering import remaining
 from perennial.common.runtime import Runtime
 
 log = structlog.get_logger()
@@ -27,9 +28,12 @@ tracer = trace.get_tracer("perennial")
 handled = metrics.get_meter("perennial").create_counter("perennial.events.handled", description="New events handled.")
 
 _ENCODER = msgspec.json.Encoder()
+# As a rule all are new: then no id comes back, which would cost more than the insert.
 INBOX = text("""
-    INSERT INTO inbox (event_id) SELECT unnest(CAST(:ids AS uuid[]))
-    ON CONFLICT DO NOTHING RETURNING event_id""")
+    WITH fresh AS (
+        INSERT INTO inbox (event_id) SELECT unnest(CAST(:ids AS uuid[])) ON CONFLICT DO NOTHING RETURNING event_id)
+    SELECT CASE WHEN count(*) < cardinality(CAST(:ids AS uuid[])) THEN coalesce(array_agg(event_id), '{}') END
+    FROM fresh""")
 
 
 @dataclass(frozen=True)
@@ -74,16 +78,16 @@ class BatchProcessor:
 
     def _read(self, messages: list[Msg]) -> tuple[list[Item], list[parked.Parked]]:
         """Decode message by message; repeats inside the batch and events nobody wants are dropped."""
-        items: dict[UUID, Item] = {}
+        items: dict[int, Item] = {}  # by the integer: hashing and comparing UUIDs is slow
         broken: list[parked.Parked] = []
         for message in messages:
             try:
                 for item in self._decode(message):
-                    if item.event_id not in items and self._wanted(item.event):
-                        items[item.event_id] = item
+                    if item.event_id.int not in items and self._wanted(item.event):
+                        items[item.event_id.int] = item
             except Exception as error:  # noqa: BLE001 (whatever a broken message raises, it is parked)
                 broken.append(parked.Parked(parked.origin_of(message), None, repr(error), traceback.format_exc()))
-        return sorted(items.values(), key=lambda item: item.event_id.int), broken
+        return [items[key] for key in sorted(items)], broken
 
     def _wanted(self, event: Any) -> bool:
         return any(_hears(reaction, event) for reaction in self._reactions)
@@ -121,12 +125,17 @@ class BatchProcessor:
         self._runtime.beats.pop("isolation", None)
 
     async def _handle(self, session: WriteSession, items: list[Item]) -> None:
-        rows = await session.execute(INBOX, {"ids": [item.event_id for item in items]})
-        fresh = set(rows.scalars())
-        events = [item.event for item in items if item.event_id in fresh]
+        fresh = await heard_first(session, [item.event_id for item in items])
+        events = [item.event for item in items if fresh is None or item.event_id in fresh]
         if events:
             await react(self._runtime, session, self._reactions, events)
             handled.add(len(events))
+
+
+async def heard_first(session: WriteSession, ids: Sequence[UUID]) -> set[UUID] | None:
+    """Put ids into the inbox; returns those that were not there, None for all of them."""
+    fresh = (await session.execute(INBOX, {"ids": list(ids)})).scalar_one()
+    return None if fresh is None else set(fresh)
 
 
 def fence(subject: str, stream: str) -> str:
@@ -141,7 +150,11 @@ def _hears(reaction: Reaction[Any], event: Any) -> bool:
 async def react(
     runtime: Runtime, session: WriteSession, reactions: Sequence[Reaction[Any]], events: Sequence[Any]
 ) -> None:
-    """Learn what the events say of the map, then call each reaction once with all that it wants."""
+    """Learn what the events say of the map, then call each reaction once with all that it wants.
+
+    What is about somebody who was erased is left out.
+    """
+    events = await remaining(session, events)
     if runtime.service.keeps_map:
         await _follow_map(runtime, session, events)
     for reaction in reactions:

@@ -68,7 +68,9 @@ async def park(session: WriteSession, failed: Sequence[Parked]) -> None:
     )
     counted.add(len(failed))
     for item in failed:
-        log.error("event.parked", subject=item.origin.subject, event_id=str(item.event_id), error=item.error)
+        log.error(
+            "event.parked", subject=item.origin.subject, event_id=str(item.event_id), error=item.error.partition("(")[0]
+        )
 
 
 @dataclass(frozen=True)

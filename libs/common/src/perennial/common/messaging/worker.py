@@ -3,14 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, IdentifiersAssigned
+from perennial.common.contracts.identity import (
+    RESOLVED_STREAM,
+    RESOLVED_SUBJECT,
+    CustomerErased,
+    IdentifiersAssigned,
+)
 from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.ids import PARTITIONS
-from perennial.common.messaging.batch import INBOX, BatchProcessor, fence, ignore, react
+from perennial.common.messaging.batch import BatchProcessor, fence, heard_first, ignore, react
 from perennial.common.messaging.consumer import Consumer
 from perennial.common.messaging.decode import Facts, resolved
 from perennial.common.messaging.parked import mark_replayed, take
 from perennial.common.messaging.reactions import Reaction, on
+from perennial.common.privacy import service as privacy
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 
@@ -19,10 +25,11 @@ CONSUMERS = 4
 
 
 def reactions_of(service: Service) -> tuple[Reaction[Any], ...]:
-    """What a service hears; whoever keeps a map hears of its changes."""
-    if not service.keeps_map:
-        return tuple(service.reactions)
-    return (on(IdentifiersAssigned, ignore), *service.reactions)
+    """What a service hears; whoever keeps a map hears of its changes, and everybody whom to forget."""
+    map_changes = (on(IdentifiersAssigned, ignore),) if service.keeps_map else ()
+    forgets = service.privacy is not None and service.name != CustomerErased.producer()
+    erasures = (on(CustomerErased, privacy.accept),) if forgets else ()
+    return (*map_changes, *service.reactions, *erasures)
 
 
 def hot_durable(service: str, partition: int) -> str:
@@ -94,8 +101,8 @@ async def replay(runtime: Runtime, parked_ids: Sequence[int]) -> int:
         await lock_all(session, [lock_key(runtime.name, name) for name in fences])
         for parked_id, origin in taken:
             read = dict(facts.read(origin))
-            fresh = set((await session.execute(INBOX, {"ids": sorted(read)})).scalars())
-            events = [event for event_id, event in read.items() if event_id in fresh]
+            fresh = await heard_first(session, sorted(read))
+            events = [event for event_id, event in read.items() if fresh is None or event_id in fresh]
             if events:
                 await react(runtime, session, reactions, events)
             await mark_replayed(session, parked_id)

@@ -8,10 +8,12 @@ from perennial.common.contracts.base import Event
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, add_common_tables, new_metadata
 from perennial.common.messaging import on
+from perennial.common.operations import add_operation_tables
 from perennial.common.service import Service
 
 metadata = new_metadata()
 add_common_tables(metadata)
+add_operation_tables(metadata)
 Table("seen", metadata, Column("id", Uuid, primary_key=True), Column("name", Text), Column("times", Integer))
 
 

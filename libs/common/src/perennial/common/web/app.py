@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from perennial.common import preview, problems
 from perennial.common.audit import api as audit
 from perennial.common.operations import api as operations
+from perennial.common.privacy import api as privacy
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
@@ -105,7 +106,7 @@ def create_app(service: Service, settings: CommonSettings | None, lifespan: Life
 
 def _routers(service: Service) -> list[APIRouter]:
     own = [operations.router(service.name)] if service.operations else []
-    return [*service.routers, audit.router(service.name), preview.router(service), *own]
+    return [*service.routers, audit.router(service.name), preview.router(service), privacy.router(service), *own]
 
 
 def _health(app: FastAPI) -> None:

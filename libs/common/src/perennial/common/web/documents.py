@@ -90,11 +90,13 @@ def _preferences(method: str, operation: Operation) -> None:
     """What may be wished of a route, besides what it says itself."""
     responses: dict[str, Any] = operation["responses"]
     creates = method == "post" and "201" in responses and SHOWN_ONCE not in operation
-    if (creates or "204" in responses and method in {"put", "patch"}) and not _takes(operation, "prefer"):
+    if (creates or ("204" in responses and method in {"put", "patch"})) and not _takes(operation, "prefer"):
         operation.setdefault("parameters", []).append(_PREFER)
     if _takes(operation, "prefer"):
         for status in ("201", "202"):
             _bears(responses, status, "Preference-Applied")
+    if _answer(responses, "202").endswith("/OperationOut"):
+        _bears(responses, "202", "Location")
 
 
 def _parameters(operation: Operation) -> None:
@@ -131,12 +133,17 @@ def _answers(path: str, method: str, operation: Operation) -> None:
         _bears(responses, "200", "Link")
     if "{" in path:
         wanted.add(404)
-    for status in ("201", "202"):
-        _bears(responses, status, "Location")
+    _bears(responses, "201", "Location")
     for expected, problem in documented(*wanted).items():
         responses.setdefault(str(expected), problem)
     responses["401"] = {**responses["401"], "headers": _headers("WWW-Authenticate")}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _answer(responses: dict[str, Any], status: str) -> str:
+    """The name of the schema of an answer."""
+    content: dict[str, Any] = responses.get(status, {}).get("content", {})
+    return str(content.get("application/json", {}).get("schema", {}).get("$ref", ""))
 
 
 def _takes(operation: Operation, name: str) -> bool:

@@ -87,11 +87,16 @@ PageQuery = Annotated[PageRequest, Depends(_page_request)]
 def paged(rows: Sequence[T], page: PageRequest, key: Callable[[T], Sequence[Any]]) -> Page[T]:
     """A page from `page.limit + 1` rows fetched: the extra row tells whether there is more."""
     items = list(rows[: page.limit])
-    if len(rows) <= page.limit:
-        return Page(items=items)
-    cursor = encode_cursor(key(items[-1]))
+    return paged_to(items, page, key(items[-1]) if len(rows) > page.limit else None)
+
+
+def paged_to(items: Sequence[T], page: PageRequest, last: Sequence[Any] | None) -> Page[T]:
+    """A page of these items, however few; `last` is where the next one begins, None when there is none."""
+    if last is None:
+        return Page(items=list(items))
+    cursor = encode_cursor(last)
     page.response.headers["Link"] = f'<{_next(page.request, cursor)}>; rel="next"'
-    return Page(items=items, next_cursor=cursor)
+    return Page(items=list(items), next_cursor=cursor)
 
 
 def _next(request: Request, cursor: str) -> str:

@@ -1,12 +1,14 @@
 """What is checked before a message may leave, in this order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from perennial.campaigns.channels.models import Channel
+from perennial.campaigns.consents import service as consents
+from perennial.campaigns.consents.queries import Said
 from perennial.campaigns.journeys.steps import MessageStep
 from perennial.campaigns.messages.quiet import quiet_until, zone_of
 from perennial.common.identifiers import normalise
@@ -44,8 +46,9 @@ class Budget:
 
 
 def judge(
-    step: MessageStep, channel: Channel, customer: UUID, traits: Mapping[str, object], budget: Budget, now: datetime
-) -> Verdict:
+    step: MessageStep, channel: Channel, customer: UUID, traits: Mapping[str, object], budget: Budget, now: datetime,
+    statements: Sequence[Said] = (),
+) -> Verdict:  # fmt: skip
     """Whether a message may leave now."""
     email = traits.get("email")
     address = normalise("email", email) if isinstance(email, str) else None
@@ -53,8 +56,8 @@ def judge(
         return Verdict("not_sent", "no_address", detail={"trait": "email", "present": email is not None})
     if step.purpose == "transactional":
         return Verdict("queued", address=address)
-    if said := refusal(step, traits):
-        return Verdict("not_sent", "unsubscribed", address, detail={"trait": said})
+    if declined := _declined(step, traits, statements, now):
+        return Verdict("not_sent", declined[0], address, detail=declined[1])
     zone = zone_of(traits.get("timezone"))
     until = quiet_until(now, zone, channel.quiet_from, channel.quiet_until)
     if until is not None:
@@ -62,6 +65,16 @@ def judge(
     if reached := budget.spend(customer, channel):
         return Verdict("not_sent", "frequency_cap", address, detail=reached)
     return Verdict("queued", address=address)
+
+
+def _declined(
+    step: MessageStep, traits: Mapping[str, object], statements: Sequence[Said], now: datetime
+) -> tuple[str, dict[str, Any]] | None:
+    """Reason and detail where the customer does not want such messages, by a trait or by a statement."""
+    if said := refusal(step, traits):
+        return "unsubscribed", {"trait": said}
+    withdrawn = consents.refusal(statements, step.purpose, step.channel, now)
+    return ("no_consent", dict(withdrawn)) if withdrawn else None
 
 
 def refusal(step: MessageStep, traits: Mapping[str, object]) -> str | None:

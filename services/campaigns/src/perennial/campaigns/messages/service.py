@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from perennial.campaigns.channels.queries import channels
+from perennial.campaigns.consents import queries as consents
 from perennial.campaigns.journeys.plan import Plan
 from perennial.campaigns.journeys.steps import MessageStep
 from perennial.campaigns.messages import queries
@@ -44,13 +45,16 @@ async def approve(session: WriteSession, wishes: Sequence[Wish], now: datetime) 
     customers = sorted({wish.customer_id for wish in wishes})
     keys = TRAITS.union(*(wish.plan.message_traits[wish.step.id] for wish in wishes))
     views = await load_views(session, customers, Footprint(keys, frozenset(), frozenset(), timedelta()), now)
+    said = await consents.said(session, customers)
     budget = Budget(await queries.counts(session, customers, now))
     verdicts: list[Verdict] = []
     added: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     for wish in wishes:
         traits = views[wish.customer_id].traits
-        verdict = judge(wish.step, named[wish.step.channel], wish.customer_id, traits, budget, now)
+        verdict = judge(
+            wish.step, named[wish.step.channel], wish.customer_id, traits, budget, now, said.get(wish.customer_id, ())
+        )
         row = _row(wish, verdict, traits, now)
         verdicts.append(Verdict(row["status"], row["reason"], verdict.address, verdict.until))
         (added if wish.known is None else changed).append(row)

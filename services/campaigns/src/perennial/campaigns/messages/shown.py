@@ -11,6 +11,7 @@ from perennial.common.auth import Principal
 _REASONS = {
     "no_address": "not sent: the customer has no trait email that is an address",
     "unsubscribed": "not sent: the customer declined such messages ({trait})",
+    "no_consent": "not sent: the consent to {purpose} is {state} since {at} (channel {channel})",
     "frequency_cap": "not sent: the customer had {sent} messages here in {window_hours:g} hours, the cap is {cap}",
     "quiet_hours": "put off: it is night where the customer lives ({zone}), until {until}",
     "control_group": "not sent: the customer is in the control group of the journey's split",

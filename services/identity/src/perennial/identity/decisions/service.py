@@ -24,6 +24,9 @@ from perennial.identity.decisions.joining import Joined, RootsMoved, join
 from perennial.identity.decisions.sightings import Sightings
 from perennial.identity.decisions.traces import Reader, Trace
 from perennial.identity.erasing import service as erasing
+from perennial.identity.intake import counting
+from perennial.identity.intake import queries as intake
+from perennial.identity.parked import queries as parked_sql
 from perennial.identity.parked import rows as parked_rows
 from perennial.identity.policy.rules import DEFAULT, Policy
 from perennial.identity.suggestions import service as suggestions
@@ -115,6 +118,7 @@ async def decide(
         await (sightings or Sightings()).write(session, _seen(meetings, found))
         said = [(arrival.event, event.via) for event, (arrival, _) in zip(resolved, meetings, strict=True)]
         await suggestions.keep(session, said, keys.vault)
+    await _measure(session, arrivals, fresh, again, [arrival for arrival, _ in meetings])
     _count(len(arrivals), len(fresh), len(resolved), len(again))
     return await _repeated(session, again, known) + resolved
 
@@ -144,8 +148,16 @@ async def _read(session: WriteSession, fresh: Sequence[Arrival], keys: Keys) -> 
         else:
             read.append((arrival, traces))
     if refused:
-        await park(session, [Parked(item.origin(), item.id, reason, "") for item, reason in refused], keys.vault)
+        await _refuse(session, refused, keys.vault)
     return read
+
+
+async def _refuse(session: WriteSession, refused: Sequence[tuple[Arrival, str]], vault: Vault) -> None:
+    known = await parked_sql.waiting(session, [item.id for item, _ in refused])
+    for item, reason in refused:
+        if item.id not in known:
+            await intake.add(session, counting.of(f"parked:{parked_rows.code_of(reason)}", [item]))
+    await park(session, [Parked(item.origin(), item.id, reason, "") for item, reason in refused], vault)
 
 
 async def park(session: WriteSession, failed: Sequence[Parked], vault: Vault) -> None:
@@ -243,6 +255,20 @@ def _seen(
     for arrival, traces in meetings:
         for trace in traces:
             yield found[trace.digest].via, arrival.source, arrival.event.timestamp
+
+
+async def _measure(
+    session: WriteSession,
+    arrivals: Sequence[Arrival],
+    fresh: Sequence[Arrival],
+    again: Sequence[Arrival],
+    taken: Sequence[Arrival],
+) -> None:
+    """Count by source and hour what the quality of a source is judged by."""
+    counts = counting.accepted(taken)
+    if len(arrivals) > len(fresh) + len(again):
+        counts += counting.of("repeated", arrivals) - counting.of("repeated", [*fresh, *again])
+    await intake.add(session, counts)
 
 
 def _count(arrived: int, fresh: int, decided: int, again: int) -> None:

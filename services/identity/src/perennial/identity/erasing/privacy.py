@@ -67,6 +67,8 @@ PRIVACY = Privacy(
     },
     none={
         "decision": "digests of message ids, for 35 days: a repeat of an erased person's event is known by them",
+        "intake": "figures by source",
+        "intake_tally": "figures by source",
         "policy": "rules that staff wrote",
         "tombstone": "keyed hashes of erased identifiers",
     },

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
+from uuid import UUID
 
 import structlog
 from opentelemetry import metrics
@@ -11,7 +12,6 @@ from opentelemetry import metrics
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.common.contracts.identity import CustomerErased
-from perennial.common.contracts.profile import ErasureRequested
 from perennial.common.db import WriteSession
 from perennial.common.outbox import emit
 from perennial.common.privacy import service as privacy
@@ -25,6 +25,13 @@ refused = metrics.get_meter("perennial").create_counter(
 )
 
 
+class Wanted(NamedTuple):
+    """Whom to erase, and the erasure of which that is a part."""
+
+    erasure_id: UUID
+    customer: UUID
+
+
 class Arrived(Protocol):
     """An event as it has arrived."""
 
@@ -35,13 +42,13 @@ class Arrived(Protocol):
 A = TypeVar("A", bound=Arrived)
 
 
-async def erase(session: WriteSession, events: Sequence[ErasureRequested]) -> None:
+async def erase(session: WriteSession, wanted: Sequence[Wanted]) -> None:
     """Forget customers, and tell every service whose identifiers they were.
 
     identity is the first to forget: once this is committed no new event can be attributed to them, so the list that
     it tells is complete. Of a customer that is gone already it says so again: whoever waits for receipts gets them.
     """
-    for event in events:
+    for event in wanted:
         members = await queries.held(session, [event.customer])
         at = utc_now()
         digests = {bytes(member.digest) for member in members}

@@ -54,7 +54,7 @@ class PostingOut(BaseModel):
     model_config = SHOWN
 
     id: UUID
-    kind: Literal["earn", "activate", "spend", "reverse", "expire", "adjust"]
+    kind: Literal["earn", "activate", "spend", "return", "reverse", "expire", "adjust"]
     at: datetime
     recorded_at: datetime
     points: int = Field(description="Its effect on the balance.")

@@ -38,7 +38,8 @@ async def activity(session: ReadSession, customers: Collection[UUID]) -> dict[UU
     """When each customer earned or spent anything, ascending."""
     rows = await session.execute(
         text("""SELECT m.customer_id, p.at FROM identity_map m JOIN posting p ON p.via = m.via
-                WHERE m.customer_id = ANY(:ids) AND p.kind IN ('earn', 'spend') ORDER BY p.at"""),
+                WHERE m.customer_id = ANY(:ids) AND p.kind IN ('earn', 'spend')
+                  AND NOT EXISTS (SELECT FROM posting r WHERE r.returns = p.id) ORDER BY p.at"""),
         {"ids": list(customers)},
     )
     found: dict[UUID, list[datetime]] = {}

@@ -18,12 +18,13 @@ _UNSETTLED = """
         FROM lot l LEFT JOIN identity_map m ON m.via = l.via
         LEFT JOIN (SELECT lot_id, sum(points) AS used FROM lot_use GROUP BY lot_id) u ON u.lot_id = l.id
     ), spendings AS (
-        SELECT coalesce(m.customer_id, e.via) AS customer, p.currency, e.posting_id AS id, -e.points AS points, p.at,
+        SELECT coalesce(m.customer_id, e.via) AS customer, p.currency, e.posting_id AS id, p.at,
+               CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0 ELSE -e.points END AS points,
                coalesce(u.covered, 0) AS covered
         FROM entry e JOIN posting p ON p.id = e.posting_id LEFT JOIN identity_map m ON m.via = e.via
         LEFT JOIN (SELECT posting_id, sum(points) AS covered FROM lot_use GROUP BY posting_id) u
             ON u.posting_id = e.posting_id
-        WHERE e.lot_id IS NULL AND e.via IS NOT NULL
+        WHERE e.lot_id IS NULL AND e.via IS NOT NULL AND p.returns IS NULL
     )"""
 
 CHECKS = {
@@ -45,7 +46,7 @@ CHECKS = {
             SELECT e.via, p.currency, sum(e.points) FILTER (WHERE e.account = 'customer') AS balance,
                    sum(e.points) FILTER (WHERE e.account = 'pending') AS pending,
                    sum(e.points) FILTER (WHERE p.kind = 'earn') AS earned,
-                   -sum(e.points) FILTER (WHERE p.kind = 'spend') AS spent,
+                   -sum(e.points) FILTER (WHERE p.kind IN ('spend', 'return')) AS spent,
                    -sum(e.points) FILTER (WHERE p.kind = 'reverse') AS reversed,
                    -sum(e.points) FILTER (WHERE p.kind = 'expire') AS expired,
                    sum(e.points) FILTER (WHERE p.kind = 'adjust') AS adjusted
@@ -68,6 +69,12 @@ CHECKS = {
         WHERE ((l.points, l.reversed, l.expired,
                 CASE l.state WHEN 'pending' THEN l.points - l.reversed - l.expired ELSE 0 END)
                = (e.issued, e.reversed, e.expired, e.pending)) IS NOT TRUE
+        ORDER BY 1 LIMIT 1""",
+    "a return gives back one spending, whole, to whoever spent it": """
+        SELECT r.id AS posting_id, r.returns, r.points, s.points AS spent
+        FROM posting r LEFT JOIN posting s ON s.id = r.returns
+        WHERE r.returns IS NOT NULL
+          AND ((s.kind, s.via, s.currency, -s.points) = ('spend', r.via, r.currency, r.points)) IS NOT TRUE
         ORDER BY 1 LIMIT 1""",
     "an order has what its lots have": """
         WITH told AS (

@@ -28,7 +28,8 @@ def _currency(*, primary_key: bool = False) -> "Column[str]":
 
 
 # One reason for points to move. The id is made of its cause, so the same cause cannot be posted twice.
-# `points` and `pending` are what it does to the balance and to what is pending of `via`.
+# `points` and `pending` are what it does to the balance and to what is pending of `via`. `returns`: the spending that
+# it gives back, whole and once.
 posting = Table(
     "posting",
     metadata,
@@ -42,9 +43,12 @@ posting = Table(
     Column("pending", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("reference", Text),
-    CheckConstraint("kind IN ('earn', 'activate', 'spend', 'reverse', 'expire', 'adjust')", name="kind"),
+    Column("returns", Uuid),
+    CheckConstraint("kind IN ('earn', 'activate', 'spend', 'return', 'reverse', 'expire', 'adjust')", name="kind"),
+    CheckConstraint("(returns IS NOT NULL) = (kind = 'return')", name="returns"),
     Index("ix_posting_via", "via", "at", "id"),
 )
+Index("ux_posting_returns", posting.c.returns, unique=True, postgresql_where=posting.c.returns.is_not(None))
 
 # The legs of a posting, in its currency, which sum to zero: two accounts of the customer's (spendable and pending),
 # the rest of the programme's. What names no lot was taken from the customer as a whole.

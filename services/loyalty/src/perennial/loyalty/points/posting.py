@@ -8,13 +8,14 @@ from uuid import UUID
 from perennial.common.ids import digest_uuid
 from perennial.loyalty.programme.definition import POINTS
 
-Kind = Literal["earn", "activate", "spend", "reverse", "expire", "adjust"]
+Kind = Literal["earn", "activate", "spend", "return", "reverse", "expire", "adjust"]
 
 # Where the points come from or go to; activating moves them inside the customer's own accounts.
 AGAINST: dict[Kind, str] = {
     "earn": "issuance",
     "activate": "pending",
     "spend": "redemption",
+    "return": "redemption",
     "reverse": "issuance",
     "expire": "breakage",
     "adjust": "adjustment",
@@ -38,6 +39,7 @@ class Posting:
     reference: str | None = None
     lot_id: UUID | None = None
     currency: str = POINTS
+    returns: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,15 @@ def cut(lot: Lot, kind: Literal["reverse", "expire"], points: int, at: datetime,
     return Posting(
         digest_uuid(kind, str(lot.id), str(before)), kind, lot.via, at, reason, -from_balance,
         from_balance - points, reference, lot.id, lot.currency,
+    )  # fmt: skip
+
+
+def give_back(spending: UUID, via: UUID, currency: str, points: int, at: datetime, reason: str,
+              reference: str | None = None) -> Posting:  # fmt: skip
+    """The posting that gives the points of a spending back, to the identifier that spent them; once."""
+    return Posting(
+        digest_uuid("return", str(spending)), "return", via, at, reason, points, reference=reference,
+        currency=currency, returns=spending,
     )  # fmt: skip
 
 

@@ -18,11 +18,12 @@ _POST = text("""
         SELECT * FROM unnest(
             CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:vias AS uuid[]), CAST(:ats AS timestamptz[]),
             CAST(:points AS bigint[]), CAST(:pending AS bigint[]), CAST(:reasons AS text[]),
-            CAST(:refs AS text[]), CAST(:lots AS uuid[]), CAST(:against AS text[]), CAST(:currencies AS text[])
-        ) AS p (id, kind, via, at, points, pending, reason, reference, lot_id, against, currency)
+            CAST(:refs AS text[]), CAST(:lots AS uuid[]), CAST(:against AS text[]), CAST(:currencies AS text[]),
+            CAST(:returns AS uuid[])
+        ) AS p (id, kind, via, at, points, pending, reason, reference, lot_id, against, currency, returns)
     ), posted AS (
-        INSERT INTO posting (id, kind, via, currency, at, points, pending, reason, reference)
-        SELECT id, kind, via, currency, at, points, pending, reason, reference FROM p
+        INSERT INTO posting (id, kind, via, currency, at, points, pending, reason, reference, returns)
+        SELECT id, kind, via, currency, at, points, pending, reason, reference, returns FROM p
     ), legs AS (
         INSERT INTO entry (posting_id, account, via, lot_id, points)
         SELECT id, 'customer', via, lot_id, points FROM p WHERE points <> 0
@@ -32,7 +33,7 @@ _POST = text("""
     INSERT INTO account AS a (via, currency, balance, pending, earned, spent, reversed, expired, adjusted)
     SELECT via, currency, sum(points), sum(pending),
            coalesce(sum(points + pending) FILTER (WHERE kind = 'earn'), 0),
-           coalesce(-sum(points) FILTER (WHERE kind = 'spend'), 0),
+           coalesce(-sum(points) FILTER (WHERE kind IN ('spend', 'return')), 0),
            coalesce(-sum(points + pending) FILTER (WHERE kind = 'reverse'), 0),
            coalesce(-sum(points + pending) FILTER (WHERE kind = 'expire'), 0),
            coalesce(sum(points + pending) FILTER (WHERE kind = 'adjust'), 0)
@@ -84,6 +85,7 @@ async def post(session: WriteSession, postings: Sequence[Posting]) -> list[Row[A
             "lots": [item.lot_id for item in postings],
             "against": [AGAINST[item.kind] for item in postings],
             "currencies": [item.currency for item in postings],
+            "returns": [item.returns for item in postings],
         },
     )
     return list(found)
@@ -205,6 +207,18 @@ async def due_lots_of(session: ReadSession, via: UUID, now: datetime) -> list[tu
     return [(row.id, row.via) for row in rows]
 
 
+async def due_lots_of_customers(
+    session: ReadSession, customers: Collection[UUID], now: datetime
+) -> list[tuple[UUID, UUID]]:
+    """The same of many customers."""
+    rows = await session.execute(
+        text("""SELECT l.id, l.via FROM identity_map m JOIN lot l ON l.via = m.via WHERE m.customer_id = ANY(:ids)
+                  AND NOT l.swept AND l.state = 'active' AND l.expires_at <= :now ORDER BY l.expires_at, l.id"""),
+        {"ids": list(customers), "now": now},
+    )
+    return [(row.id, row.via) for row in rows]
+
+
 async def sweep_lots(session: WriteSession, ids: Collection[UUID]) -> None:
     """Note that the expiry of lots has been posted."""
     await session.execute(text("UPDATE lot SET swept = true WHERE id = ANY(:ids)"), {"ids": list(ids)})
@@ -222,11 +236,12 @@ async def reopen_lots(session: WriteSession, customers: Collection[UUID]) -> Non
 
 
 async def spendings(session: ReadSession, customers: Collection[UUID]) -> dict[Wallet, list[Spending]]:
-    """What was taken from customers as a whole."""
+    """What was taken from customers as a whole; of what was given back, nothing."""
     rows = await session.execute(
-        text("""SELECT m.customer_id, p.currency, p.id, -e.points AS points, p.at
+        text("""SELECT m.customer_id, p.currency, p.id, p.at,
+                       CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0 ELSE -e.points END AS points
                 FROM identity_map m JOIN entry e ON e.via = m.via AND e.lot_id IS NULL
-                JOIN posting p ON p.id = e.posting_id WHERE m.customer_id = ANY(:ids)"""),
+                JOIN posting p ON p.id = e.posting_id AND p.returns IS NULL WHERE m.customer_id = ANY(:ids)"""),
         {"ids": list(customers)},
     )
     found: dict[Wallet, list[Spending]] = {}

@@ -48,7 +48,7 @@ async def spend(session: WriteSession, posting: Posting) -> tuple[UUID, int]:
     fewer, however many ask at once.
     """
     asked = -posting.points
-    await _expire(session, await queries.due_lots_of(session, posting.via, posting.at), posting.at)
+    await expire_of(session, posting.via, posting.at)
     done = await queries.spend(session, posting)
     if done.outcome == "repeated":
         raise _repeated()
@@ -72,6 +72,29 @@ async def spend(session: WriteSession, posting: Posting) -> tuple[UUID, int]:
     await derive.mark(session, [done.customer], live=True)
     log.info("points.spent", customer_id=str(done.customer), points=asked)
     return done.customer, done.available
+
+
+async def expire_of(session: WriteSession, via: UUID, now: datetime) -> None:
+    """Post what of a customer's points has expired by then, whether or not the job has come to it."""
+    await _expire(session, await queries.due_lots_of(session, via, now), now)
+
+
+async def give_back(session: WriteSession, returned: Sequence[Posting], now: datetime) -> None:
+    """Give spendings back: the lots that they used are free again, each with the expiry that it has.
+
+    What those have outlived meanwhile expires at once, before anybody can spend it.
+    """
+    if not returned:
+        return
+    vias = {item.via for item in returned}
+    owners = set((await identity_map.customers_of(session, vias)).values())
+    await identity_map.lock_customers(session, owners)
+    held = await identity_map.vias_of(session, owners)
+    await queries.lock_accounts(session, vias.union(*held.values()))
+    await book(session, returned)
+    await settle(session, owners)
+    await _expire(session, await queries.due_lots_of_customers(session, owners, now), now)
+    await derive.mark(session, owners, live=True)
 
 
 async def adjust(session: WriteSession, principal: Principal, posting: Posting) -> None:

@@ -1,4 +1,4 @@
-"""Show customers: their sections from the rows of all their identifiers, and who answers to a search."""
+"""Show customers: their sections from the rows of all their identifiers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -6,41 +6,108 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from perennial.common import identifiers
-from perennial.common.auth import Principal
 from perennial.common.db import ReadSession
-from perennial.common.problems import Unprocessable
-from perennial.common.settings import CommonSettings
 from perennial.profile.customers import queries
-from perennial.profile.customers.schemas import Customer, CustomerItem
+from perennial.profile.customers.schemas import Customer, Me
 from perennial.profile.orders.schemas import CustomerOrders
 from perennial.profile.orders.summary import Sum, headline
 from perennial.profile.params import nobody
+from perennial.profile.timeline import kinds
+from perennial.profile.timeline import queries as timeline
+from perennial.profile.traits.sealing import Opened
 
-SHORTEST_WORD = 3
+RECENT = timeline.Filter(types=kinds.TRACKED, classes=kinds.OF_TRACKED)
+RECENT_EVENTS = 10
 
 
 async def show(session: ReadSession, any_id: UUID, currency: str) -> Customer:
     """The 360 of the customer whom an id means today; `currency` stands for orders that name none. Raises NotFound."""
-    row = await queries.view(session, any_id)
-    if row is None:
-        raise nobody(any_id)
+    row = await _sections(session, any_id)
+    events = await timeline.of_customer(session, any_id, RECENT, RECENT_EVENTS)
+    seen = {name: row.activity[name] for name in ("first_seen", "last_seen")}
     details: Mapping[str, Any] = row.traits or {}
+    orders = _orders(row.orders or [], currency)
+    service = _service(row)
     return Customer.model_validate(
         {
             "id": row.id,
+            **seen,
+            "identity": {
+                "identifiers": row.identifiers or {}, **seen, "merged_from": row.merged_from or [], "as_of": row.now,
+            },
+            "behaviour": _behaviour(row, events),
+            "transactions": {**orders.model_dump(), "as_of": row.now},
+            "service": service,
+            "attributes": {"traits": details, **(row.derived or UNDERIVED)},
+            "loyalty": _loyalty(row.account, row.tier),
+            "segments": row.segments or [],
+            "journeys": row.journeys or [],
             "traits": {name: detail["value"] for name, detail in details.items()},
             "trait_details": details,
             "counters": row.counters or {},
+            "orders": orders,
+            "tickets": {"open": service["open"]},
+            "messages": {"sent": row.sent_before + sum(reach["sent"] for reach in service["messages"])},
+        }
+    )  # fmt: skip
+
+
+async def show_own(session: ReadSession, any_id: UUID, currency: str) -> Me:
+    """What the customer whom an id means today may see of their own. Raises NotFound."""
+    row = await _sections(session, any_id)
+    requests = row.requests or []
+    return Me.model_validate(
+        {
+            "id": row.id,
+            "traits": {name: detail["value"] for name, detail in (row.traits or {}).items()},
             "orders": _orders(row.orders or [], currency),
             "loyalty": _loyalty(row.account, row.tier),
-            "segments": row.segments or [],
-            "tickets": {"open": row.open_tickets},
-            "messages": {"sent": row.messages_sent},
-            "first_seen": row.first_seen,
-            "last_seen": row.last_seen,
+            "tickets": {"open": len(requests), "requests": requests},
+            "first_seen": row.activity["first_seen"],
+            "last_seen": row.activity["last_seen"],
         }
     )
+
+
+UNDERIVED: Mapping[str, Any] = {"computed": {}, "tags": [], "stage": None, "as_of": None}
+
+
+async def _sections(session: ReadSession, any_id: UUID) -> Opened:
+    row = await queries.view(session, any_id)
+    if row is None:
+        raise nobody(any_id)
+    return row
+
+
+def _behaviour(row: Opened, events: Sequence[Opened]) -> dict[str, Any]:
+    return {
+        "events": row.activity["events"],
+        "last_seen": row.activity["last_seen"],
+        "sources": row.sources or [],
+        "counters": row.counters or {},
+        "recent": [
+            {"id": event.id, "type": event.type, "name": event.name, "at": event.timestamp, "source": event.source}
+            for event in events
+        ],
+        "as_of": row.now,
+    }
+
+
+def _service(row: Opened) -> dict[str, Any]:
+    requests, messages = row.requests or [], row.channels or []
+    heard = [
+        datetime.fromisoformat(reach[name])
+        for reach in messages
+        for name in ("last_sent_at", "last_suppressed_at")
+        if reach[name]
+    ]
+    return {
+        "open": len(requests),
+        "requests": requests,
+        "ratings": row.ratings or [],
+        "messages": messages,
+        "as_of": max((at for at in (row.tickets_as_of, *heard) if at is not None), default=None),
+    }
 
 
 def _orders(found: Sequence[Mapping[str, Any]], currency: str) -> CustomerOrders:
@@ -74,45 +141,3 @@ def _loyalty(account: Mapping[str, Any], tier: Mapping[str, Any] | None) -> dict
         "tier": tier["name"] if tier else None,
         "as_of": max(map(datetime.fromisoformat, instants)),
     }
-
-
-async def listing(session: ReadSession, after: UUID, limit: int) -> list[CustomerItem]:
-    """Every customer, in the order of their ids."""
-    return await _items(session, await queries.listed(session, after, limit))
-
-
-async def by_identifier(session: ReadSession, identifier: str, settings: CommonSettings) -> list[CustomerItem]:
-    """Who has `kind:value`: one customer or none. Raises Unprocessable for what can identify nobody."""
-    try:
-        kind, value = identifiers.split(identifier)
-    except ValueError as error:
-        raise Unprocessable(str(error), code="invalid_identifier", pointer="query/identifier") from error
-    normal = identifiers.normalise(kind, value, settings.region)
-    if normal is None:
-        raise Unprocessable(
-            f"identifier: the value cannot identify anybody as {kind}",
-            code="invalid_identifier",
-            pointer="query/identifier",
-        )
-    key = bytes.fromhex(settings.identifier_key.get_secret_value())
-    return await _items(session, await queries.identified(session, kind, identifiers.blind_index(key, kind, normal)))
-
-
-async def search(session: ReadSession, principal: Principal, words: str, after: UUID, limit: int) -> list[CustomerItem]:
-    """Customers with a trait that contains the words, or, for fewer than three characters, begins with them.
-
-    What the principal does not see in clear is not looked into.
-    """
-    literal = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    pattern = f"{literal}%" if len(words) < SHORTEST_WORD else f"%{literal}%"
-    return await _items(session, await queries.found(session, principal, pattern, after, limit))
-
-
-async def _items(session: ReadSession, customers: Sequence[UUID]) -> list[CustomerItem]:
-    rows = await queries.overviews(session, customers) if customers else []
-    return [
-        CustomerItem(
-            id=row.id, traits=row.traits or {}, first_seen=row.first_seen, last_seen=row.last_seen, events=row.events
-        )
-        for row in rows
-    ]

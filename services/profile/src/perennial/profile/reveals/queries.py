@@ -7,14 +7,13 @@ from uuid import UUID
 from sqlalchemy import text
 
 from perennial.common.db import ReadSession
+from perennial.profile.traits.sealing import opened_traits, vault_of
+from perennial.profile.traits.survivors import survivors
 
-_TRAITS = text("""
-    SELECT DISTINCT ON (t.key) t.key, t.value FROM identity_map AS m JOIN trait AS t USING (via)
-    WHERE m.customer_id = :customer AND t.key = ANY(:keys)
-    ORDER BY t.key, t.at DESC, t.source DESC, t.message_id DESC""")
+_TRAITS = text(survivors("m.customer_id = :customer AND t.key = ANY(:keys)"))
 
 
 async def traits(session: ReadSession, customer: UUID, keys: Sequence[str]) -> dict[str, Any]:
     """What a customer shows for these keys, in clear."""
     rows = await session.execute(_TRAITS, {"customer": customer, "keys": list(keys)})
-    return {row.key: row.value for row in rows if row.value is not None}
+    return opened_traits(vault_of(session), {row.key: row.value for row in rows})

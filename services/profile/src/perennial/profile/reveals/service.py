@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from perennial.common import audit, identity_map, rules
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
 from perennial.profile.params import no_event, nobody
 from perennial.profile.reveals import queries
 from perennial.profile.timeline import queries as timeline
+from perennial.profile.traits.sealing import Opened
 
 
 async def traits(
@@ -27,7 +26,7 @@ async def traits(
     return customer, found
 
 
-async def event(session: WriteSession, who: Principal, message_id: str, source: str | None, reason: str) -> Row[Any]:
+async def event(session: WriteSession, who: Principal, message_id: str, source: str | None, reason: str) -> Opened:
     """An event as it was sent. Raises NotFound."""
     row = await timeline.by_message(session, message_id, source)
     if row is None:

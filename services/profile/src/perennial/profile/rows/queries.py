@@ -10,19 +10,26 @@ from sqlalchemy import text
 
 from perennial.common.db import ReadSession, WriteSession
 from perennial.profile.rows.drafts import Draft
+from perennial.profile.traits.survivors import survivors
 
 _TODAY = "EXISTS (SELECT FROM identity_map AS own WHERE own.via = {0} AND own.customer_id = {0})"
 _REFRESH = text(f"""
-    INSERT INTO customer AS c (customer_id, traits, traits_at)
-    SELECT wanted.id, coalesce(known.traits, '{{}}'), :now
-    FROM unnest(CAST(:ids AS uuid[])) AS wanted (id)
-    CROSS JOIN LATERAL (SELECT jsonb_object_agg(key, value) AS traits FROM (
-        SELECT DISTINCT ON (key) key, value FROM identity_map AS m JOIN trait USING (via)
-        WHERE m.customer_id = wanted.id
-        ORDER BY key, at DESC, source DESC, message_id DESC) AS newest WHERE value IS NOT NULL) AS known
-    WHERE {_TODAY.format("wanted.id")}
-    ON CONFLICT (customer_id) DO UPDATE SET traits = excluded.traits, traits_at = excluded.traits_at
-    WHERE c.traits <> excluded.traits""")  # noqa: S608 (ours)
+    WITH known AS MATERIALIZED (
+        SELECT customer_id, jsonb_object_agg(key, value) AS traits
+        FROM ({survivors("m.customer_id = ANY(CAST(:ids AS uuid[]))")}) AS shown GROUP BY customer_id),
+    before AS MATERIALIZED (
+        SELECT customer_id, traits FROM customer WHERE customer_id = ANY(CAST(:told AS uuid[]))),
+    written AS (
+        INSERT INTO customer AS c (customer_id, traits, traits_at)
+        SELECT wanted.id, coalesce(known.traits, '{{}}'), :now
+        FROM unnest(CAST(:ids AS uuid[])) AS wanted (id) LEFT JOIN known ON known.customer_id = wanted.id
+        WHERE {_TODAY.format("wanted.id")}
+        ON CONFLICT (customer_id) DO UPDATE SET traits = excluded.traits, traits_at = excluded.traits_at
+        WHERE c.traits <> excluded.traits)
+    SELECT told.id, coalesce(before.traits, '{{}}') AS before, coalesce(known.traits, '{{}}') AS after
+    FROM unnest(CAST(:told AS uuid[])) AS told (id)
+    LEFT JOIN before ON before.customer_id = told.id LEFT JOIN known ON known.customer_id = told.id
+    WHERE before.traits IS DISTINCT FROM known.traits""")  # noqa: S608 (ours)
 _FORGET = text(f"""
     DELETE FROM customer WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND NOT {_TODAY.format("customer.customer_id")}
     """)  # noqa: S608 (ours)
@@ -41,12 +48,21 @@ _WRITE = text("""
             FROM identity_map AS m JOIN activity USING (via) WHERE m.customer_id = d.customer_id) AS seen) AS n
     WHERE c.customer_id = n.customer_id""")
 
+Change = tuple[Mapping[str, Any], Mapping[str, Any]]
 
-async def refresh(session: WriteSession, customers: Collection[UUID], now: datetime) -> None:
-    """Write what customers show for their traits, and remove the rows of those that are no more."""
+
+async def refresh(
+    session: WriteSession, customers: Collection[UUID], now: datetime, told: Collection[UUID] = ()
+) -> dict[UUID, Change]:
+    """Write what customers show for their traits, and remove the rows of those that are no more.
+
+    Returns what was and what is shown of those to be `told` of, if it changed; as it is stored.
+    """
     ids = sorted(customers)
-    await session.execute(_REFRESH, {"ids": ids, "now": now})
+    found = await session.execute(_REFRESH, {"ids": ids, "told": sorted(told), "now": now})
+    changes = {row.id: (row.before, row.after) for row in found}
     await session.execute(_FORGET, {"ids": ids})
+    return changes
 
 
 async def forget(session: WriteSession, customers: Iterable[UUID]) -> None:

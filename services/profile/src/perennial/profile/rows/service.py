@@ -10,28 +10,42 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
 from perennial.common.derive import Derivation, Stale, mark_changes, mark_events
 from perennial.common.identity_map import MapChange
+from perennial.profile.computed import derive as computed
 from perennial.profile.rows import queries
 from perennial.profile.rows.drafts import Draft, Part
+from perennial.profile.search import indexing
+from perennial.profile.stages import derivation as stages
+from perennial.profile.tags.derivation import service as tags
+from perennial.profile.traits import sealing
+from perennial.profile.traits import service as traits
 
 # In this order: a tag may rest on what was computed, a stage on tags.
-PARTS: Sequence[Part] = ()
+PARTS: Sequence[Part] = (computed.derive, tags.derive, stages.derive)
 
 
-async def refresh(session: WriteSession, customers: Collection[UUID]) -> None:
+async def refresh(
+    session: WriteSession, customers: Collection[UUID], told: Collection[UUID] = ()
+) -> dict[UUID, queries.Change]:
     """Write what customers show for their traits, in the transaction that changed it.
 
-    Takes the customers' locks, so it comes last in a transaction: whoever holds them waits for nothing else.
+    Returns what was and what is shown of those to be `told` of, if it changed; sealed as it is stored. Takes the
+    customers' locks, so it comes last in a transaction: whoever holds them waits for nothing else.
     """
-    if customers:
-        await identity_map.lock_customers(session, customers)
-        await queries.refresh(session, customers, utc_now())
+    if not customers:
+        return {}
+    await identity_map.lock_customers(session, customers)
+    changes = await queries.refresh(session, customers, utc_now(), told)
+    await indexing.follow(session, customers)
+    return changes
 
 
 async def follow_events(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
     """Bring the rows of those who said something of themselves up to date, and have all else derived."""
-    said = {event.via for event in events if event.type == "identify"}
+    said = {event.via: False for event in events if event.type == "identify"}
+    said.update((event.via, True) for event in events if event.type == "identify" and event.live)
     owners = await identity_map.customers_of(session, said) if said else {}
-    await refresh(session, {*owners.values(), *_moved(session)})
+    told = {customer for via, customer in owners.items() if said[via]}
+    await traits.announce(session, owners, await refresh(session, {*owners.values(), *_moved(session)}, told))
     await mark_events(session, events)
 
 
@@ -57,13 +71,18 @@ async def compute(session: WriteSession, stale: Stale, now: datetime | None = No
     await queries.forget(session, stale.gone)
     vias = await identity_map.vias_of(session, stale.live)
     await queries.refresh(session, vias, now)
+    await indexing.follow(session, [*vias, *stale.gone])
+    vault = sealing.vault_of(session)
     drafts = {
-        customer: Draft(customer, vias[customer], stale.live[customer], row, dict(row["traits"]))
+        customer: Draft(
+            customer, vias[customer], stale.live[customer], row, sealing.opened_traits(vault, row["traits"])
+        )
         for customer, row in (await queries.rows(session, vias)).items()
     }
     for part in PARTS:
         await part(session, drafts, now)
     await queries.write(session, list(drafts.values()), now)
+    await indexing.seen(session, drafts)
 
 
 DERIVATION = Derivation(compute)

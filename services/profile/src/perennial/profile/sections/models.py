@@ -1,6 +1,6 @@
 """Copies of other services' facts."""
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text, Uuid, text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Table, Text, Uuid, text
 
 from perennial.profile.models import metadata
 
@@ -33,6 +33,7 @@ Table(
     Column("member", Boolean, nullable=False),
     Column("since", _Instant, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("as_of", _Instant),
 )
 ticket = Table(
     "ticket",
@@ -41,11 +42,52 @@ ticket = Table(
     Column("via", Uuid, nullable=False),
     Column("open", Boolean, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("type", Text),
+    Column("stage", Text),
+    Column("priority", Text),
+    Column("opened_at", _Instant),
+    Column("breached_at", _Instant),
+    Column("breached", Text, comment="The service level that was missed first."),
+    Column("score", Integer),
+    Column("rated_at", _Instant),
+    Column("as_of", _Instant),
 )
 Index("ix_ticket_via", ticket.c.via, postgresql_where=text("open"))
+Index("ix_ticket_via_rated_at", ticket.c.via, ticket.c.rated_at, postgresql_where=text("rated_at IS NOT NULL"))
 Table(
     "outreach",
     metadata,
     Column("via", Uuid, primary_key=True),
     Column("sent", BigInteger, nullable=False),
 )
+Table(
+    "reach",
+    metadata,
+    Column("via", Uuid, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("sent", BigInteger, nullable=False),
+    Column("suppressed", BigInteger, nullable=False),
+    Column("last_sent_at", _Instant),
+    Column("last_suppressed_at", _Instant),
+    Column("last_reason", Text, comment="Why the last one was suppressed."),
+)
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("enrolment_id", Uuid, primary_key=True),
+    Column("via", Uuid, nullable=False),
+    Column("journey_id", Uuid, nullable=False),
+    Column("started_at", _Instant),
+    Column("ended_at", _Instant),
+    Column("reason", Text),
+)
+Index("ix_enrolment_via", enrolment.c.via)
+merger = Table(
+    "merger",
+    metadata,
+    Column("merge_id", Uuid, primary_key=True),
+    Column("survivor", Uuid, nullable=False),
+    Column("merged", Uuid, nullable=False),
+    Column("at", _Instant, nullable=False),
+)
+Index("ix_merger_merged", merger.c.merged)

@@ -19,19 +19,48 @@ _TIERS = """
         version = excluded.version, as_of = excluded.as_of
     WHERE t.version < excluded.version"""
 _MEMBERSHIPS = """
-    INSERT INTO membership AS m (customer_id, segment_id, segment_name, member, since, version)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bool[], $5::timestamptz[], $6::bigint[])
+    INSERT INTO membership AS m (customer_id, segment_id, segment_name, member, since, version, as_of)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bool[], $5::timestamptz[], $6::bigint[],
+                         $7::timestamptz[])
     ON CONFLICT (customer_id, segment_id) DO UPDATE SET segment_name = excluded.segment_name,
-        member = excluded.member, since = excluded.since, version = excluded.version
+        member = excluded.member, since = excluded.since, version = excluded.version, as_of = excluded.as_of
     WHERE m.version < excluded.version"""
 _TICKETS = """
-    INSERT INTO ticket AS t (ticket_id, via, open, version)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::bigint[])
-    ON CONFLICT (ticket_id) DO UPDATE SET via = excluded.via, open = excluded.open, version = excluded.version
+    INSERT INTO ticket AS t (ticket_id, via, open, version, type, stage, priority, as_of)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::bigint[], $5::text[], $6::text[], $7::text[],
+                         $8::timestamptz[])
+    ON CONFLICT (ticket_id) DO UPDATE SET via = excluded.via, open = excluded.open, version = excluded.version,
+        type = excluded.type, stage = excluded.stage, priority = excluded.priority, as_of = excluded.as_of
     WHERE t.version < excluded.version"""
-_OUTREACH = """
-    INSERT INTO outreach AS o (via, sent) SELECT * FROM unnest($1::uuid[], $2::bigint[])
-    ON CONFLICT (via) DO UPDATE SET sent = o.sent + excluded.sent"""
+# What happened to a ticket once stays true, whatever was heard first.
+_TICKET_MARKS = """
+    UPDATE ticket AS t SET opened_at = least(t.opened_at, x.opened_at),
+        breached = CASE WHEN x.breached_at < t.breached_at OR t.breached_at IS NULL THEN x.breached ELSE t.breached END,
+        breached_at = least(t.breached_at, x.breached_at),
+        score = CASE WHEN x.rated_at > t.rated_at OR t.rated_at IS NULL THEN x.score ELSE t.score END,
+        rated_at = greatest(t.rated_at, x.rated_at)
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::int[])
+        AS x (ticket_id, opened_at, breached_at, breached, rated_at, score)
+    WHERE t.ticket_id = x.ticket_id"""
+_REACH = """
+    INSERT INTO reach AS r (via, channel, sent, suppressed, last_sent_at, last_suppressed_at, last_reason)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
+                         $7::text[])
+    ON CONFLICT (via, channel) DO UPDATE SET sent = r.sent + excluded.sent,
+        suppressed = r.suppressed + excluded.suppressed, last_sent_at = greatest(r.last_sent_at, excluded.last_sent_at),
+        last_reason = CASE WHEN excluded.last_suppressed_at > r.last_suppressed_at OR r.last_suppressed_at IS NULL
+                      THEN excluded.last_reason ELSE r.last_reason END,
+        last_suppressed_at = greatest(r.last_suppressed_at, excluded.last_suppressed_at)"""
+_ENROLMENTS = """
+    INSERT INTO enrolment AS e (enrolment_id, via, journey_id, started_at, ended_at, reason)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::text[])
+    ON CONFLICT (enrolment_id) DO UPDATE SET started_at = coalesce(e.started_at, excluded.started_at),
+        ended_at = coalesce(e.ended_at, excluded.ended_at), reason = coalesce(e.reason, excluded.reason)"""
+_MERGERS = """
+    INSERT INTO merger (merge_id, survivor, merged, at)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) ON CONFLICT DO NOTHING"""
+
+Instant = datetime | None
 
 
 async def write_accounts(session: WriteSession, rows: Sequence[tuple[UUID, int, int, int, datetime]]) -> None:
@@ -44,19 +73,44 @@ async def write_tiers(session: WriteSession, rows: Sequence[tuple[UUID, str, dat
     await _write(session, _TIERS, rows)
 
 
-async def write_memberships(session: WriteSession, rows: Sequence[tuple[UUID, UUID, str, bool, datetime, int]]) -> None:
-    """Rows of (customer, segment, its name, member, since, version)."""
+async def write_memberships(
+    session: WriteSession, rows: Sequence[tuple[UUID, UUID, str, bool, datetime, int, datetime]]
+) -> None:
+    """Rows of (customer, segment, its name, member, since, version, as_of)."""
     await _write(session, _MEMBERSHIPS, rows)
 
 
-async def write_tickets(session: WriteSession, rows: Sequence[tuple[UUID, UUID, bool, int]]) -> None:
-    """Rows of (ticket, via, open, version)."""
+async def write_tickets(
+    session: WriteSession, rows: Sequence[tuple[UUID, UUID, bool, int, str, str, str, datetime]]
+) -> None:
+    """Rows of (ticket, via, open, version, type, stage, priority, as_of)."""
     await _write(session, _TICKETS, rows)
 
 
-async def add_messages(session: WriteSession, rows: Sequence[tuple[UUID, int]]) -> None:
-    """Rows of (via, messages sent)."""
-    await _write(session, _OUTREACH, rows)
+async def mark_tickets(
+    session: WriteSession, rows: Sequence[tuple[UUID, Instant, Instant, str | None, Instant, int | None]]
+) -> None:
+    """Rows of (ticket, opened_at, breached_at, the level missed, rated_at, score); None: nothing was said of it."""
+    await _write(session, _TICKET_MARKS, rows)
+
+
+async def add_messages(
+    session: WriteSession, rows: Sequence[tuple[UUID, str, int, int, Instant, Instant, str | None]]
+) -> None:
+    """Rows of (via, channel, sent, suppressed, last_sent_at, last_suppressed_at, its reason)."""
+    await _write(session, _REACH, rows)
+
+
+async def write_enrolments(
+    session: WriteSession, rows: Sequence[tuple[UUID, UUID, UUID, Instant, Instant, str | None]]
+) -> None:
+    """Rows of (enrolment, via, journey, started_at, ended_at, reason)."""
+    await _write(session, _ENROLMENTS, rows)
+
+
+async def write_mergers(session: WriteSession, rows: Sequence[tuple[UUID, UUID, UUID, datetime]]) -> None:
+    """Rows of (merge, survivor, merged, at)."""
+    await _write(session, _MERGERS, rows)
 
 
 async def _write(session: WriteSession, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

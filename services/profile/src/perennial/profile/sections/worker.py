@@ -1,15 +1,16 @@
 """Keep what other services say: the highest version of a state wins, so order and repeats do not matter."""
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from perennial.common.contracts.campaigns import MessageSent
+from perennial.common.contracts.campaigns import EnrolmentEnded, EnrolmentStarted, MessageSent, MessageSuppressed
+from perennial.common.contracts.identity import CustomersMerged
 from perennial.common.contracts.loyalty import Account, AccountsChanged, Tier, TiersChanged
 from perennial.common.contracts.segments import Membership, MembershipsChanged
-from perennial.common.contracts.tickets import TicketEvent
+from perennial.common.contracts.tickets import TicketBreached, TicketEvent, TicketOpened, TicketRated
 from perennial.common.db import WriteSession
 from perennial.profile.sections import queries
 
@@ -34,25 +35,111 @@ async def record_tiers(session: WriteSession, facts: Sequence[TiersChanged]) -> 
 
 
 async def record_memberships(session: WriteSession, facts: Sequence[MembershipsChanged]) -> None:
-    """Copy who is a member of what."""
-    said = [((item.customer, item.segment_id), item.version, item) for fact in facts for item in fact.memberships]
-    rows: list[Membership] = newest(said)
+    """Copy who is a member of what, with the time at which it was true."""
+    said = [
+        ((item.customer, item.segment_id), item.version, (item, fact.occurred_at))
+        for fact in facts
+        for item in fact.memberships
+    ]
+    rows: list[tuple[Membership, datetime]] = newest(said)
     await queries.write_memberships(
         session,
-        [(item.customer, item.segment_id, item.segment_name, item.member, item.since, item.version) for item in rows],
+        [
+            (item.customer, item.segment_id, item.segment_name, item.member, item.since, item.version, at)
+            for item, at in rows
+        ],
     )
 
 
 async def record_tickets(session: WriteSession, facts: Sequence[TicketEvent]) -> None:
-    """Copy whether each ticket is open."""
+    """Copy how each ticket stands, and what happened to it once."""
     rows = newest((fact.ticket_id, fact.version, fact) for fact in facts)
-    await queries.write_tickets(session, [(fact.ticket_id, fact.via, fact.open, fact.version) for fact in rows])
+    await queries.write_tickets(
+        session,
+        [
+            (fact.ticket_id, fact.via, fact.open, fact.version, fact.type, fact.stage, fact.priority, fact.occurred_at)
+            for fact in rows
+        ],
+    )
+    await queries.mark_tickets(session, marks(facts))
 
 
-async def count_messages(session: WriteSession, facts: Sequence[MessageSent]) -> None:
-    """Count the messages that went out; each fact is heard once."""
-    sent: Counter[UUID] = Counter(fact.via for fact in facts)
-    await queries.add_messages(session, sorted(sent.items()))
+def marks(
+    facts: Iterable[TicketEvent],
+) -> list[tuple[UUID, queries.Instant, queries.Instant, str | None, queries.Instant, int | None]]:
+    """(ticket, opened_at, breached_at, the level missed, rated_at, score) of each, sorted."""
+    found: dict[UUID, _Marks] = {}
+    for fact in sorted(facts, key=lambda fact: fact.occurred_at):
+        mark = found.setdefault(fact.ticket_id, _Marks())
+        if isinstance(fact, TicketOpened):
+            mark.opened_at = mark.opened_at or fact.occurred_at
+        elif isinstance(fact, TicketBreached) and mark.breached_at is None:
+            mark.breached_at, mark.breached = fact.occurred_at, fact.target
+        elif isinstance(fact, TicketRated):
+            mark.rated_at, mark.score = fact.occurred_at, fact.score
+    return [
+        (ticket, mark.opened_at, mark.breached_at, mark.breached, mark.rated_at, mark.score)
+        for ticket, mark in sorted(found.items())
+        if mark != _Marks()
+    ]
+
+
+@dataclass(slots=True)
+class _Marks:
+    opened_at: datetime | None = None
+    breached_at: datetime | None = None
+    breached: str | None = None
+    rated_at: datetime | None = None
+    score: int | None = None
+
+
+async def count_messages(session: WriteSession, facts: Sequence[MessageSent | MessageSuppressed]) -> None:
+    """Count by channel the messages that went out or did not; each fact is heard once."""
+    found: dict[tuple[UUID, str], _Reach] = {}
+    for fact in sorted(facts, key=lambda fact: fact.occurred_at):
+        reach = found.setdefault((fact.via, fact.channel), _Reach())
+        if isinstance(fact, MessageSuppressed):
+            reach.suppressed, reach.last_suppressed_at = reach.suppressed + 1, fact.occurred_at
+            reach.last_reason = fact.reason
+        else:
+            reach.sent, reach.last_sent_at = reach.sent + 1, fact.occurred_at
+    await queries.add_messages(
+        session,
+        [
+            (*key, item.sent, item.suppressed, item.last_sent_at, item.last_suppressed_at, item.last_reason)
+            for key, item in sorted(found.items())
+        ],
+    )
+
+
+@dataclass(slots=True)
+class _Reach:
+    sent: int = 0
+    suppressed: int = 0
+    last_sent_at: datetime | None = None
+    last_suppressed_at: datetime | None = None
+    last_reason: str | None = None
+
+
+async def record_enrolments(session: WriteSession, facts: Sequence[EnrolmentStarted | EnrolmentEnded]) -> None:
+    """Copy who is on which journey; an enrolment begins and ends once."""
+    rows: dict[UUID, tuple[UUID, UUID, UUID, queries.Instant, queries.Instant, str | None]] = {}
+    for fact in facts:
+        _, via, journey, began, ended, reason = rows.get(
+            fact.enrolment_id, (fact.enrolment_id, fact.via, fact.journey_id, None, None, None)
+        )
+        if isinstance(fact, EnrolmentEnded):
+            ended, reason = fact.occurred_at, fact.reason
+        else:
+            began = fact.occurred_at
+        rows[fact.enrolment_id] = (fact.enrolment_id, via, journey, began, ended, reason)
+    await queries.write_enrolments(session, [rows[key] for key in sorted(rows)])
+
+
+async def record_mergers(session: WriteSession, facts: Sequence[CustomersMerged]) -> None:
+    """Remember who was merged into whom; whether it still holds, the map says."""
+    rows = {fact.merge_id: (fact.merge_id, fact.survivor, fact.merged, fact.occurred_at) for fact in facts}
+    await queries.write_mergers(session, [rows[key] for key in sorted(rows)])
 
 
 def newest(states: Iterable[tuple[K, int, S]]) -> list[S]:

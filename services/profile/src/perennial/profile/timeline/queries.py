@@ -1,72 +1,97 @@
 """The SQL of the timeline and its counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from perennial.common.db import ReadSession, WriteSession, raw
+from perennial.profile.timeline import kinds
+from perennial.profile.traits.sealing import Opened, opened_event
 
-COLUMNS = ("id", "via", "source", "message_id", "type", "name", "timestamp", "received_at", "live", "body", "sent_at")
+COLUMNS = (
+    "id", "via", "source", "message_id", "type", "name", "timestamp", "received_at", "live", "body", "sent_at",
+    "data_class",
+)  # fmt: skip
+Part = tuple[date, str]
 
-_MONTHS = text("SELECT ensure_event_months(CAST(:months AS date[]))")
+_PARTS = text("""
+    SELECT kept_month, kept_class
+    FROM ensure_event_parts(CAST(:months AS date[]), CAST(:classes AS text[]), CAST(:received AS timestamptz[]))""")
 _COUNT = """
     INSERT INTO counter AS c (via, name, count, first, last)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
     ON CONFLICT (via, name) DO UPDATE SET count = c.count + excluded.count,
         first = least(c.first, excluded.first), last = greatest(c.last, excluded.last)"""
 _ACTIVE = """
-    INSERT INTO activity AS a (via, events, first_seen, last_seen, latest)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[])
+    INSERT INTO activity AS a (via, events, first_seen, last_seen, latest, sources)
+    SELECT via, events, first_seen, last_seen, latest, string_to_array(sources, chr(31))
+    FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::text[])
+        AS x (via, events, first_seen, last_seen, latest, sources)
     ON CONFLICT (via) DO UPDATE SET events = a.events + excluded.events,
         first_seen = least(a.first_seen, excluded.first_seen), last_seen = greatest(a.last_seen, excluded.last_seen),
-        latest = greatest(a.latest, excluded.latest)"""
-# One index range per identifier; the bounds let Postgres skip the months in which the identifier was silent.
-_TIMELINE = text("""
-    SELECT e.* FROM identity_map AS m JOIN activity AS a USING (via) CROSS JOIN LATERAL (
-        SELECT id, message_id, type, name, timestamp, received_at, sent_at, source, live, via, body,
-            coalesce(body ->> 'originalTimestamp', body ->> 'timestamp') AS original_timestamp
+        latest = greatest(a.latest, excluded.latest),
+        sources = CASE WHEN a.sources @> excluded.sources THEN a.sources
+                  ELSE ARRAY(SELECT DISTINCT unnest(a.sources || excluded.sources) ORDER BY 1) END"""
+# Rows are never updated: whoever derives holds customers' locks, and must not wait for those who wait for them.
+_TOLD = "INSERT INTO told (via, month) SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) ON CONFLICT DO NOTHING"
+_SHOWN = """id, message_id, type, name, timestamp, received_at, sent_at, source, live, via, body,
+            coalesce(body ->> 'originalTimestamp', body ->> 'timestamp') AS original_timestamp"""
+# One index range per identifier, month and class; the bounds let Postgres skip the months in which it was silent.
+_TIMELINE = text(f"""
+    SELECT e.* FROM identity_map AS m LEFT JOIN activity AS a USING (via) CROSS JOIN LATERAL (
+        SELECT min(month) AS first, max(month) + interval '31 days' AS last FROM told WHERE via = m.via) AS t
+    CROSS JOIN LATERAL (
+        SELECT {_SHOWN}
         FROM event
-        WHERE via = m.via AND timestamp >= greatest(a.first_seen, CAST(:since AS timestamptz))
-          AND timestamp <= least(a.latest, CAST(:until AS timestamptz), CAST(:at AS timestamptz))
+        WHERE via = m.via AND timestamp >= greatest(least(a.first_seen, t.first), CAST(:since AS timestamptz))
+          AND timestamp <= least(greatest(a.latest, t.last), CAST(:until AS timestamptz), CAST(:at AS timestamptz))
+          AND data_class = ANY(CAST(:classes AS text[])) AND type = ANY(CAST(:types AS text[]))
           AND (CAST(:at AS timestamptz) IS NULL OR (timestamp, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
-          AND (CAST(:name AS text) IS NULL OR name = CAST(:name AS text))
-          AND (CAST(:type AS text) IS NULL OR type = CAST(:type AS text))
+          AND (CAST(:name AS text) IS NULL OR coalesce(name, type) = CAST(:name AS text))
+          AND (CAST(:source AS text) IS NULL OR source = CAST(:source AS text))
         ORDER BY timestamp DESC, id DESC LIMIT :limit) AS e
     WHERE m.customer_id = (SELECT customer_id FROM identity_map WHERE via = :any_id)
-    ORDER BY e.timestamp DESC, e.id DESC LIMIT :limit""")
-_BY_MESSAGE = text("""
-    SELECT id, message_id, type, name, timestamp, received_at, sent_at, source, live, via, body,
-        coalesce(body ->> 'originalTimestamp', body ->> 'timestamp') AS original_timestamp
-    FROM event
+      AND (a.via IS NOT NULL OR t.first IS NOT NULL)
+    ORDER BY e.timestamp DESC, e.id DESC LIMIT :limit""")  # noqa: S608 (ours)
+_BY_MESSAGE = text(f"""
+    SELECT {_SHOWN} FROM event
     WHERE message_id = :message_id AND (CAST(:source AS text) IS NULL OR source = CAST(:source AS text))
-    ORDER BY received_at DESC, id DESC LIMIT 1""")
+      AND data_class = ANY(CAST(:classes AS text[])) AND type = ANY(CAST(:types AS text[]))
+    ORDER BY received_at DESC, id DESC LIMIT 1""")  # noqa: S608 (ours)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events of a customer to show; `after` is the (timestamp, id) of the last one seen."""
+    """What of a customer's timeline to show; `after` is the (timestamp, id) of the last one seen.
+
+    `types` are stored types and `classes` where they are found; `name` is the event's, or its type where it has none.
+    """
 
     name: str | None = None
-    type: str | None = None
+    types: tuple[str, ...] = kinds.types_of(None)
+    classes: tuple[str, ...] = kinds.CLASSES
+    source: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     after: tuple[datetime, UUID] | None = None
 
 
-async def ensure_months(session: WriteSession, months: Sequence[date]) -> None:
-    """Create the partitions of these months (any day in each) that do not exist yet.
+async def ensure_parts(session: WriteSession, wanted: Mapping[Part, datetime]) -> set[Part]:
+    """Of the months and data classes, with when each was heard of, those that are kept; they exist from now on.
 
     Writers of other months go on meanwhile; another creator waits until this transaction ends.
     """
-    await session.execute(_MONTHS, {"months": months})
+    months, classes = zip(*wanted, strict=True)
+    values = {"months": months, "classes": classes, "received": list(wanted.values())}
+    return {(row[0], row[1]) for row in await session.execute(_PARTS, values)}
 
 
 async def append(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
-    """COPY rows in the order of COLUMNS; their months must exist."""
+    """COPY rows in the order of COLUMNS; their partitions must exist."""
     connection = await raw(session)
     await connection.copy_records_to_table("event", records=rows, columns=COLUMNS)
 
@@ -78,27 +103,40 @@ async def count(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
 
 
 async def note_activity(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
-    """Add (via, events, first_seen, last_seen, latest), unique and sorted by via."""
+    """Add (via, events, first_seen, last_seen, latest, sources), unique and sorted by via."""
     await (await raw(session)).execute(_ACTIVE, *zip(*rows, strict=True))
 
 
-async def of_customer(session: ReadSession, any_id: UUID, wanted: Filter, limit: int) -> Sequence[Row[Any]]:
-    """Events of all identifiers of the customer whom an id means today, newest first."""
+async def note_told(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
+    """Note (via, first instant of a month) in which services said something, unique and sorted."""
+    await (await raw(session)).execute(_TOLD, *zip(*rows, strict=True))
+
+
+async def of_customer(session: ReadSession, any_id: UUID, wanted: Filter, limit: int) -> Sequence[Opened]:
+    """The timeline of all identifiers of the customer whom an id means today, newest first."""
     at, last_id = wanted.after or (None, None)
     values = {
         "any_id": any_id,
         "name": wanted.name,
-        "type": wanted.type,
+        "types": list(wanted.types),
+        "classes": list(wanted.classes),
+        "source": wanted.source,
         "since": wanted.since,
         "until": wanted.until,
         "at": at,
         "id": last_id,
         "limit": limit,
     }
-    return (await session.execute(_TIMELINE, values)).all()
+    return [opened_event(session, row) for row in await session.execute(_TIMELINE, values)]
 
 
-async def by_message(session: ReadSession, message_id: str, source: str | None) -> Row[Any] | None:
+async def by_message(session: ReadSession, message_id: str, source: str | None) -> Opened | None:
     """The event of a message id; of several sources' the one received last."""
-    found = await session.execute(_BY_MESSAGE, {"message_id": message_id, "source": source})
-    return found.one_or_none()
+    values = {
+        "message_id": message_id,
+        "source": source,
+        "classes": list(kinds.OF_TRACKED),
+        "types": list(kinds.TRACKED),
+    }
+    found = (await session.execute(_BY_MESSAGE, values)).one_or_none()
+    return None if found is None else opened_event(session, found)

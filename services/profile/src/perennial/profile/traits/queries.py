@@ -1,38 +1,50 @@
-"""The SQL of traits."""
+"""The SQL of what is said: for each identifier, trait and source the last word and the first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
-
-import asyncpg
 
 from perennial.common.db import WriteSession, raw
 
-# What the platform shows now for the customers of these identifiers and keys.
-_SHOWN = """
-    SELECT DISTINCT ON (wanted.via, wanted.key)
-           wanted.via, wanted.key, mine.customer_id, t.value::text AS value, t.at, t.source, t.message_id
-    FROM unnest($1::uuid[], $2::text[]) AS wanted(via, key)
-    JOIN identity_map AS mine ON mine.via = wanted.via
-    JOIN identity_map AS other ON other.customer_id = mine.customer_id
-    LEFT JOIN trait AS t ON t.via = other.via AND t.key = wanted.key
-    ORDER BY wanted.via, wanted.key, t.at DESC NULLS LAST, t.source DESC, t.message_id DESC"""
-_WRITE = """
-    INSERT INTO trait AS t (via, key, value, at, source, message_id)
-    SELECT via, key, value::jsonb, at, source, message_id
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
-        AS x(via, key, value, at, source, message_id)
-    ON CONFLICT (via, key) DO UPDATE SET value = excluded.value, at = excluded.at, source = excluded.source,
-        message_id = excluded.message_id
-    WHERE (t.at, t.source, t.message_id) < (excluded.at, excluded.source, excluded.message_id)"""
+_NEWER = "(t.at, t.message_id) < (excluded.at, excluded.message_id)"
+_EARLIER = """
+    (excluded.first_at IS NOT NULL AND (t.first_at IS NULL
+        OR (excluded.first_at, excluded.first_message_id) < (t.first_at, t.first_message_id)))"""
+# first_value is null where the first word is the last one as well: most are.
+_WRITE = f"""
+    INSERT INTO trait AS t (via, key, source, value, at, message_id, first_value, first_at, first_message_id)
+    SELECT via, key, source, value::jsonb, at, message_id, first_value::jsonb, first_at, first_message_id
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[],
+                $7::text[], $8::timestamptz[], $9::text[])
+        AS x(via, key, source, value, at, message_id, first_value, first_at, first_message_id)
+    ON CONFLICT (via, key, source) DO UPDATE SET
+        first_value = CASE
+            WHEN {_EARLIER} THEN CASE WHEN {_NEWER} THEN excluded.first_value
+                                 ELSE coalesce(excluded.first_value, excluded.value) END
+            WHEN {_NEWER} THEN coalesce(t.first_value, t.value) ELSE t.first_value END,
+        first_at = CASE WHEN {_EARLIER} THEN excluded.first_at ELSE t.first_at END,
+        first_message_id = CASE WHEN {_EARLIER} THEN excluded.first_message_id ELSE t.first_message_id END,
+        value = CASE WHEN {_NEWER} THEN excluded.value ELSE t.value END,
+        fits = {_NEWER} OR t.fits,
+        at = greatest(t.at, excluded.at),
+        message_id = CASE WHEN {_NEWER} THEN excluded.message_id ELSE t.message_id END
+    WHERE {_NEWER} OR {_EARLIER}"""  # noqa: S608 (ours)
+_TALLY = """
+    INSERT INTO trait_tally (key, source, day, outcome, type, count, first_at, last_at, examples)
+    SELECT key, source, day, outcome, type, count, first_at, last_at, string_to_array(examples, chr(31))
+    FROM unnest($1::text[], $2::text[], $3::date[], $4::text[], $5::text[], $6::bigint[],
+                $7::timestamptz[], $8::timestamptz[], $9::text[])
+        AS x(key, source, day, outcome, type, count, first_at, last_at, examples)"""
 
 Stamp = tuple[datetime, str, str]
+Tally = tuple[str, str, date, str, str, int, datetime, datetime, str]
+SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One trait said of an identifier, as JSON text; None cleared it. The greatest stamp is the truth."""
+    """One trait said of an identifier, as JSON text; None cleared it. The stamp is its time, source and message."""
 
     via: UUID
     key: str
@@ -41,28 +53,29 @@ class Said:
     live: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The value a customer shows for a key, and the stamp it has; no stamp: never said."""
+@dataclass(slots=True)
+class Words:
+    """What one source said of a trait of an identifier: last, and first of what did not clear it."""
 
-    customer: UUID
-    value: str | None
-    stamp: Stamp | None
-
-
-async def shown(session: WriteSession, wanted: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Shown]:
-    """For each identifier and key, what its customer shows for the key."""
-    if not wanted:
-        return {}
-    rows = await (await raw(session)).fetch(_SHOWN, *zip(*wanted, strict=True))
-    return {(row["via"], row["key"]): Shown(row["customer_id"], row["value"], _stamp(row)) for row in rows}
+    last: Said
+    first: Said | None
 
 
-def _stamp(row: asyncpg.Record) -> Stamp | None:
-    return None if row["at"] is None else (row["at"], row["source"], row["message_id"])
+async def write(session: WriteSession, said: Sequence[Words]) -> None:
+    """Keep what is newer or older than what is stored; unique and sorted by identifier, trait and source."""
+    await (await raw(session)).execute(_WRITE, *zip(*map(_columns, said), strict=True))
 
 
-async def write(session: WriteSession, said: Sequence[Said]) -> None:
-    """Keep each that is newer than what is stored; unique and sorted by identifier and key."""
-    columns = zip(*((item.via, item.key, item.value, *item.stamp) for item in said), strict=True)
-    await (await raw(session)).execute(_WRITE, *columns)
+def _columns(words: Words) -> tuple[object, ...]:
+    last, first = words.last, words.first
+    at, source, message_id = last.stamp
+    begun = (None, None, None) if first is None else (first.value, first.stamp[0], first.stamp[2])
+    if first is not None and first.stamp == last.stamp:
+        begun = (None, at, message_id)
+    return (last.via, last.key, source, last.value, at, message_id, *begun)
+
+
+async def tally(session: WriteSession, rows: Sequence[Tally]) -> None:
+    """Count (key, source, day, outcome, type, count, first_at, last_at, examples joined by SEPARATOR)."""
+    if rows:
+        await (await raw(session)).execute(_TALLY, *zip(*rows, strict=True))

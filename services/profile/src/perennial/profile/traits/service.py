@@ -1,7 +1,12 @@
-"""Write what identifies say of a customer: per trait the newest by event time stays, in whatever order they come."""
+"""Write what identifies say of a customer: per source the last word and the first stay, in whatever order they come."""
 
 import functools
+import operator
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,12 +16,18 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.contracts.profile import TraitsChanged
 from perennial.common.db import WriteSession
 from perennial.common.outbox import emit
-from perennial.profile.traits import queries
-from perennial.profile.traits.queries import Said, Shown
+from perennial.profile.traits import queries, sealing
+from perennial.profile.traits.definitions.kinds import Definition, Unfit, fitted, guessed
+from perennial.profile.traits.definitions.schema import NOTHING, Schema
+from perennial.profile.traits.queries import SEPARATOR, Said, Words
+from perennial.profile.traits.survivors import MANUAL
 
-LONGEST_KEY = 200
+LONGEST_KEY, LONGEST_SHAPE, MOST_SHAPES = 200, 60, 3
+OTHER_MANUAL = f"source:{MANUAL}"  # a source of that name is not the staff
+TAKEN, CLEARED = "ok", "cleared"
 _key = functools.lru_cache(maxsize=8192)(rules.trait_key)
-_ordered = msgspec.json.Encoder(order="sorted")
+_first = operator.itemgetter(0)
+_digit, _letter = re.compile(r"\d"), re.compile(r"[^\W\d_]")
 
 
 class _Context(msgspec.Struct):
@@ -35,14 +46,107 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
-    """Write the traits of identify events, and say which of them a live event has changed."""
-    newest = winners(said for event in events for said in said_by(event))
-    if not newest:
-        return
-    keys = {item.key for item in newest if item.live}
-    shown = await queries.shown(session, [(item.via, item.key) for item in newest if item.key in keys])
-    await queries.write(session, newest)
-    await emit(session, *changes(newest, shown))
+    """Write the traits of identify events, each checked by its definition; what does not fit is counted apart."""
+    sealer = await sealing.sealer(session)
+    heard = Heard(sealer.schema)
+    for event in events:
+        heard.hear(event)
+    words = heard.words()
+    if words:
+        await queries.write(session, [_sealed(sealer, each) for each in words])
+        session.info["spoken"] = words
+    await queries.tally(session, heard.tallies())
+
+
+def _sealed(sealer: sealing.Sealer, words: Words) -> Words:
+    last = _hidden(sealer, words.last)
+    return Words(last, last if words.first is words.last else words.first and _hidden(sealer, words.first))
+
+
+def _hidden(sealer: sealing.Sealer, said: Said) -> Said:
+    if said.value is None:
+        return said
+    value = sealer.sealed(said.via, said.key, said.value)
+    return said if value is said.value else Said(said.via, said.key, value, said.stamp, said.live)
+
+
+@dataclass(slots=True)
+class _Count:
+    first: datetime
+    last: datetime
+    number: int = 0
+    shapes: dict[str, None] = field(default_factory=dict)
+
+
+class Heard:
+    """What the events of one batch say, by identifier, trait and source; it commutes."""
+
+    def __init__(self, schema: Schema = NOTHING) -> None:
+        self._definitions = schema.definitions
+        self._words: dict[tuple[int, str, str], Words] = {}  # by the integer: hashing and comparing UUIDs is slow
+        self._counts: dict[tuple[str, str, date, str, str], _Count] = {}
+
+    def hear(self, event: ResolvedEvent) -> None:
+        """Take in one identify event."""
+        day = event.received_at.astimezone(UTC).date()
+        for said in said_by(event):
+            definition = self._definitions.get(said.key)
+            outcome, taken = _judged(definition, said)
+            kind = definition.type if definition else "" if said.value is None else guessed(said.value)
+            self._count((said.key, said.stamp[1], day, outcome, kind), said)
+            if taken is not None:
+                self.add(taken)
+
+    def add(self, said: Said) -> None:
+        """Take in one statement that is good."""
+        place = (said.via.int, said.key, said.stamp[1])
+        words = self._words.get(place)
+        if words is None:
+            self._words[place] = Words(said, None if said.value is None else said)
+            return
+        if words.last.stamp < said.stamp:
+            words.last = said
+        if said.value is not None and (words.first is None or said.stamp < words.first.stamp):
+            words.first = said
+
+    def _count(self, place: tuple[str, str, date, str, str], said: Said) -> None:
+        at = said.stamp[0]
+        count = self._counts.get(place)
+        if count is None:
+            count = self._counts[place] = _Count(at, at)
+        count.number += 1
+        count.first, count.last = min(count.first, at), max(count.last, at)
+        if place[3] not in {TAKEN, CLEARED} and said.value is not None:
+            count.shapes[shape(said.value)] = None
+
+    def words(self) -> list[Words]:
+        """What is to be written, sorted by identifier, trait and source."""
+        return [words for _, words in sorted(self._words.items(), key=_first)]
+
+    def tallies(self) -> list[queries.Tally]:
+        """How many statements of each kind there were."""
+        return [
+            (*place, count.number, count.first, count.last, SEPARATOR.join(list(count.shapes)[-MOST_SHAPES:]))
+            for place, count in sorted(self._counts.items(), key=_first)
+        ]
+
+
+def _judged(definition: Definition | None, said: Said) -> tuple[str, Said | None]:
+    """The outcome, and the statement as it is taken, if it is."""
+    if said.value is None:
+        return CLEARED, said
+    if definition is None or (not definition.strict and definition.type == "string" and said.value[0] == '"'):
+        return TAKEN, said
+    try:
+        value = fitted(definition, said.value)
+    except Unfit as error:
+        return (str(error), None) if definition.strict else (TAKEN, said)
+    return TAKEN, said if value == said.value else Said(said.via, said.key, value, said.stamp, said.live)
+
+
+def shape(said: str) -> str:
+    """What a value looks like, without what it says: `2020/13/45` is `9999/99/99`."""
+    return _letter.sub("a", _digit.sub("9", said[:LONGEST_SHAPE])).replace("\x1f", " ")
 
 
 def said_by(event: ResolvedEvent) -> Iterator[Said]:
@@ -51,7 +155,8 @@ def said_by(event: ResolvedEvent) -> Iterator[Said]:
     hints = bytes(body.context.traits) if body.context else b""
     values = _keyed(_OBJECT.decode(hints)) if hints.startswith(b"{") else {}
     values |= _keyed(body.traits or {})
-    stamp = (event.timestamp, event.source, event.message_id)
+    source = OTHER_MANUAL if event.source == MANUAL else event.source
+    stamp = (event.timestamp, source, event.message_id)
     for key, value in values.items():
         if 0 < len(key) <= LONGEST_KEY:
             yield Said(event.via, key, None if value == "null" else value, stamp, event.live)
@@ -61,39 +166,27 @@ def _keyed(values: Mapping[str, msgspec.Raw]) -> dict[str, str]:
     return {_key(name): str(value, "utf-8") for name, value in values.items()}
 
 
-def winners(said: Iterable[Said]) -> list[Said]:
-    """The newest of each identifier and key, sorted by them."""
-    newest: dict[tuple[int, str], Said] = {}  # by the integer: hashing and comparing UUIDs is slow
-    for item in said:
-        key = (item.via.int, item.key)
-        known = newest.get(key)
-        if known is None or known.stamp < item.stamp:
-            newest[key] = item
-    return [newest[key] for key in sorted(newest)]
+Shown = Mapping[UUID, tuple[Mapping[str, Any], Mapping[str, Any]]]
+"""Of each customer whose traits changed, what was shown before and what is shown now, as it is stored."""
 
 
-def changes(newest: Iterable[Said], shown: dict[tuple[UUID, str], Shown]) -> list[TraitsChanged]:
-    """One fact for each identifier whose live words changed what its customer shows."""
-    heard: dict[tuple[UUID, str], Said] = {}
-    for item in newest:
-        before = shown.get((item.via, item.key))
-        if before is not None:
-            said = heard.setdefault((before.customer, item.key), item)
-            if said.stamp < item.stamp:
-                heard[before.customer, item.key] = item
+async def announce(session: WriteSession, owners: Mapping[UUID, UUID], shown: Shown) -> None:
+    """Say which live words of this batch have changed what their customer shows."""
+    spoken: list[Words] = session.info.pop("spoken", [])
+    newest: dict[tuple[UUID, str], Said] = {}
+    for said in (words.last for words in spoken if words.last.via in owners):
+        place = (owners[said.via], said.key)
+        if place not in newest or newest[place].stamp < said.stamp:
+            newest[place] = said
+    vault = sealing.vault_of(session)
     changed: dict[tuple[UUID, UUID], dict[str, object]] = {}
-    for (customer, key), item in heard.items():
-        old = shown[item.via, key]
-        newer = old.stamp is None or old.stamp < item.stamp
-        if item.live and newer and _plain(old.value) != _plain(item.value):
-            changed.setdefault((item.via, customer), {})[key] = _read(item.value)
+    for (customer, key), said in newest.items():
+        if said.live and customer in shown:
+            before, after = (sealing.opened(vault, key, traits.get(key)) for traits in shown[customer])
+            if before != after or isinstance(before, bool) != isinstance(after, bool):
+                changed.setdefault((said.via, customer), {})[key] = after
+    await emit(session, *_facts(changed))
+
+
+def _facts(changed: Mapping[tuple[UUID, UUID], dict[str, object]]) -> Iterable[TraitsChanged]:
     return [TraitsChanged(via=via, customer=customer, traits=traits) for (via, customer), traits in changed.items()]
-
-
-def _read(value: str | None) -> object:
-    return None if value is None else msgspec.json.decode(value)
-
-
-def _plain(value: str | None) -> bytes:
-    """One spelling per value, to compare what jsonb has written with what was sent."""
-    return _ordered.encode(_read(value))

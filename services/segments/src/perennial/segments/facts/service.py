@@ -45,4 +45,4 @@ async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
     """A merge or a split moves no fact: both sides are computed again."""
     await mark_changes(session, changes)
     if any(change.before for change in changes):
-        await want_scores(session)
+        await want_scores(session, soon=True)

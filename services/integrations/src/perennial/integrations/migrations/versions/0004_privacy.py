@@ -1,5 +1,7 @@
 """Erasure."""
 
+from perennial.common.privacy import create_privacy_tables, drop_privacy_tables
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -7,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    create_privacy_tables()
 
 
 def downgrade() -> None:
-    pass
+    drop_privacy_tables()

@@ -1,0 +1,19 @@
+"""What a service holds about persons, told once: it is exported by that, erased by that, and no table is forgotten.
+
+A service declares `privacy = Privacy(…)`; every table of its schema is named there, with the rows that are a person's,
+or with the reason why it holds none. identity says whom to forget (`identity.customer.erased.v1`); each service then
+deletes in small transactions and answers with a receipt.
+"""
+
+from perennial.common.privacy.declaring import Held, Privacy, Searched, Subject
+from perennial.common.privacy.tables import create_privacy_tables, drop_privacy_tables, erasable
+
+__all__ = [
+    "Held",
+    "Privacy",
+    "Searched",
+    "Subject",
+    "create_privacy_tables",
+    "drop_privacy_tables",
+    "erasable",
+]

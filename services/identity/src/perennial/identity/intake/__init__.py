@@ -1,0 +1,1 @@
+"""What became of events, counted by source and hour."""

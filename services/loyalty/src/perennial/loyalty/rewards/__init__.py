@@ -1,0 +1,1 @@
+"""The rewards mall: what points buy."""

@@ -1,0 +1,1 @@
+"""Redemptions: reserved, confirmed, fulfilled; or cancelled, and the points come back."""

@@ -1,0 +1,155 @@
+"""What customers are shown: the partials of their identifiers and their orders, merged and evaluated."""
+
+import functools
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from perennial.common.contracts.profile import ComputedTraits, ComputedTraitsChanged
+from perennial.common.db import ReadSession, WriteSession, settings_of
+from perennial.common.derive import mark
+from perennial.common.ids import digest_uuid
+from perennial.common.outbox import emit
+from perennial.common.settings import CommonSettings
+from perennial.common.timers import Timer, schedule
+from perennial.profile.computed import definitions, queries
+from perennial.profile.computed.partials import Partial
+from perennial.profile.computed.plans import compile_feed
+from perennial.profile.computed.queries import Merged
+from perennial.profile.computed.spec import UNITS, Spec, feed_of
+from perennial.profile.computed.values import Value, evaluate
+from perennial.profile.computed.windows import Window, exactly, window
+from perennial.profile.rows.drafts import Draft
+
+CLOCK = "computed"
+PER_FACT = 1000
+UNTIED = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A definition that customers are shown; `feed` is None when it is computed from orders."""
+
+    key: str
+    version: int
+    spec: Spec
+    feed: int | None
+
+    def window(self, settings: CommonSettings, now: datetime) -> Window:
+        """What counts now."""
+        zone = ZoneInfo(self.spec.timezone) if self.spec.timezone else settings.zone
+        if self.feed is None:
+            unit = self.spec.window if self.spec.window in UNITS else None
+            return exactly(self.spec.span, unit, zone, now)
+        return window(feed_of(self.spec).by, self.spec.span, zone, now)
+
+
+async def served(session: ReadSession) -> list[Served]:
+    """The definitions that customers are shown, by key."""
+    rows = await definitions.served(session)
+    return [Served(row.key, row.version, _spec(row.served), row.served_feed) for row in rows]
+
+
+@functools.lru_cache(maxsize=1000)
+def _spec(document: str) -> Spec:
+    return Spec.model_validate_json(document)
+
+
+async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datetime) -> None:
+    """Fill `computed` of each draft, set the timers at which the clock changes it, and say what has changed."""
+    wanted = await served(session)
+    found = await values(session, wanted, drafts, now)
+    timers = []
+    for customer, draft in drafts.items():
+        shown = found[customer]
+        draft.computed = {item.key: shown[item.key].value for item in wanted if shown[item.key].value is not None}
+        due = min((value.changes for value in shown.values() if value.changes), default=None)
+        if due is not None:
+            timers.append(Timer(CLOCK, str(customer), due, {}, partition=customer.bytes[-1] % 16))
+    await schedule(session, timers)
+    await _say(session, drafts.values())
+
+
+async def strike(session: WriteSession, timers: list[Timer]) -> None:
+    """The clock has come to where a value may change: derive those customers."""
+    await mark(session, {UUID(timer.key) for timer in timers}, live=True)
+
+
+async def values(
+    session: ReadSession, wanted: Sequence[Served], customers: Collection[UUID], now: datetime
+) -> dict[UUID, dict[str, Value]]:
+    """By customer and key, what is shown at an instant."""
+    settings = settings_of(session)
+    windows = {item.key: item.window(settings, now) for item in wanted}
+    counted = [item for item in wanted if item.feed is not None]
+    bought = [item for item in wanted if item.feed is None]
+    asked = [(item.feed, windows[item.key]) for item in counted if item.feed is not None]
+    kept = await queries.merged(session, customers, asked, values=any(item.spec.keeps == "values" for item in counted))
+    ordered = await _orders(session, [(item, windows[item.key]) for item in bought], customers)
+    shown: dict[UUID, dict[str, Value]] = {}
+    for customer in customers:
+        shown[customer] = mine = {}
+        for place, item in enumerate(counted):
+            merged = kept.get((customer, place)) or Merged({})
+            mine[item.key] = _value(item, merged, windows[item.key], now, settings)
+        for item, merged in zip(bought, ordered[customer], strict=True):
+            mine[item.key] = _value(item, merged, windows[item.key], now, settings)
+    return shown
+
+
+def _value(item: Served, merged: Merged, covers: Window, now: datetime, settings: CommonSettings) -> Value:
+    value = evaluate(item.spec, merged.words, now, settings.currency)
+    if covers.leaves is None and value.changes is None:
+        return value
+    leaves = covers.leaves(merged.begins) if covers.leaves and merged.begins else None
+    changes = min((at for at in (value.changes, leaves, merged.comes) if at and at > now), default=None)
+    return Value(value.value, value.currency, value.by_currency, value.complete, changes)
+
+
+async def _orders(
+    session: ReadSession, wanted: Sequence[tuple[Served, Window]], customers: Collection[UUID]
+) -> dict[UUID, list[Merged]]:
+    """The same from orders, each held against every definition that reads them."""
+    found = {customer: [Merged(defaultdict(Partial)) for _ in wanted] for customer in customers}
+    if not wanted:
+        return found
+    settings = settings_of(session)
+    plans = [(covers, compile_feed(0, feed_of(item.spec), settings.zone, settings.currency)) for item, covers in wanted]
+    tied = any(item.spec.keeps == "values" for item, _ in wanted)
+    for row in await queries.orders(session, customers, settings.currency):
+        at, root = row.completed_at, queries.order_properties(row)
+        order_id = digest_uuid(row.source, row.order_id) if tied else UNTIED
+        for (covers, plan), merged in zip(plans, found[row.customer_id], strict=True):
+            if (not plan.where or plan.wants(root, at)) and (covers.leaves is None or _covered(covers, merged, at)):
+                plan.keep(merged.words.__getitem__, at, order_id, root)
+    return found
+
+
+def _covered(covers: Window, merged: Merged, at: datetime) -> bool:
+    """Whether an instant counts now; notes when that is to change."""
+    if at > covers.until:
+        merged.comes = min(merged.comes or at, at)
+    elif at >= covers.since:
+        merged.begins = min(merged.begins or at, at)
+        return True
+    return False
+
+
+async def _say(session: WriteSession, drafts: Collection[Draft]) -> None:
+    """Of each customer the values that differ from what was written before; null where there is none any more."""
+    changed: dict[UUID, dict[str, object]] = {}
+    for draft in drafts:
+        before = (draft.before or {}).get("computed") or {}
+        news = {key: value for key, value in draft.computed.items() if before.get(key) != value}
+        news |= dict.fromkeys(before.keys() - draft.computed.keys())
+        if news:
+            changed[draft.id] = news
+    if not changed:
+        return
+    version = await queries.next_version(session)
+    items = [ComputedTraits(customer=customer, traits=news, version=version) for customer, news in changed.items()]
+    parts = [items[start : start + PER_FACT] for start in range(0, len(items), PER_FACT)]
+    await emit(session, *(ComputedTraitsChanged(customers=part) for part in parts))

@@ -1,0 +1,1 @@
+"""For tests: what computed traits are to be, the naive way."""

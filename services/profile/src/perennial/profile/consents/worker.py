@@ -1,0 +1,81 @@
+"""What is heard of consent: events of its own names, with categories in their context or one purpose in theirs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import uuid5
+
+from perennial.common.contracts.hot import Body, read_body
+from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.db import WriteSession
+from perennial.profile.consents import queries, service
+from perennial.profile.consents.queries import Statement
+
+GIVES, WITHDRAWS = "Consent Given", "Consent Withdrawn"
+NAMES = frozenset({"Segment Consent Preference", "Segment Consent Preference Updated", GIVES, WITHDRAWS})
+# What consent managers call their categories; a category that bears a purpose's own name is that purpose.
+CATEGORIES = {
+    "advertising": "marketing", "marketing": "marketing", "targeting": "marketing", "analytics": "analytics",
+    "performance": "analytics", "statistics": "analytics", "functional": "personalisation",
+    "personalization": "personalisation", "preferences": "personalisation", "datasharing": "third_party_sharing",
+    "sale": "third_party_sharing", "dosell": "third_party_sharing",
+}  # fmt: skip
+LONGEST = 400
+
+
+async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
+    """Keep what events say of consent; a purpose that nobody has defined is passed over."""
+    wanted = [event for event in events if event.name in NAMES]
+    if not wanted:
+        return
+    purposes = {row["key"]: row for row in await queries.purposes(session)}
+    statements = {item.id: item for event in wanted for item in _said(event, purposes)}
+    await service.record(session, [statements[key] for key in sorted(statements)])
+
+
+def _said(event: ResolvedEvent, purposes: Mapping[str, Any]) -> Iterator[Statement]:
+    body = read_body(event.body)
+    properties = body.properties or {}
+    for purpose, granted in _choices(event, body, properties):
+        row = purposes.get(purpose)
+        channel = str(properties.get("channel") or service.EVERYWHERE).lower()
+        if row is None or (channel != service.EVERYWHERE and channel not in row["channels"]):
+            continue
+        version = properties.get("text_version", properties.get("textVersion"))
+        days = row["valid_days"] if granted else None
+        yield Statement(
+            uuid5(event.id, f"{purpose}/{channel}"), event.via, purpose, channel,
+            service.GIVEN if granted else service.WITHDRAWN, event.timestamp, row["legal_basis"],
+            _text(properties.get("text_locale", properties.get("textLocale"))),
+            version if isinstance(version, int) and 0 < version < 2**31 else None, None,
+            properties.get("separate") is True, event.timestamp + timedelta(days=days) if days else None,
+            event.source, "event", "customer", _evidence(event, body),
+        )  # fmt: skip
+
+
+def _choices(event: ResolvedEvent, body: Body, properties: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    if event.name in (GIVES, WITHDRAWS):
+        purpose = properties.get("purpose")
+        if isinstance(purpose, str):
+            yield _named(purpose), event.name == GIVES
+        return
+    consent = (body.context or {}).get("consent")
+    held = consent.get("categoryPreferences") if isinstance(consent, dict) else None
+    for category, granted in (held if isinstance(held, dict) else {}).items():
+        if isinstance(granted, bool):
+            yield _named(category), granted
+
+
+def _named(category: str) -> str:
+    plain = category.strip().lower().replace(" ", "_").replace("-", "_")
+    return CATEGORIES.get(plain.replace("_", ""), plain)
+
+
+def _evidence(event: ResolvedEvent, body: Body) -> dict[str, str]:
+    context = body.context or {}
+    held = {"message_id": event.message_id, "ip": context.get("ip"), "user_agent": context.get("userAgent")}
+    return {name: value[:LONGEST] for name, value in held.items() if isinstance(value, str)}
+
+
+def _text(value: object) -> str | None:
+    return value[:20] if isinstance(value, str) else None

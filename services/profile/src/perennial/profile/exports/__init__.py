@@ -1,0 +1,1 @@
+"""A list of customers as a file."""

@@ -1,0 +1,1 @@
+"""Erasing a customer everywhere: who asked, who agreed, and a receipt from every service."""

@@ -1,0 +1,24 @@
+"""Time-driven work: legal holds run out."""
+
+from datetime import timedelta
+
+import structlog
+
+from perennial.common.runtime import Runtime
+from perennial.common.service import Job
+from perennial.profile.privacy import service
+
+log = structlog.get_logger()
+
+
+async def begin_held(runtime: Runtime) -> None:
+    """Begin the erasures whose hold is over."""
+    begun = 1
+    while begun and not runtime.stopping.is_set():
+        async with runtime.database.write() as session:
+            begun = await service.begin_due(session)
+        if begun:
+            log.info("erasures.begun", count=begun)
+
+
+BEGIN_HELD = Job("begin-erasures", timedelta(hours=1), begin_held)

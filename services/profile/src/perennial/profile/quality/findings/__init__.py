@@ -1,0 +1,1 @@
+"""What rules have found, and how it is undone."""

@@ -1,0 +1,1 @@
+"""The jobs that measure: one row for each day, source and trait."""

@@ -1,0 +1,1 @@
+"""Measures as they are shown: by source, by trait, over days."""

@@ -1,0 +1,1 @@
+"""Where customers stand in their life cycle."""

@@ -1,0 +1,1 @@
+"""Tags that people and imports gave: facts under an identifier."""

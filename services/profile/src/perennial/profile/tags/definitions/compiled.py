@@ -1,0 +1,146 @@
+"""Definitions ready to be asked: a rule as closures, words as a score, and what all of them read."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from perennial.common import rules
+from perennial.common.rules import Predicate, Rule
+from perennial.common.rules.durations import parse_duration
+from perennial.common.rules.flip import Flip
+from perennial.common.rules.footprint import footprint, leaves
+from perennial.profile.tags.definitions.anchors import Index, index
+
+TAGS, STAGE = "tags", "stage"
+HALVINGS = 10  # what was said longer ago counts less than a thousandth
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """How words become a tag: the topics they touch, weighed by where they were said, halved by every `half_life`."""
+
+    topics: frozenset[str]
+    weights: Mapping[str, float]
+    half_life: timedelta
+    threshold: float
+    mood: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of the customers by a number: those at `cut` or beyond it."""
+
+    trait: str
+    top: bool
+    cut: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One active definition."""
+
+    key: str
+    kind: str
+    version: int
+    rule: Rule | None = None
+    holds: Predicate | None = None
+    flips: Flip | None = None
+    need: Need | None = None
+    share: Share | None = None
+
+    @property
+    def lineage(self) -> str:
+        """What a tag that it gives is by."""
+        return f"{self.kind}:{self.key}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What rules read besides the row: events by name, since when (None: ever) and whether in detail; segments."""
+
+    events: Mapping[str, tuple[timedelta | None, bool]] = field(default_factory=dict)
+    segments: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """All active definitions: `early` rules do not look at other rules' tags, `late` ones see those of the early."""
+
+    given: frozenset[str]
+    early: Index[Tag]
+    late: Index[Tag]
+    needs: Sequence[Tag]
+    shares: Sequence[Tag]
+    reads: Reads
+
+    @property
+    def look_back(self) -> timedelta:
+        """How long ago words may have been said that still count."""
+        return max((tag.need.half_life * HALVINGS for tag in self.needs if tag.need), default=timedelta())
+
+
+def serving(rows: Sequence[Row[Any]]) -> Serving:
+    """The definitions of these rows (key, kind, version, basis and cut as texts), compiled once."""
+    return _serving(tuple(tuple(row) for row in rows))
+
+
+@lru_cache(maxsize=16)
+def _serving(rows: tuple[tuple[str, str, int, str, str | None], ...]) -> Serving:
+    tags = [compiled(*row) for row in rows]
+    ruled = [tag for tag in tags if tag.rule is not None]
+    late = {tag.key for tag in ruled if tag.rule is not None and TAGS in footprint(tag.rule).traits}
+    return Serving(
+        given=frozenset(tag.key for tag in tags if tag.kind in {"manual", "imported"}),
+        early=index([(tag, tag.rule) for tag in ruled if tag.rule is not None and tag.key not in late]),
+        late=index([(tag, tag.rule) for tag in ruled if tag.rule is not None and tag.key in late]),
+        needs=[tag for tag in tags if tag.need],
+        shares=[tag for tag in tags if tag.share],
+        reads=reads_of(tag.rule for tag in ruled if tag.rule is not None),
+    )
+
+
+@lru_cache(maxsize=4096)
+def compiled(key: str, kind: str, version: int, basis: str, cut: str | None) -> Tag:
+    """One definition."""
+    document = json.loads(basis)
+    if kind == "rule":
+        rule = rules.parse(document["rule"])
+        return Tag(key, kind, version, rule, rules.compile(rule), rules.flips(rule))
+    if kind == "words":
+        return Tag(key, kind, version, need=_need(document["words"]))
+    if kind == "computed":
+        said = document["computed"]
+        return Tag(key, kind, version, share=Share(said["trait"], "top" in said, None if cut is None else Decimal(cut)))
+    return Tag(key, kind, version)
+
+
+def _need(said: Mapping[str, Any]) -> Need:
+    return Need(
+        topics=frozenset(said["topics"]),
+        weights={kind: float(weight) for kind, weight in said["kinds"].items()},
+        half_life=parse_duration(said["half_life"]),
+        threshold=float(said["threshold"]),
+        mood=said.get("mood"),
+    )
+
+
+def reads_of(asked: Iterable[Rule]) -> Reads:
+    """What rules read together, each event no further back than somebody looks."""
+    events: dict[str, tuple[timedelta | None, bool]] = {}
+    segments: set[UUID] = set()
+    for leaf in (leaf for rule in asked for leaf in leaves(rule)):
+        reads = footprint(leaf)
+        segments |= reads.segments
+        for name in reads.events:
+            span, detailed = events.get(name, (timedelta(), False))
+            known = span is None or reads.look_back is None
+            longest = None if known else max(span or timedelta(), reads.look_back or timedelta())
+            events[name] = (longest, detailed or name in reads.detailed)
+    return Reads(events, frozenset(segments))

@@ -1,0 +1,71 @@
+"""Where the share of a computed tag begins: counted over all customers now and then, and when a definition changes."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from perennial.common import notify
+from perennial.common.contracts.base import utc_now
+from perennial.common.db import WriteSession
+from perennial.common.runtime import Runtime
+from perennial.common.timers import Timer, schedule
+
+SHARES = "shares"
+_NUMBERS = """
+    SELECT customer_id, v::numeric AS v FROM (
+        SELECT customer_id, coalesce(computed -> :trait, traits -> :trait) #>> '{}' AS v FROM customer) AS shown
+    WHERE v ~ '^-?[0-9]{1,30}([.][0-9]{1,15})?$'"""
+# Equal numbers stand or fall together, so a share is never larger than was asked.
+_CUT = """
+    SELECT {end}(v) FROM (SELECT v, cume_dist() OVER (ORDER BY v {order}) AS share FROM ({numbers}) AS n) AS ranked
+    WHERE share <= :share"""
+_WANTED = text("""
+    SELECT key, basis -> 'computed' AS asked, cut FROM tag_definition WHERE active AND kind = 'computed'
+    ORDER BY key FOR UPDATE""")
+_SET = text("UPDATE tag_definition SET cut = :cut WHERE key = :key")
+_MOVED = text(f"""
+    INSERT INTO stale (customer_id, live, at)
+    SELECT customer_id, false, now() FROM ({_NUMBERS}) AS n
+    WHERE (v >= CAST(:old AS numeric)) IS DISTINCT FROM (v >= CAST(:new AS numeric))
+       OR (v <= CAST(:old AS numeric)) IS DISTINCT FROM (v <= CAST(:new AS numeric))""")  # noqa: S608
+
+
+async def want(session: WriteSession) -> None:
+    """Count soon."""
+    await schedule(session, [Timer(SHARES, "count", utc_now())])
+
+
+async def fire(session: WriteSession, _: Sequence[Timer]) -> None:
+    """The timer's handler."""
+    await count(session)
+
+
+async def job(runtime: Runtime) -> None:
+    """The job's."""
+    async with runtime.database.write() as session:
+        await count(session)
+
+
+async def count(session: WriteSession) -> int:
+    """Count every share afresh, and have those derived again who are on another side now; returns how many moved."""
+    moved = 0
+    for row in (await session.execute(_WANTED)).all():
+        cut = await _cut(session, row)
+        if cut == row.cut:
+            continue
+        moved += 1
+        await session.execute(_SET, {"key": row.key, "cut": cut})
+        await session.execute(_MOVED, {"trait": row.asked["trait"], "old": row.cut, "new": cut})
+    if moved:
+        await notify.notify(session, notify.STALE)
+    return moved
+
+
+async def _cut(session: WriteSession, row: Row[Any]) -> Decimal | None:
+    top = "top" in row.asked
+    statement = _CUT.format(end="min" if top else "max", order="DESC" if top else "ASC", numbers=_NUMBERS)
+    values = {"trait": row.asked["trait"], "share": row.asked["top" if top else "bottom"] / 100}
+    found: Decimal | None = (await session.execute(text(statement), values)).scalar_one()
+    return found

@@ -1,0 +1,1 @@
+"""What customers' words are about, and how they sound."""

@@ -1,0 +1,1 @@
+"""What staff write by hand: who, why, and what it took the place of."""

@@ -1,0 +1,1 @@
+"""After a definition or the ring of keys has changed: what is stored follows, while the service runs."""

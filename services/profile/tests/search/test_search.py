@@ -1,0 +1,295 @@
+"""Lists of customers: found by name, identifier, tag, stage, segment and trait, in stable pages of any order."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from perennial.common.contracts.segments import Membership, MembershipsChanged
+from perennial.common.identifiers import blind_index
+from perennial.common.ids import uuid7
+from perennial.common.runtime import Runtime
+from perennial.common.testing.events import identified, tracked
+from perennial.common.web.pages import encode_cursor
+from perennial.profile.search import queries
+
+Hear = Callable[..., Awaitable[None]]
+Show = Callable[..., Awaitable[Any]]
+Assign = Callable[..., Awaitable[None]]
+Derive = Callable[[], Awaitable[None]]
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def people(hear: Hear) -> Callable[..., Awaitable[list[UUID]]]:
+    """`await people({"name": "Ada"}, …)`: customers who say this of themselves."""
+
+    async def told(*traits: dict[str, Any]) -> list[UUID]:
+        vias = [uuid7() for _ in traits]
+        await hear(*(identified(said, via=via, at=NOON) for said, via in zip(traits, vias, strict=True)))
+        return vias
+
+    return told
+
+
+@pytest.fixture
+def names(get: Show) -> Callable[..., Awaitable[list[Any]]]:
+    """`await names(q="ada")`: the names on the first page, in order."""
+
+    async def listed(**asked: Any) -> list[Any]:
+        return [item["traits"].get("name") for item in (await get("/v1/customers", **asked))["items"]]
+
+    return listed
+
+
+People = Callable[..., Awaitable[list[UUID]]]
+Names = Callable[..., Awaitable[list[Any]]]
+
+
+async def test_the_very_name_then_its_beginnings_then_what_resembles_it(people: People, names: Names) -> None:
+    await people(*({"name": said} for said in ("Wei Lin", "Anna Lin", "Lin", "Linda May", "Lind", "Lyn", "Bob")))
+    assert await names(q="lin") == ["Lin", "Anna Lin", "Lind", "Linda May", "Wei Lin"]
+    assert (await names(q="lnda may"))[0] == "Linda May"
+    assert await names(q="zzz") == await names(q="?!") == []
+
+
+async def test_chinese_names_by_signs_sound_and_initials(people: People, names: Names) -> None:
+    await people(*({"name": said} for said in ("张伟", "张玮", "张三", "王伟", "Zhang Wei", "李雷")))
+    heard = await names(q="张伟")
+    assert (heard[0], {*heard[1:]}) == ("张伟", {"张玮", "Zhang Wei"})
+    assert await names(q="张") == ["张三", "张伟", "张玮", "Zhang Wei"]
+    assert {*(await names(q="zhang wei"))[:3]} == {"张伟", "张玮", "Zhang Wei"}
+    assert {*await names(q="zw")} == {"张伟", "张玮"}
+    assert {*await names(q="伟")} >= {"张伟", "王伟"}
+
+
+async def test_an_identifier_of_any_kind_in_any_spelling(people: People, names: Names, assign: Assign) -> None:
+    [ada, bob] = await people({"name": "Ada"}, {"name": "Bob ada@example.com's friend", "plan": "x"})
+    key = bytes.fromhex("11" * 32)
+    for kind, value, whose in (
+        ("email", "ada@example.com", ada), ("phone", "+14155550100", ada), ("user_id", "u-7", bob),
+    ):  # fmt: skip
+        await assign(whose, uuid7(), version=1, kind=kind, digest=blind_index(key, kind, value).hex())
+    assert await names(q="ADA@example.com ") == await names(q="(415) 555-0100") == await names(q="+1 415 555 0100")
+    assert await names(q="+1 415 555 0100") == ["Ada"]
+    assert [name[:3] for name in await names(q="u-7")] == ["Bob"]
+    assert await names(q="ada@example.co") == await names(q="friend") == []
+
+
+async def test_names_change_and_are_forgotten(hear: Hear, names: Names, assign: Assign) -> None:
+    one, other = uuid7(), uuid7()
+    await hear(identified({"name": "Ada"}, via=one, at=NOON), identified({"name": "Bob"}, via=other, at=NOON))
+    await hear(identified({"name": "Eve"}, via=one, at=NOON + timedelta(hours=1)))
+    assert (await names(q="ada"), await names(q="eve")) == ([], ["Eve"])
+    await assign(other, one, version=2)
+    assert (await names(q="eve"), await names(q="bob")) == (["Eve"], [])
+    await assign(one, one, version=3)
+    assert (await names(q="eve"), await names(q="bob")) == (["Eve"], ["Bob"])
+    await hear(identified({"name": None}, via=one, at=NOON + timedelta(hours=2)))
+    assert await names(q="eve") == []
+
+
+async def test_masked_names_are_not_found(people: People, client: httpx.AsyncClient, token: Callable[..., str]) -> None:
+    await people({"name": "Ada", "first_name": "Augusta", "last_name": "King", "company": "Engines"})
+
+    async def found(fields: list[str], **asked: str) -> int:
+        headers = {"Authorization": f"Bearer {token('customers:read', fields=fields)}"}
+        answer = await client.get("/v1/customers", params=asked, headers=headers)
+        return len(answer.json()["items"]) if answer.status_code == 200 else answer.status_code
+
+    told = {
+        (): {"ada": 0, "augusta": 0, "engines": 1},
+        ("first_name",): {"augusta": 1, "augusta king": 1, "king": 0, "augu": 1, "augusti": 1, "kingg": 0},
+        ("name",): {"ada": 1, "augusta": 0},
+        ("personal",): {"ada": 1, "augusta king": 1, "king aug": 1},
+    }
+    for fields, wanted in told.items():
+        assert {q: await found([*fields], q=q) for q in wanted} == wanted, fields
+    assert await found([], sort="name") == await found(["name"], sort="-name") == 403
+    assert await found([], sort="trait.salary") == await found([], **{"trait.salary": "5"}) == 403
+    assert await found(["salary"], sort="trait.salary") == await found(["personal"], sort="name") == 1
+    assert await found([], filter='{"trait": "name", "starts_with": "A"}') == 403
+    assert await found([], **{"trait.city": "Rome"}) == 0
+
+
+COMPUTED = """
+    INSERT INTO computed_trait (key, labels, version, state, spec, served, pending)
+    VALUES ('city_of_sale', '{}', 1, 'ready', '{}', '{}', false)"""
+
+
+async def test_tags_stages_segments_and_traits(
+    people: People, names: Names, runtime: Runtime, hear: Hear, derive: Derive
+) -> None:
+    ada, bob, eve = await people(
+        {"name": "Ada", "city": "Rome", "age": 36, "address": {"zip": "5"}, "pets": ["cat", "dog"]},
+        {"name": "Bob", "city": "Rome", "age": "17"},
+        {"name": "Eve", "city": "Oslo", "vip": True, "born": "1990-01-01"},
+    )
+    segment = uuid7()
+    said: dict[str, Any] = {"segment_id": segment, "segment_name": "S", "version": 1, "since": NOON}
+    await hear(MembershipsChanged(memberships=[
+        Membership(customer=ada, member=True, **said), Membership(customer=eve, member=False, **said),
+    ]))  # fmt: skip
+    await derive()
+    async with runtime.database.write() as session:
+        await session.execute(text(COMPUTED))
+        for customer, tags, stage in ((ada, ["a", "b"], "loyal"), (bob, ["b"], "lost"), (eve, ["a"], None)):
+            await session.execute(
+                text("UPDATE customer SET tags = :tags, stage = :stage, computed = :c WHERE customer_id = :id"),
+                {"tags": tags, "stage": stage, "id": customer, "c": '{"gmv": 9, "city_of_sale": "Bern"}'},
+            )
+    for asked, expected in (
+        ({"tag": "b"}, ["Ada", "Bob"]),
+        ({"tag": "a, b"}, ["Ada"]),
+        ({"stage": "lost,loyal"}, ["Ada", "Bob"]),
+        ({"segment": str(segment)}, ["Ada"]),
+        ({"filter": f'{{"segment": "{segment}"}}'}, ["Ada"]),
+        ({"filter": f'{{"not": {{"segment": "{segment}"}}}}'}, ["Bob", "Eve"]),
+        ({"trait.city": "Rome"}, ["Ada", "Bob"]),
+        ({"trait.city": "Rome", "trait.age[lt]": "20"}, ["Bob"]),
+        ({"trait.city[in]": "Oslo,Bonn"}, ["Eve"]),
+        ({"trait.city[is_not]": "Rome"}, ["Eve"]),
+        ({"trait.age": "36"}, ["Ada"]),
+        ({"trait.age": "17"}, ["Bob"]),
+        ({"trait.age[is_not]": "17"}, ["Ada", "Eve"]),
+        ({"trait.age[exists]": "false"}, ["Eve"]),
+        ({"trait.vip": "true"}, ["Eve"]),
+        ({"trait.pets[]": "dog"}, ["Ada"]),
+        ({"trait.address.zip": "5"}, ["Ada"]),
+        ({"trait.born[before]": "2000-01-01"}, ["Eve"]),
+        ({"trait.city_of_sale": "Bern", "tag": "a"}, ["Ada", "Eve"]),
+        ({"trait.gmv[gte]": "9"}, ["Ada", "Bob", "Eve"]),
+        ({"trait.tags[]": "b", "trait.stage": "loyal"}, ["Ada"]),
+        ({"filter": '{"any": [{"trait": "city", "is": "Oslo"}, {"trait": "age", "gt": 30}]}'}, ["Ada", "Eve"]),
+        ({"filter": '{"everyone": true}', "q": "e"}, ["Eve"]),
+        ({"tag": "b", "q": "b"}, ["Bob"]),
+        ({"q": "b", "sort": "-name"}, ["Bob"]),
+        ({"tag": "none"}, []),
+        ({"sort": "-name"}, ["Eve", "Bob", "Ada"]),
+        ({"sort": "trait.age"}, ["Bob", "Ada", "Eve"]),
+        ({"sort": "-trait.age", "tag": "b"}, ["Ada", "Bob"]),
+        ({"sort": "trait.gmv"}, ["Ada", "Bob", "Eve"]),
+        ({"sort": "-id"}, ["Eve", "Bob", "Ada"]),
+    ):
+        assert await names(**asked) == expected, asked
+
+
+SORTS = ["id", "-id", "name", "-name", "last_seen", "-last_seen", "first_seen", "trait.n", "-trait.n"]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+async def test_every_order_pages_without_gaps_and_repeats(
+    people: People, hear: Hear, derive: Derive, get: Show, sort: str
+) -> None:
+    vias = await people(*({"name": f"N{n % 3}", "n": n % 4} if n % 5 else {"x": n} for n in range(17)))
+    await hear(*(tracked("A", via=via, at=NOON + timedelta(hours=n % 3)) for n, via in enumerate(vias[:9])))
+    await derive()
+    [whole] = await pages(get, limit=50, sort=sort)
+    for limit in (1, 4):
+        assert [item for page in await pages(get, limit=limit, sort=sort) for item in page] == whole
+    assert {item["id"] for item in whole} == {str(via) for via in vias}
+    assert whole == list(whole)
+
+
+async def pages(get: Show, **asked: Any) -> list[list[Any]]:
+    found, cursor = [], None
+    while True:
+        page = await get("/v1/customers", **asked, **({"cursor": cursor} if cursor else {}))
+        found.append(page["items"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
+async def test_ranked_pages_pass_from_tier_to_tier(people: People, get: Show, assign: Assign) -> None:
+    told = ["Lin"] * 3 + ["Linda"] * 3 + ["Ann Lin"] * 2 + ["Lim"]
+    vias = await people(*({"name": said, "nickname": "lin-" + said} for said in told))
+    digest = blind_index(bytes.fromhex("11" * 32), "user_id", "lin").hex()
+    await assign(vias[4], uuid7(), version=1, kind="user_id", digest=digest)
+    for q in ("lin", "lin lim"):
+        [whole] = await pages(get, limit=50, q=q)
+        for limit in (1, 2, 3):
+            assert [item for page in await pages(get, limit=limit, q=q) for item in page] == whole
+        assert len({item["id"] for item in whole}) == len(whole)
+    assert [item["traits"]["name"] for item in (await pages(get, limit=50, q="lin"))[0]][:4] == ["Linda", *["Lin"] * 3]
+
+
+async def test_pages_of_a_rare_find_are_short_and_go_on(
+    people: People, get: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "EXAMINED", 5)
+    await people(*({"name": f"N{n}", "n": n} for n in range(23)))
+    found = await pages(get, limit=2, sort="-name", **{"trait.n[gte]": "20"})
+    assert [item["traits"]["n"] for page in found for item in page] == [22, 21, 20]
+    assert [len(page) for page in found] == [2, 0, 0, 0, 0, 1] or sum(map(len, found)) == 3
+    ranked = await pages(get, limit=2, q="n", **{"trait.n[gte]": "20"})
+    assert sorted(item["traits"]["n"] for page in ranked for item in page) == [20, 21, 22]
+    nobody = await pages(get, limit=2, **{"trait.n[lt]": "0"})
+    assert [item for page in nobody for item in page] == []
+    assert len(nobody) == 5
+
+
+async def test_too_many_to_sort_by_a_trait_are_refused(
+    people: People, client: httpx.AsyncClient, get: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SORTED", 2)
+    monkeypatch.setattr(queries, "EXAMINED", 2)
+    await people(*({"n": n, "city": "Rome" if n else "Oslo"} for n in range(4)))
+    answer = await client.get("/v1/customers", params={"sort": "trait.n"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "query/sort")
+    narrow = await pages(get, **{"sort": "trait.n", "trait.city": "Rome"})
+    assert [item["traits"]["n"] for page in narrow for item in page] == [1, 2, 3]
+
+
+async def test_what_takes_too_long_is_said_to(
+    people: People, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "PATIENCE", "1ms")
+    slow = "SELECT gen_random_uuid() FROM pg_sleep(1), unnest(CAST(:kinds AS text[]), CAST(:digests AS bytea[]))"
+    monkeypatch.setattr(queries, "_IDENTIFIED", text(slow))
+    answer = await client.get("/v1/customers", params={"q": "ada"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "search_too_broad")
+
+
+def cursor_of(*key: Any) -> str:
+    return encode_cursor(key)
+
+
+BAD = [
+    ({"filter": "x"}, "query/filter"),
+    ({"filter": "{}"}, "query/filter"),
+    ({"filter": '{"event": "A"}'}, "query/filter"),
+    ({"filter": '{"all": [{"trait": "a", "is": null}]}'}, "query/filter/all/0"),
+    ({"filter": "[" * 3000}, "query/filter"),
+    ({"trait.a[gt]": "x"}, "query/trait.a[gt]"),
+    ({"trait.a[like]": "x"}, "query/trait.a[like]"),
+    ({"trait.a..b": "x"}, "query/trait.a..b"),
+    ({f"trait.a{n}": "x" for n in range(21)}, "query"),
+    ({"sort": "shoe"}, "query/sort"),
+    ({"sort": "trait."}, "query/sort"),
+    ({"sort": "trait.a[]"}, "query/sort"),
+    ({"segment": "x"}, "query/segment"),
+    ({"q": "a", "identifier": "user_id:1"}, "query/identifier"),
+    ({"tag": "a", "identifier": "user_id:1"}, "query/identifier"),
+    ({"cursor": cursor_of("id", 0, "x")}, "query/cursor"),
+    ({"cursor": cursor_of("id", 0, "x", str(UUID(int=1)))}, "query/cursor"),
+    ({"cursor": cursor_of("name", 0, "x", str(UUID(int=1)))}, "query/cursor"),
+    ({"cursor": cursor_of("id", 1, str(UUID(int=1)), str(UUID(int=1)))}, "query/cursor"),
+    ({"sort": "last_seen", "cursor": cursor_of("last_seen", 0, "soon", str(UUID(int=1)))}, "query/cursor"),
+    ({"sort": "trait.n", "cursor": cursor_of("trait.n", 0, "many", str(UUID(int=1)))}, "query/cursor"),
+    ({"q": "a", "cursor": cursor_of("relevance", 9, "a", str(UUID(int=1)))}, "query/cursor"),
+]
+
+
+@pytest.mark.parametrize(("asked", "pointer"), BAD, ids=map(str, range(len(BAD))))
+async def test_bad_wishes_are_named(
+    people: People, client: httpx.AsyncClient, asked: dict[str, str], pointer: str
+) -> None:
+    await people({"n": 1})
+    answer = await client.get("/v1/customers", params=asked)
+    assert answer.status_code in {400, 422}, answer.text
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]

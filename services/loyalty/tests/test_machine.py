@@ -240,8 +240,14 @@ class Machine:
             await self._assign(survivor, moved)
 
     async def undo(self, number: int) -> None:
-        if self.oracle.merges:
-            await self._assign(*self.oracle.merges.pop(number % len(self.oracle.merges)))
+        """As identity would: a customer is always named after one of its own identifiers."""
+        if not self.oracle.merges:
+            return
+        owner, moved = self.oracle.merges[number % len(self.oracle.merges)]
+        after = [owner if via in moved else before for via, before in enumerate(self.oracle.owner)]
+        if all(after[named] == named for named in after):
+            self.oracle.merges.remove((owner, moved))
+            await self._assign(owner, moved)
 
     async def _assign(self, owner: int, vias: list[int]) -> None:
         for via in vias:

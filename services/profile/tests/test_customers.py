@@ -100,7 +100,13 @@ async def test_sections_are_what_the_other_services_said_last(hear: Hear, get: S
     for facts in (said[::2], said[1::2], said[:13]):
         await hear(*facts)
     shown = await get(f"/v1/customers/{two}")
-    assert shown["loyalty"] == {"balance": 140, "pending": 5, "tier": "gold", "as_of": "2026-05-01T15:00:00Z"}
+    assert shown["loyalty"] == {
+        "balance": 140,
+        "pending": 5,
+        "wallets": {"points": {"balance": 140, "pending": 5}},
+        "tier": "gold",
+        "as_of": "2026-05-01T15:00:00Z",
+    }
     assert shown["segments"] == [
         {"id": str(vip), "name": "VIP", "since": "2026-05-01T12:00:00Z", "as_of": "2026-05-01T14:00:00Z"}
     ]
@@ -111,7 +117,13 @@ async def test_a_tier_without_points_is_shown(hear: Hear, get: Show) -> None:
     via = uuid7()
     await hear(tracked("A", via=via), tier(via, "member", 1))
     loyalty = (await get(f"/v1/customers/{via}"))["loyalty"]
-    assert loyalty == {"balance": 0, "pending": 0, "tier": "member", "as_of": "2026-05-01T12:00:00Z"}
+    assert loyalty == {
+        "balance": 0,
+        "pending": 0,
+        "wallets": {},
+        "tier": "member",
+        "as_of": "2026-05-01T12:00:00Z",
+    }
 
 
 async def test_a_merge_and_its_undo_need_nothing_but_the_map(

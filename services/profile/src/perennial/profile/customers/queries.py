@@ -47,8 +47,10 @@ _SERVICE = f"""
           FROM mine JOIN reach USING (via) GROUP BY channel) AS reached) AS channels,
       (SELECT coalesce(sum(sent), 0) FROM mine JOIN outreach USING (via)) AS sent_before"""  # noqa: S608 (ours)
 _LIFECYCLE = f"""
-      (SELECT jsonb_build_object('balance', sum(balance), 'pending', sum(pending), 'as_of', max(as_of))
-       FROM mine JOIN account USING (via)) AS account,
+      (SELECT jsonb_object_agg(currency, held) FROM (
+          SELECT currency, jsonb_build_object('balance', sum(balance), 'pending', sum(pending),
+                                              'as_of', max(as_of)) AS held
+          FROM mine JOIN account USING (via) GROUP BY currency) AS wallet) AS account,
       (SELECT jsonb_build_object('name', tier, 'as_of', as_of) FROM who JOIN tier USING (customer_id)) AS tier,
       (SELECT jsonb_agg(jsonb_build_object('id', segment_id, 'name', segment_name, 'since', since, 'as_of', as_of)
                         ORDER BY segment_name, segment_id)

@@ -126,11 +126,19 @@ class Attributes(BaseModel):
     as_of: Utc | None
 
 
+class Wallet(BaseModel):
+    """What a customer has of one currency."""
+
+    balance: int
+    pending: int
+
+
 class Loyalty(BaseModel):
     """Points and tier as loyalty last told them."""
 
     balance: int
     pending: int
+    wallets: dict[str, Wallet] = Field(description="By currency: points, growth value, stored credit.")
     tier: str | None
     as_of: AsOf
 

@@ -18,6 +18,7 @@ from perennial.profile.traits.sealing import Opened
 
 RECENT = timeline.Filter(types=kinds.TRACKED, classes=kinds.OF_TRACKED)
 RECENT_EVENTS = 10
+POINTS = "points"  # every programme has them; other currencies are wallets beside
 
 
 async def show(session: ReadSession, any_id: UUID, currency: str) -> Customer:
@@ -131,13 +132,18 @@ def _orders(found: Sequence[Mapping[str, Any]], currency: str) -> CustomerOrders
     )
 
 
-def _loyalty(account: Mapping[str, Any], tier: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    instants = [said["as_of"] for said in (account, tier or {}) if said.get("as_of")]
+def _loyalty(wallets: Mapping[str, Any] | None, tier: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    held = wallets or {}
+    instants = [said["as_of"] for said in (*held.values(), tier or {}) if said.get("as_of")]
     if not instants:
         return None
+    points = held.get(POINTS, {})
     return {
-        "balance": account["balance"] or 0,
-        "pending": account["pending"] or 0,
+        "balance": points.get("balance", 0),
+        "pending": points.get("pending", 0),
+        "wallets": {
+            code: {"balance": wallet["balance"], "pending": wallet["pending"]} for code, wallet in held.items()
+        },
         "tier": tier["name"] if tier else None,
         "as_of": max(map(datetime.fromisoformat, instants)),
     }

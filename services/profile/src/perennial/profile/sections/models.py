@@ -10,6 +10,7 @@ Table(
     "account",
     metadata,
     Column("via", Uuid, primary_key=True),
+    Column("currency", Text, primary_key=True, server_default=text("'points'")),
     Column("balance", BigInteger, nullable=False),
     Column("pending", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),

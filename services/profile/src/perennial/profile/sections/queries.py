@@ -7,9 +7,9 @@ from uuid import UUID
 from perennial.common.db import WriteSession, raw
 
 _ACCOUNTS = """
-    INSERT INTO account AS a (via, balance, pending, version, as_of)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
-    ON CONFLICT (via) DO UPDATE SET balance = excluded.balance, pending = excluded.pending,
+    INSERT INTO account AS a (via, currency, balance, pending, version, as_of)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+    ON CONFLICT (via, currency) DO UPDATE SET balance = excluded.balance, pending = excluded.pending,
         version = excluded.version, as_of = excluded.as_of
     WHERE a.version < excluded.version"""
 _TIERS = """
@@ -63,8 +63,8 @@ _MERGERS = """
 Instant = datetime | None
 
 
-async def write_accounts(session: WriteSession, rows: Sequence[tuple[UUID, int, int, int, datetime]]) -> None:
-    """Rows of (via, balance, pending, version, as_of)."""
+async def write_accounts(session: WriteSession, rows: Sequence[tuple[UUID, str, int, int, int, datetime]]) -> None:
+    """Rows of (via, currency, balance, pending, version, as_of)."""
     await _write(session, _ACCOUNTS, rows)
 
 

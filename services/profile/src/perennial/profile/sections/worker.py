@@ -20,10 +20,12 @@ S = TypeVar("S")
 
 async def record_accounts(session: WriteSession, facts: Sequence[AccountsChanged]) -> None:
     """Copy points, with the time at which they were true."""
-    said = [(item.via, item.version, (item, fact.occurred_at)) for fact in facts for item in fact.accounts]
+    said = [
+        ((item.via, item.currency), item.version, (item, fact.occurred_at)) for fact in facts for item in fact.accounts
+    ]
     rows: list[tuple[Account, datetime]] = newest(said)
     await queries.write_accounts(
-        session, [(item.via, item.balance, item.pending, item.version, at) for item, at in rows]
+        session, [(item.via, item.currency, item.balance, item.pending, item.version, at) for item, at in rows]
     )
 
 

@@ -32,10 +32,24 @@ REVIEWED = {
     "identity.customer.merged.v1 kind",
     "identity.customer.separated.v1 cause",
     "identity.identifiers.assigned.v1 assignments.kind",
+    *(
+        f"{producer}.intake.measured.v1 {name}"  # sources and words of ours
+        for producer in ("gateway", "identity")
+        for name in ("counts.source", "counts.outcome", "waiting.source", "waiting.name")
+    ),
     "integrations.webhook.disabled.v1 reason",  # one of a list
+    "loyalty.accounts.changed.v1 accounts.currency",  # a programme's words
+    "loyalty.expiry.announced.v1 currency",
+    *(f"loyalty.points.{verb}.v1 currency" for verb in ("earned", "returned", "reversed", "spent")),
+    *(
+        f"loyalty.redemption.{verb}.v1 {name}"  # prices, and words of a list
+        for verb in ("reserved", "confirmed", "fulfilled", "cancelled", "expired")
+        for name in ("amount", "currency", "kind", "money")
+    ),
     "loyalty.tier.changed.v1 previous",
     "loyalty.tier.changed.v1 tier",
     "loyalty.tiers.changed.v1 tiers.tier",
+    *(f"profile.quality.threshold_crossed.v1 {name}" for name in ("measure", "source", "trait")),
     "profile.stage.changed.v1 ladder",
     "profile.stage.changed.v1 previous",
     "profile.stage.changed.v1 stage",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perennial.common.contracts.base import utc_now
-from perennial.common.contracts.loyalty import PointsExpiring
+from perennial.common.contracts.loyalty import ExpiryAnnounced
 from perennial.common.ids import uuid7
 from perennial.loyalty.dates import add_months
 from perennial.loyalty.expiry.service import announce
@@ -120,7 +120,7 @@ async def test_after_a_merge_what_either_side_did_counts_and_an_undo_takes_it_ba
 
 
 async def _announced(shop: Any) -> list[tuple[int, int]]:
-    return [(fact["points"], fact["days"]) for fact in await shop.said(PointsExpiring)]
+    return [(fact["points"], fact["days"]) for fact in await shop.said(ExpiryAnnounced)]
 
 
 async def test_each_notice_is_given_once_and_for_what_is_left(shop: Any) -> None:

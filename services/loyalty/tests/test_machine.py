@@ -17,7 +17,7 @@ from perennial.common.problems import Conflict
 from perennial.common.testing.events import tracked
 from perennial.loyalty.dates import add_months
 from perennial.loyalty.points import service
-from perennial.loyalty.points.posting import Posting
+from perennial.loyalty.points.posting import Posting, give_back
 
 PEOPLE, ORDERS = 3, 5
 who, which, money = st.integers(0, PEOPLE - 1), st.integers(0, ORDERS - 1), st.integers(0, 30_000)
@@ -26,6 +26,7 @@ step = st.one_of(
     st.tuples(st.just("update"), which, who, money),
     st.tuples(st.just("refund"), which, who, st.none() | money),
     st.tuples(st.just("spend"), who, st.sampled_from([1, 30, 70, 100, 101])),
+    st.tuples(st.just("give_back"), which),
     st.tuples(st.just("adjust"), who, st.integers(-100, 100).filter(bool)),
     st.tuples(st.just("advance"), st.sampled_from([1, 5, 40])),
     st.tuples(st.just("merge"), who, st.integers(1, PEOPLE - 1)),
@@ -171,6 +172,7 @@ class Machine:
         # Half a day ahead: what waits whole days is never due just now.
         self.oracle = Oracle(datetime.now(UTC) + timedelta(hours=12))
         self.ticks = count()
+        self.spent: list[tuple[Posting, tuple[datetime, int, int, str]]] = []
         self.principal = Principal("staff", "tester", frozenset({"*"}))
 
     def moment(self, days_ago: int = 0) -> datetime:
@@ -216,6 +218,18 @@ class Machine:
             return
         assert enough
         self.oracle.spendings.append((at, via, points, "spend"))
+        self.spent.append((posting, self.oracle.spendings[-1]))
+
+    async def give_back(self, number: int) -> None:
+        """As though it had never been spent; what has expired meanwhile is gone at once."""
+        if not self.spent:
+            return
+        at = self.moment()
+        spent, item = self.spent.pop(number % len(self.spent))
+        self.oracle.spendings.remove(item)
+        self.oracle.expire(self.oracle.owner[item[1]], at)
+        returned = give_back(spent.id, spent.via, spent.currency, -spent.points, at, "return")
+        await service.give_back(self.shop.session, [returned], at)
 
     async def adjust(self, via: int, points: int) -> None:
         at, owner = self.moment(), self.oracle.owner[via]

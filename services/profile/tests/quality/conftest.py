@@ -27,7 +27,8 @@ def measure(runtime: Runtime) -> Measure:
             async with runtime.database.write() as session:
                 more = await service.fill(session)
         async with runtime.database.write() as session:
-            await service.take_baselines(session, now or utc_now())
+            for row in await service.on_outliers(session):
+                await service.take_baseline(session, row, now or utc_now())
         async with runtime.database.write() as session:
             await service.measure(session, now or utc_now())
 

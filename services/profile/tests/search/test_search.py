@@ -118,7 +118,7 @@ async def test_masked_names_are_not_found(people: People, client: httpx.AsyncCli
 
 COMPUTED = """
     INSERT INTO computed_trait (key, labels, version, state, spec, served, pending)
-    VALUES ('city_of_sale', '{}', 1, 'ready', '{}', '{}', false)"""
+    VALUES ('city_of_sale', '{}', 1, 'ready', '{"function": "last", "events": ["A"], "property": "city"}', '{}', false)"""
 
 
 async def test_tags_stages_segments_and_traits(
@@ -282,6 +282,20 @@ BAD = [
     ({"sort": "last_seen", "cursor": cursor_of("last_seen", 0, "soon", str(UUID(int=1)))}, "query/cursor"),
     ({"sort": "trait.n", "cursor": cursor_of("trait.n", 0, "many", str(UUID(int=1)))}, "query/cursor"),
     ({"q": "a", "cursor": cursor_of("relevance", 9, "a", str(UUID(int=1)))}, "query/cursor"),
+    *(
+        ({"sort": "trait.n", "cursor": cursor_of("trait.n", 0, said, str(UUID(int=1)))}, "query/cursor")
+        for said in ("sNaN", "NaN12", "\uff11", "1_0", "1e999999999", " 1")
+    ),
+    *(
+        ({"sort": "last_seen", "cursor": cursor_of("last_seen", 0, said, str(UUID(int=1)))}, "query/cursor")
+        for said in ("2024-W01-1", "20240101T00", "2024-02-30 00:00:00+00", "2024-02-20 00:00:00+23")
+    ),
+    ({"cursor": cursor_of("id", 0, UUID(int=1).urn, str(UUID(int=1)))}, "query/cursor"),
+    ({"filter": '{"trait": "a", "is": "\\u0000"}'}, "query/filter/is"),
+    ({"filter": '{"trait": "a\\ud800", "is": "x"}'}, "query/filter/trait"),
+    ({"filter": '{"trait": "a", "gt": 1e999999}'}, "query/filter/gt"),
+    ({"filter": '{"trait": "a", "gt": NaN}'}, "query/filter/gt"),
+    ({"filter": '{"trait": "a", "gt": ' + "9" * 5000 + "}"}, "query/filter"),
 ]
 
 

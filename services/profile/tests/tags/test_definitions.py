@@ -1,7 +1,9 @@
 """Definitions over HTTP: made, changed, archived, refused; the shop's edits survive what is shipped later."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +11,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
-from perennial.profile.tags import main, recompute
-from perennial.profile.tags.definitions import presets
+from perennial.profile.tags import main, recompute, shares
+from perennial.profile.tags.definitions import presets, queries
 
 Hear = Callable[..., Awaitable[None]]
 Derive = Callable[..., Awaitable[None]]
@@ -214,3 +217,53 @@ async def test_everybody_is_looked_at_in_steps(
         marked = (await session.execute(text("SELECT customer_id, live FROM stale"))).all()
     assert sorted(row.customer_id for row in marked) == sorted(vias)
     assert not any(row.live for row in marked), "nobody is written to because of a definition"
+
+
+async def test_a_share_of_what_is_masked_is_neither_asked_for_nor_told(
+    client: httpx.AsyncClient, token: Callable[..., str], hear: Hear, derive: Derive, fire: Fire
+) -> None:
+    rich = {"key": "rich", "kind": "computed", "rule": None, "computed": {"trait": "income", "top": 50.0}}
+    blind = {"Authorization": f"Bearer {token('schema:*', 'customers:read', fields=())}"}
+    answer = await client.post("/v1/tags", json={**PRO, **rich}, headers=blind)
+    assert (answer.status_code, answer.json()["code"]) == (403, "field_masked"), answer.text
+    await define(client, **rich)
+    vias = [uuid7(), uuid7()]
+    await hear(*(identified({"income": income}, via=via) for via, income in zip(vias, (1111, 2222), strict=True)))
+    await derive()
+    await fire()
+    await derive()
+    tag = await client.get("/v1/tags/rich")
+    why = f"/v1/customers/{vias[1]}/tags/rich/explain"
+    assert (tag.json()["cut"], (await client.get(why)).json()["value"]) == ("2222", 2222)
+    for path in ("/v1/tags/rich", "/v1/tags", why):
+        assert "2222" not in (await client.get(path, headers=blind)).text, path
+    headers = {**blind, "If-Match": tag.headers["ETag"]}
+    answer = await client.patch("/v1/tags/rich", json={"computed": {"trait": "income", "top": 1.0}}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "field_masked")
+
+
+async def test_the_shops_own_classes_hold_for_definitions(client: httpx.AsyncClient, token: Callable[..., str]) -> None:
+    trait = {"key": "shoe", "label": {"en": "Shoe"}, "type": "string", "sensitivity": "sensitive"}
+    made = await client.post("/v1/traits", json=trait, headers={"Idempotency-Key": str(uuid7())})
+    assert made.status_code == 201, made.text
+    shoe = {"key": "shoed", "rule": {"trait": "shoe", "is": "boot"}}
+    some = {"Authorization": f"Bearer {token('schema:*', fields=('personal',))}"}
+    answer = await client.post("/v1/tags", json={**PRO, **shoe}, headers=some)
+    assert (answer.status_code, answer.json()["code"]) == (403, "field_masked"), answer.text
+    await define(client, **shoe)
+    assert "boot" not in (await client.get("/v1/tags/shoed", headers=some)).text
+
+
+async def test_counting_shares_waits_for_nobody_who_changes_one(committed: Database) -> None:
+    document = {"label": {"en": "x"}, "about": {"en": ""}, "dimension": "value", "kind": "computed", "origin": "own"}
+    kept = [
+        {**document, "key": key, "basis": {"computed": {"trait": "gmv", "top": 10.0}}} for key in ("locked", "other")
+    ]
+    async with committed.write() as session:
+        await queries.put(session, kept, "tester")
+    async with committed.write() as changing, committed.write() as counting:
+        await queries.one(changing, "locked", lock=True)
+        async with asyncio.timeout(5):
+            await shares.count(counting)
+        [again] = (await counting.execute(text("SELECT due_at FROM timer WHERE kind = 'shares'"))).scalars()
+        assert again > datetime.now(UTC)

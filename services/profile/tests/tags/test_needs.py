@@ -1,6 +1,6 @@
 """What customers' words say: noted with the event, analysed behind it, weighed by age."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -241,3 +241,39 @@ def test_chinese_words_are_cut_not_searched_for() -> None:
     assert ear.topics("宝贵的意见") == {}
     assert ear.topics("太贵了") == {"price": 1}
     assert ear.topics("A shipshape discounting of pricey-ness") == {}
+
+
+async def test_who_is_derived_while_all_is_heard_anew_keeps_their_tags(
+    catalogue: None, client: httpx.AsyncClient, hear: Hear, listen: Derive, derive: Derive, shown: Shown, fire: Fire
+) -> None:
+    via = uuid7()
+    await hear(searched("cheap discount coupon", via), searched("cheap", via))
+    await listen()
+    await derive()
+    before = (await shown())[via]
+    assert before
+    topic = await client.get("/v1/topics/price")
+    body = {name: topic.json()[name] for name in ("label", "terms")}
+    changed = await client.put("/v1/topics/price", json=body, headers={"If-Match": topic.headers["ETag"]})
+    assert changed.status_code == 200, changed.text
+    assert "rehear" in await fire("rehear")
+    await hear(tracked("A", via=via))
+    await derive()
+    assert (await shown())[via] == before
+    await listen()
+    await derive()
+    assert (await shown())[via] == before
+
+
+async def test_a_number_of_a_model_that_is_none_says_nothing(
+    catalogue: None, hear: Hear, listen: Derive, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd:
+        def polarities(self, texts: Sequence[str]) -> list[float | None]:
+            return [float("nan") for _ in texts]
+
+    monkeypatch.setattr(sentiment, "model", Odd)
+    await hear(searched("cheap", uuid7()))
+    await listen()
+    [row] = await heard(runtime)
+    assert (row.heard, row.polarity) == (True, None)

@@ -46,7 +46,7 @@ SERVICE = Service(
         contract.PointsEarned,
         contract.PointsSpent,
         contract.PointsReversed,
-        contract.PointsExpiring,
+        contract.ExpiryAnnounced,
         contract.TierChanged,
         contract.PointsReturned,
         contract.RedemptionReserved,

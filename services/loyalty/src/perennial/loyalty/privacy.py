@@ -11,7 +11,9 @@ PRIVACY = Privacy(
     tables={
         "tier_state": Held("customer_id = ANY(:vias)"),
         "voucher_code": Held(
-            "redemption_id IN (SELECT id FROM redemption WHERE via = ANY(:vias) AND state = 'fulfilled')", kept=CODES, hidden=frozenset({"id"})
+            "redemption_id IN (SELECT id FROM redemption WHERE via = ANY(:vias) AND state = 'fulfilled')",
+            kept=CODES,
+            hidden=frozenset({"id"}),
         ),
         "redemption": Held(function="erase_redemption_texts", kept=REDEMPTIONS),
         "posting": Held(function="erase_posting_texts", kept=BOOKS),

@@ -1,5 +1,6 @@
 """Parameters that several routes share."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -16,11 +17,16 @@ from perennial.profile.traits.definitions import schema
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
-async def _reader(session: Read, who: Annotated[Principal, Depends(requires("customers:read"))]) -> Principal:
-    return schema.seeing(who, await schema.in_force(session))
+def with_classes(scope: str) -> Callable[..., Awaitable[Principal]]:
+    """Requires a scope of a principal, who sees by the classes that the shop has given its own traits."""
+
+    async def asker(session: Read, who: Annotated[Principal, Depends(requires(scope))]) -> Principal:
+        return schema.seeing(who, await schema.in_force(session))
+
+    return asker
 
 
-MayRead = Annotated[Principal, Depends(_reader)]
+MayRead = Annotated[Principal, Depends(with_classes("customers:read"))]
 """Who may read customers, with the classes that the shop has given its own traits."""
 
 

@@ -89,10 +89,10 @@ class PointsReversed(Event):
     currency: str = POINTS
 
 
-class PointsExpiring(Event):
+class ExpiryAnnounced(Event):
     """Points that nobody has spent end in so many days; of one customer, currency and day together."""
 
-    subject: ClassVar[str] = "loyalty.points.expiring.v1"
+    subject: ClassVar[str] = "loyalty.expiry.announced.v1"
 
     via: Via
     customer: CustomerId

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 
-from perennial.common.contracts.loyalty import PointsExpiring
+from perennial.common.contracts.loyalty import ExpiryAnnounced
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.outbox import emit
 from perennial.loyalty.expiry import queries
@@ -46,7 +46,7 @@ async def announce(session: WriteSession, now: datetime) -> int:
     await emit(
         session,
         *[
-            PointsExpiring(
+            ExpiryAnnounced(
                 via=row.via, customer=row.customer_id, currency=row.currency, points=row.points,
                 expires_at=row.expires_at, days=row.days, occurred_at=now,
             )

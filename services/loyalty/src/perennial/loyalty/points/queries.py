@@ -239,7 +239,8 @@ async def spendings(session: ReadSession, customers: Collection[UUID]) -> dict[W
     """What was taken from customers as a whole; of what was given back, nothing."""
     rows = await session.execute(
         text("""SELECT m.customer_id, p.currency, p.id, p.at,
-                       CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0 ELSE -e.points END AS points
+                       CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0
+                            ELSE -e.points END AS points
                 FROM identity_map m JOIN entry e ON e.via = m.via AND e.lot_id IS NULL
                 JOIN posting p ON p.id = e.posting_id AND p.returns IS NULL WHERE m.customer_id = ANY(:ids)"""),
         {"ids": list(customers)},

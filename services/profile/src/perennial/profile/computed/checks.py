@@ -18,6 +18,7 @@ from perennial.profile.computed.spec import (
     ORDER_MONEY,
     ORDER_PROPERTIES,
     SPANS,
+    TEXTS,
     UNITS,
     WORDS,
     Spec,
@@ -76,6 +77,8 @@ def conditions(who: Principal, given: Sequence[dict[str, Any]], name: str) -> li
 def _check_source(spec: Spec) -> None:
     if spec.source == "events" and not (spec.events or spec.types):
         raise refuse("/events", "must name an event, unless types do")
+    if not all(spec.events):
+        raise refuse("/events", "must be names")
     if spec.source == "orders":
         for name in ("events", "types"):
             if getattr(spec, name):
@@ -106,6 +109,15 @@ def is_personal(spec: Spec) -> bool:
     """Whether the property's name says that it speaks of a person."""
     names = [step.name for step in parse_path(spec.property or "none") if step.name]
     return not all(masks.sees_property(NOBODY, name) for name in names)
+
+
+def sensitivity_of(spec: Spec) -> masks.Sensitivity:
+    """Figures are public; what was read from events is personal until it is declared otherwise."""
+    if spec.sensitivity is not None:
+        return spec.sensitivity
+    if spec.source != "events" or spec.property is None or spec.function == "unique_count":
+        return "public"
+    return "personal" if spec.function in TEXTS or is_personal(spec) else "public"
 
 
 def _money(spec: Spec) -> bool:

@@ -52,15 +52,6 @@ async def served(session: ReadSession) -> Sequence[Row[Any]]:
     ).all()
 
 
-async def using(session: ReadSession) -> Sequence[tuple[int, str]]:
-    """The feeds that are asked for anything, each with every spec that asks."""
-    found = await session.execute(
-        text("""SELECT feed, spec::text FROM computed_trait WHERE feed IS NOT NULL
-                UNION ALL SELECT served_feed, served::text FROM computed_trait WHERE served_feed IS NOT NULL""")
-    )
-    return [(row[0], row[1]) for row in found]
-
-
 async def one(session: ReadSession, key: str, *, lock: bool = False) -> Row[Any] | None:
     """A definition with how far it is; `lock` holds it until the transaction ends."""
     held = " FOR UPDATE OF t" if lock else ""

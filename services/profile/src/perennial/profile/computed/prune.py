@@ -3,28 +3,31 @@
 Rows that somebody is writing are left for the next time, so nobody waits for this in either direction.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
 from perennial.common.db import WriteSession, settings_of
-from perennial.profile.computed import definitions, queries
+from perennial.profile.computed import queries
 from perennial.profile.computed.partials import MOST_WORDS
 from perennial.profile.computed.plans import parsed
-from perennial.profile.computed.spec import Spec
-from perennial.profile.computed.windows import HOUR, window
+from perennial.profile.computed.spec import FINE, Feed
+from perennial.profile.computed.windows import window
 
 BATCH = 10_000
 SLACK = timedelta(days=2)
 
-_DELETE = """
+# Whether a feed is gone is asked in the same statement: one that was declared a moment ago is not taken for gone.
+_PAST = text("""
     DELETE FROM computed_partial WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM computed_partial WHERE {0} LIMIT :n FOR UPDATE SKIP LOCKED))"""
-_ORPHANS = text(_DELETE.format("NOT feed = ANY(CAST(:feeds AS int[]))"))
-_EXPIRED = text(_DELETE.format("feed = :feed AND bucket < :edge"))
+        SELECT p.ctid FROM computed_partial AS p
+        LEFT JOIN unnest(CAST(:feeds AS int[]), CAST(:edges AS timestamptz[])) AS f(feed, edge) ON f.feed = p.feed
+        WHERE p.bucket < f.edge OR NOT EXISTS (SELECT FROM computed_feed AS known WHERE known.id = p.feed)
+        LIMIT :n FOR UPDATE OF p SKIP LOCKED))""")
 _SURPLUS = text("""
     WITH full_ones AS (
-        SELECT via, feed, bucket FROM computed_partial WHERE word <> ''
+        SELECT via, feed, bucket FROM computed_partial WHERE word <> '' AND feed = ANY(CAST(:feeds AS int[]))
         GROUP BY 1, 2, 3 HAVING count(*) > :most LIMIT 100),
     ranked AS (
         SELECT via, feed, bucket, word, row_number() OVER (PARTITION BY via, feed, bucket ORDER BY md5(word)) AS place
@@ -41,20 +44,18 @@ _SURPLUS = text("""
 
 async def prune(session: WriteSession, now: datetime) -> int:
     """Delete some rows; how many, 0 when there are none."""
-    settings = settings_of(session)
+    zone = settings_of(session).zone
     feeds = {row.id: parsed(row.spec) for row in await queries.feeds(session)}
-    longest: dict[int, timedelta] = {}
-    for feed_id, document in await definitions.using(session):
-        longest[feed_id] = max(longest.get(feed_id, HOUR), Spec.model_validate_json(document).span or HOUR)
-    deleted = await _run(session, _ORPHANS, feeds=list(feeds))
-    for feed_id, feed in feeds.items():
-        if feed.by not in {"ever", "month"} and feed_id in longest:
-            since = window(feed.by, longest[feed_id], settings.zone, now).since
-            deleted += await _run(session, _EXPIRED, feed=feed_id, edge=since - SLACK)
-    surplus = await session.execute(_SURPLUS, {"most": MOST_WORDS})
-    return deleted + int(surplus.rowcount)  # type: ignore[attr-defined]
+    edges = {feed_id: edge for feed_id, feed in feeds.items() if (edge := _edge(feed, zone, now)) is not None}
+    past = await session.execute(_PAST, {"n": BATCH, "feeds": list(edges), "edges": list(edges.values())})
+    counted = [feed_id for feed_id, feed in feeds.items() if feed.keeps == "words" and feed.property]
+    surplus = await session.execute(_SURPLUS, {"most": MOST_WORDS, "feeds": counted})
+    return int(past.rowcount) + int(surplus.rowcount)  # type: ignore[attr-defined]
 
 
-async def _run(session: WriteSession, statement: object, **bound: object) -> int:
-    found = await session.execute(statement, {"n": BATCH, **bound})  # type: ignore[call-overload]
-    return int(found.rowcount)
+def _edge(feed: Feed, zone: tzinfo, now: datetime) -> datetime | None:
+    """No window over the feed, declared today or later, asks for what lies before it; None: all may be asked for."""
+    if feed.by in {"ever", "month"} or (feed.by == "day" and feed.reach is None):
+        return None
+    zone = ZoneInfo(feed.timezone) if feed.timezone else zone
+    return window(feed.by, timedelta(days=feed.reach) if feed.reach else FINE, zone, now).since - SLACK

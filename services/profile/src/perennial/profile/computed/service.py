@@ -27,6 +27,7 @@ from perennial.profile.timeline import queries as timeline
 from perennial.profile.timeline.kinds import class_of_event
 from perennial.profile.timeline.queries import Part
 from perennial.profile.timeline.service import happened, is_active, month_of, name_of
+from perennial.profile.traits.definitions import schema
 from perennial.profile.traits.definitions.presets import PRESETS
 
 BUILDS = "computed"
@@ -87,6 +88,7 @@ async def define(session: WriteSession, who: Principal, key: str, labels: Labels
     spec = checked(who, key, asked)
     if await definitions.count(session) >= MOST:
         raise Conflict(f"there are {MOST} computed traits already", code="too_many")
+    await schema.hold(session)  # nobody may define it as a trait meanwhile
     known = await definitions.one(session, key, lock=True)
     if key in PRESETS or await definitions.declared_otherwise(session, key):
         raise Conflict(f"key: {key!r} is a trait that sources say", code="key_taken", pointer="/key")

@@ -25,6 +25,7 @@ SPANS = frozenset({"sessions", "dwell"})
 TEXTS = frozenset({"first", "last", "most_frequent", "unique_list", "breakdown"})
 UNITS = frozenset(get_args(Unit))
 FINE = timedelta(days=31)
+REACHES = (100, 370, 740, 1850)  # days
 ORDER_PROPERTIES = frozenset({"amount", "net", "refunded", "items", "currency", "order_id", "$source"})
 ORDER_MONEY = frozenset({"amount", "net", "refunded"})
 
@@ -103,6 +104,7 @@ class Feed(BaseModel):
     timezone: str | None = None
     money: bool = False
     gap: str | None = None
+    reach: int | None = Field(default=None, description="by day: how many days are kept; null: all of them")
 
     def document(self) -> dict[str, Any]:
         """As it is stored."""
@@ -127,6 +129,7 @@ def feed_of(spec: Spec) -> Feed:
         timezone=spec.timezone if spelled else None,
         money=spec.money,
         gap=spec.gap if spec.keeps == "spans" else None,
+        reach=_reach(spec),
     )
 
 
@@ -137,3 +140,11 @@ def _by(spec: Spec) -> str:
     if span is None:
         return "month" if spec.keeps == "spans" else "ever"
     return "hour" if span <= FINE else "day"
+
+
+def _reach(spec: Spec) -> int | None:
+    """Days, in few sizes: a longer window must never find what a shorter one has let go of."""
+    span = spec.span
+    if span is None or span <= FINE:
+        return None
+    return next((days for days in REACHES if span <= timedelta(days=days)), None)

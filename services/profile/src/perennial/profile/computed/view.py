@@ -11,7 +11,7 @@ from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, settings_of
 from perennial.common.rules.paths import parse_path
 from perennial.profile.computed import definitions, queries
-from perennial.profile.computed.checks import is_personal
+from perennial.profile.computed.checks import sensitivity_of
 from perennial.profile.computed.derive import Served, served, values
 from perennial.profile.computed.schemas import (
     ComputedExplained,
@@ -21,7 +21,7 @@ from perennial.profile.computed.schemas import (
     Ordered,
     Part,
 )
-from perennial.profile.computed.spec import NUMBERS, TEXTS, WORDS, Spec
+from perennial.profile.computed.spec import Spec
 from perennial.profile.computed.values import Value
 from perennial.profile.computed.windows import BEGINNING, EVER
 
@@ -49,9 +49,7 @@ def masked(who: Principal, item: Served, value: Any) -> Any:
     if value is None or masks.sees_all(who):
         return value
     spec = item.spec
-    reads = spec.function in NUMBERS | WORDS | TEXTS and spec.property is not None
-    personal = spec.source == "events" and reads and (spec.function in TEXTS or is_personal(spec))
-    sensitivity = spec.sensitivity or ("personal" if personal and spec.function != "unique_count" else "public")
+    sensitivity = sensitivity_of(spec)
     if sensitivity == "public":
         return masks.held(who, _leaf(spec), value, bare=False) if isinstance(value, str | list | dict) else value
     if who.fields.isdisjoint({sensitivity, item.key}):
@@ -71,7 +69,9 @@ async def of_customer(session: ReadSession, who: Principal, customer: UUID) -> l
     found = (await values(session, wanted, [customer], now))[customer]
     labels = {row.key: row.labels for row in await definitions.page(session, "", len(wanted) + 1000)}
     return [
-        ComputedValue(**_fields(session, who, item, found[item.key], now), label=labels[item.key]) for item in wanted
+        ComputedValue(**_fields(session, who, item, found[item.key], now), label=labels[item.key])
+        for item in wanted
+        if item.key in labels  # archived a moment ago
     ]
 
 

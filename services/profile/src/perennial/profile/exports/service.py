@@ -9,6 +9,7 @@ from perennial.common.db import WriteSession
 from perennial.common.operations import OperationOut, Step
 from perennial.profile.exports import files
 from perennial.profile.exports.wanted import OWN, NewExport
+from perennial.profile.search import queries
 from perennial.profile.search import service as search
 from perennial.profile.search.filters import Wanted
 from perennial.profile.search.service import Asked
@@ -31,7 +32,8 @@ async def export(step: Step) -> Mapping[str, Any] | None:
     wanted = NewExport.model_validate(dict(step.input))
     columns = wanted.columns or list(OWN)
     who = await search.seeing(step.session, step.principal)
-    found = await search.search(step.session, who, _asked(wanted), AT_ONCE, step.progress.get("cursor", []))
+    cursor = step.progress.get("cursor", [])
+    found = await search.search(step.session, who, _asked(wanted), AT_ONCE, cursor, queries.UNHURRIED)
     shown = [item.seen_by(who).model_dump(mode="json") for item in await search.items(step.session, found.ids)]
     begun = "begun" in step.progress
     name, media_type = files.KINDS[wanted.format]

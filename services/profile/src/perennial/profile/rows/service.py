@@ -45,24 +45,21 @@ async def follow_events(session: WriteSession, events: Sequence[ResolvedEvent]) 
     said.update((event.via, True) for event in events if event.type == "identify" and event.live)
     owners = await identity_map.customers_of(session, said) if said else {}
     told = {customer for via, customer in owners.items() if said[via]}
-    await traits.announce(session, owners, await refresh(session, {*owners.values(), *_moved(session)}, told))
+    moved = session.info.pop("moved", set())
+    await traits.announce(session, owners, await refresh(session, {*owners.values(), *moved}, told))
     await mark_events(session, events)
 
 
 async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
     """A merge or a split moves no fact: both sides are derived again, their traits at the end of the transaction."""
-    _moved(session).update(side for change in changes if change.before for side in (change.before, change.after))
+    moved: set[UUID] = session.info.setdefault("moved", set())
+    moved.update(side for change in changes if change.before for side in (change.before, change.after))
     await mark_changes(session, changes)
 
 
 async def follow_moves(session: WriteSession, _: Sequence[object]) -> None:
     """Bring the rows of both sides up to date: the last reaction to what changes the map."""
-    await refresh(session, _moved(session))
-
-
-def _moved(session: WriteSession) -> set[UUID]:
-    moved: set[UUID] = session.info.setdefault("moved", set())
-    return moved
+    await refresh(session, session.info.pop("moved", set()))
 
 
 async def compute(session: WriteSession, stale: Stale, now: datetime | None = None) -> None:

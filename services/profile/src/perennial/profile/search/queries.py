@@ -15,7 +15,7 @@ from perennial.profile.traits.sealing import Opened, opened_row
 EXAMINED = 5_000  # at most so many are looked at for one page
 SORTED = 20_000  # so many can be sorted by what no index knows
 MOST_NARROWED = 5_000
-PATIENCE = "2000ms"
+PATIENCE, UNHURRIED = "2000ms", "30s"
 ALIKE = "0.6"
 
 _SETTLE = text("""
@@ -35,9 +35,9 @@ _ROWS = text("""
     ORDER BY w.nr""")
 
 
-async def settle(session: ReadSession) -> None:
+async def settle(session: ReadSession, patience: str = PATIENCE) -> None:
     """For the rest of the transaction: nobody waits for a search without end, planned for what is asked."""
-    await session.execute(_SETTLE, {"patience": PATIENCE, "alike": ALIKE})
+    await session.execute(_SETTLE, {"patience": patience, "alike": ALIKE})
 
 
 async def identified(session: ReadSession, digests: Sequence[tuple[str, bytes]]) -> list[UUID]:

@@ -95,7 +95,10 @@ def _digests(session: ReadSession, value: str, kinds: Sequence[str]) -> list[tup
     return [(kind, identifiers.blind_index(key, kind, said)) for kind, said in normal.items() if said is not None]
 
 
-async def search(session: ReadSession, who: Principal, asked: Asked, limit: int, cursor: Sequence[object]) -> Found:
+async def search(  # noqa: PLR0913, PLR0917 (who asks what, for which page)
+    session: ReadSession, who: Principal, asked: Asked, limit: int, cursor: Sequence[object],
+    patience: str | None = None,
+) -> Found:  # fmt: skip
     """One page of at most `limit` customers; where few of many hold, a page may have fewer and still not be the last.
 
     Raises Unprocessable and Forbidden for what cannot be asked, and BadRequest for a cursor of another list.
@@ -103,7 +106,7 @@ async def search(session: ReadSession, who: Principal, asked: Asked, limit: int,
     if asked.wanted.rule is not None:
         masks.check_rule(who, asked.wanted.rule, "query/filter")
         _check_sealed(who, asked.wanted.rule)
-    await queries.settle(session)
+    await queries.settle(session, patience or queries.PATIENCE)
     try:
         return await _search(session, who, asked, limit, cursor)
     except DBAPIError as error:

@@ -2,9 +2,9 @@
 
 # ruff: noqa: S608 (what is not ours is bound, never written into the text)
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,6 +13,15 @@ from perennial.profile.search.words import LAST
 
 FUZZIEST = 200
 SHORTEST_FUZZY = 3
+# As Postgres writes them: Python reads more as a number or a time than Postgres does.
+_KEYS = {
+    "numeric": re.compile(r"-?(?:[0-9]{1,60}(?:\.[0-9]{1,60})?|Infinity)"),
+    "timestamptz": re.compile(
+        r"-infinity|(?P<at>[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}(?:\.[0-9]{1,6})?)"
+        r"[+-](?:0[0-9]|1[0-4])(?::[0-5][0-9]){0,2}"
+    ),
+    "uuid": re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+}
 
 
 class Position(NamedTuple):
@@ -55,16 +64,15 @@ class Walk:
 
     def knows(self, key: str) -> bool:
         """Whether a cursor's key can be one of this walk's."""
+        if self.of not in _KEYS:
+            return True
+        found = _KEYS[self.of].fullmatch(key)
         try:
-            if self.of == "numeric":
-                Decimal(key)
-            elif self.of == "uuid":
-                UUID(key)
-            elif self.of == "timestamptz" and key != "-infinity":
-                datetime.fromisoformat(key)
-        except (ValueError, InvalidOperation):
+            if found is not None and (at := found.groupdict().get("at")):
+                datetime.fromisoformat(at)
+        except ValueError:  # the 30th of February
             return False
-        return True
+        return found is not None
 
 
 def by_id(*, down: bool) -> Walk:

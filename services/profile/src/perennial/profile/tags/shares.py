@@ -1,6 +1,7 @@
 """Where the share of a computed tag begins: counted over all customers now and then, and when a definition changes."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from perennial.common.runtime import Runtime
 from perennial.common.timers import Timer, schedule
 
 SHARES = "shares"
+AGAIN = timedelta(seconds=10)
 _NUMBERS = """
     SELECT customer_id, v::numeric AS v FROM (
         SELECT customer_id, coalesce(computed -> :trait, traits -> :trait) #>> '{}' AS v FROM customer) AS shown
@@ -23,7 +25,8 @@ _CUT = """
     WHERE share <= :share"""
 _WANTED = text("""
     SELECT key, basis -> 'computed' AS asked, cut FROM tag_definition WHERE active AND kind = 'computed'
-    ORDER BY key FOR UPDATE""")
+    ORDER BY key FOR UPDATE SKIP LOCKED""")
+_ACTIVE = text("SELECT count(*) FROM tag_definition WHERE active AND kind = 'computed'")
 _SET = text("UPDATE tag_definition SET cut = :cut WHERE key = :key")
 _MOVED = text(f"""
     INSERT INTO stale (customer_id, live, at)
@@ -51,7 +54,11 @@ async def job(runtime: Runtime) -> None:
 async def count(session: WriteSession) -> int:
     """Count every share afresh, and have those derived again who are on another side now; returns how many moved."""
     moved = 0
-    for row in (await session.execute(_WANTED)).all():
+    wanted = (await session.execute(_WANTED)).all()
+    # Who changes a definition has it locked and wants our timer, which we hold: waiting for them would never end.
+    if len(wanted) < (await session.execute(_ACTIVE)).scalar_one():
+        await schedule(session, [Timer(SHARES, "count", utc_now() + AGAIN)])
+    for row in wanted:
         cut = await _cut(session, row)
         if cut == row.cut:
             continue

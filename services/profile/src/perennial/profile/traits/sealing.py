@@ -180,12 +180,16 @@ def vault_of(session: ReadSession) -> Vault:
 
 
 async def sealer(session: WriteSession) -> Sealer:
-    """What seals in this transaction; from here to its end the definitions stay as they are."""
-    found: Sealer | None = session.info.get("sealer")
-    if found is None:
+    """What seals in this transaction; from here to its end the definitions stay as they are.
+
+    A savepoint that is rolled back lets go of the lock, so each has a sealer of its own.
+    """
+    within = session.sync_session.get_nested_transaction()
+    known: tuple[Any, Sealer] | None = session.info.get("sealer")
+    if known is None or known[0] is not within:
         await schema.hold(session)
-        found = session.info["sealer"] = Sealer(vault_of(session), await schema.in_force(session))
-    return found
+        known = session.info["sealer"] = (within, Sealer(vault_of(session), await schema.in_force(session)))
+    return known[1]
 
 
 def opened_event(session: ReadSession, row: Row[Any]) -> Opened:

@@ -16,10 +16,12 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.contracts.profile import TraitsChanged
 from perennial.common.db import WriteSession
 from perennial.common.outbox import emit
+from perennial.profile.quality.findings import records as findings
+from perennial.profile.quality.rules import guards
 from perennial.profile.traits import queries, sealing
 from perennial.profile.traits.definitions.kinds import Definition, Unfit, fitted, guessed
 from perennial.profile.traits.definitions.schema import NOTHING, Schema
-from perennial.profile.traits.queries import SEPARATOR, Said, Words
+from perennial.profile.traits.queries import SEPARATOR, Said, Stamp, Words
 from perennial.profile.traits.survivors import MANUAL
 
 LONGEST_KEY, LONGEST_SHAPE, MOST_SHAPES = 200, 60, 3
@@ -48,13 +50,17 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
     """Write the traits of identify events, each checked by its definition; what does not fit is counted apart."""
     sealer = await sealing.sealer(session)
-    heard = Heard(sealer.schema)
+    watch = guards.Watch(await guards.in_force(session))
+    heard = Heard(sealer.schema, watch)
     for event in events:
         heard.hear(event)
+    for outcome, said, taken in await guards.settle(session, watch):
+        heard.settled(outcome, said, taken)
     words = heard.words()
     if words:
         await queries.write(session, [_sealed(sealer, each) for each in words])
         session.info["spoken"] = words
+    await findings.write(session, watch.findings, sealer)
     await queries.tally(session, heard.tallies())
 
 
@@ -81,8 +87,11 @@ class _Count:
 class Heard:
     """What the events of one batch say, by identifier, trait and source; it commutes."""
 
-    def __init__(self, schema: Schema = NOTHING) -> None:
+    def __init__(self, schema: Schema = NOTHING, watch: guards.Watch | None = None) -> None:
         self._definitions = schema.definitions
+        self._watch = watch or guards.Watch()
+        self._watched = self._watch.guards.keys
+        self._later: dict[tuple[int, str, Stamp], tuple[date, str, str]] = {}
         self._words: dict[tuple[int, str, str], Words] = {}  # by the integer: hashing and comparing UUIDs is slow
         self._counts: dict[tuple[str, str, date, str, str], _Count] = {}
 
@@ -93,9 +102,26 @@ class Heard:
             definition = self._definitions.get(said.key)
             outcome, taken = _judged(definition, said)
             kind = definition.type if definition else "" if said.value is None else guessed(said.value)
+            if taken is not None and said.key in self._watched:
+                self._watch_over(taken, (day, kind, outcome))
+                continue
             self._count((said.key, said.stamp[1], day, outcome, kind), said)
             if taken is not None:
                 self.add(taken)
+
+    def _watch_over(self, said: Said, counted: tuple[date, str, str]) -> None:
+        """Have the rules on quality judge a statement that fits; what should be unique is `settled` later."""
+        self._later[said.via.int, said.key, said.stamp] = counted
+        outcome, taken, waits = self._watch.judge(said)
+        if not waits:
+            self.settled(outcome, said, taken)
+
+    def settled(self, outcome: str, said: Said, taken: Said | None) -> None:
+        """Count a statement that the rules have judged, and take in what they make of it."""
+        day, kind, before = self._later.pop((said.via.int, said.key, said.stamp))
+        self._count((said.key, said.stamp[1], day, before if outcome == guards.OK else outcome, kind), said)
+        if taken is not None:
+            self.add(taken)
 
     def add(self, said: Said) -> None:
         """Take in one statement that is good."""

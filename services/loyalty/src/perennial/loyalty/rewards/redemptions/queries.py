@@ -20,9 +20,10 @@ _RESERVE = text("SELECT * FROM reserve_reward(:id, :reward, :via, :points, :at, 
 _PAGE = text(f"""
     {_SHOWN} WHERE (CAST(:customer AS uuid) IS NULL
                     OR r.via IN (SELECT via FROM identity_map WHERE customer_id = :customer UNION SELECT :customer))
-      AND (CAST(:reward AS uuid) IS NULL OR r.reward_id = :reward) AND (CAST(:state AS text) IS NULL OR r.state = :state)
+      AND (CAST(:reward AS uuid) IS NULL OR r.reward_id = :reward)
+      AND (CAST(:state AS text) IS NULL OR r.state = :state)
       AND (CAST(:at AS timestamptz) IS NULL OR (r.reserved_at, r.id) < (:at, CAST(:id AS uuid)))
-    ORDER BY r.reserved_at DESC, r.id DESC LIMIT :n""")
+    ORDER BY r.reserved_at DESC, r.id DESC LIMIT :n""")  # noqa: S608 (constants)
 _MOVE = text("""
     UPDATE redemption SET
         state = :state, version = version + 1,

@@ -64,6 +64,18 @@ _LATER = text("""
         SELECT FROM quality_value AS q LEFT JOIN identity_map AS m ON m.via = q.via
         WHERE q.key = :key AND q.digest = own.digest AND (q.at, q.via, q.source) < (own.at, own.via, own.source)
           AND coalesce(m.customer_id, q.via) <> coalesce(mine.customer_id, n.via))""")
+_OLD_KEYS = text("""
+    SELECT id, via, key, CAST(value AS text) AS value, CAST(taken AS text) AS taken,
+           CAST(first #> '{value}' AS text) AS first_value
+    FROM quality_finding
+    WHERE id > :after AND (value ? '$sealed' OR taken ? '$sealed' OR first #> '{value}' ? '$sealed')
+    ORDER BY id LIMIT :limit FOR UPDATE""")
+_SEAL = """
+    UPDATE quality_finding AS f SET value = n.value::jsonb, taken = n.taken::jsonb,
+        first = CASE WHEN n.first_value IS NULL THEN f.first
+                ELSE jsonb_set(f.first, '{value}', n.first_value::jsonb) END
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS n(id, value, taken, first_value)
+    WHERE f.id = n.id"""
 _CUSTOMERS = text("SELECT via FROM identity_map WHERE via > :after ORDER BY via LIMIT :limit")
 
 
@@ -136,3 +148,14 @@ async def unindex(session: WriteSession, places: Sequence[tuple[object, ...]]) -
     """Forget the values of statements (via, key, source) that should be unique."""
     if places:
         await (await raw(session)).execute(_UNINDEX, *zip(*places, strict=True))
+
+
+async def sealed(session: WriteSession, after: UUID, limit: int) -> Sequence[Row[Any]]:
+    """Findings behind an id that hold sealed values, locked."""
+    return (await session.execute(_OLD_KEYS, {"after": after, "limit": limit})).all()
+
+
+async def seal(session: WriteSession, rows: Sequence[tuple[object, ...]]) -> None:
+    """Write (id, value, taken, value said first)."""
+    if rows:
+        await (await raw(session)).execute(_SEAL, *zip(*rows, strict=True))

@@ -110,6 +110,22 @@ def _words(row: Row[Any]) -> Words:
     return Words(last, Said(row.via, row.key, first["value"], stamp, live=False))
 
 
+async def reseal(session: WriteSession, after: UUID, limit: int) -> UUID | None:
+    """Seal what findings hold by the first key of the ring; the last id that was looked at, None at the end."""
+    sealer = await sealing.sealer(session)
+    found = await queries.sealed(session, after, limit)
+    rows = [(row.id, *(_again(sealer, row, said) for said in (row.value, row.taken, row.first_value))) for row in found]
+    await queries.seal(session, [new for row, new in zip(found, rows, strict=True) if new[1:] != tuple(row[3:])])
+    return found[-1].id if len(found) == limit else None
+
+
+def _again(sealer: Sealer, row: Row[Any], said: str | None) -> str | None:
+    held = json.loads(said) if said and sealing.SEALED in said else {}
+    if said is None or not sealing.is_sealed(held) or sealing.ring_of(held) == sealer.vault.current:
+        return said
+    return sealing.seal(sealer.vault, row.via, row.key, sealing.said_in(sealer.vault, row.key, held))
+
+
 async def _derive(session: WriteSession, vias: set[UUID]) -> None:
     owners = await identity_map.customers_of(session, vias) if vias else {}
     await derive.mark(session, owners.values(), live=False)

@@ -17,7 +17,6 @@ MOST_TRAITS = 2_000  # of a source: whoever makes up names must not fill the tab
 WINDOW = timedelta(days=6)  # and the day itself
 RECENT = timedelta(days=2)
 
-_ROWS = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(:table)")
 _DROP = text("DELETE FROM quality_trait_day WHERE day = :day")
 # Who a source's customers are: events of theirs came from it.
 _MEASURE = """
@@ -114,7 +113,8 @@ _BASELINE = """
     FROM middle"""
 _KEEP_BASELINE = text("""
     INSERT INTO quality_baseline AS b (rule, low, high, centre, spread, count, sampled, at)
-    VALUES (:rule, :low, :high, :centre, :spread, :count, :sampled, :at)
+    SELECT id, :low, :high, :centre, :spread, :count, :sampled, :at FROM quality_rule
+    WHERE id = :rule AND version = :version AND NOT archived FOR SHARE
     ON CONFLICT (rule) DO UPDATE SET low = excluded.low, high = excluded.high, centre = excluded.centre,
         spread = excluded.spread, count = excluded.count, sampled = excluded.sampled, at = excluded.at""")
 _MARK = text("UPDATE quality_rule SET filled = :filled, ready = :ready WHERE id = :rule")
@@ -184,7 +184,8 @@ class Sample:
 
 async def sample(session: ReadSession, table: str, most: int) -> Sample:
     """A sample of about `most` rows of a table that holds more; the same pages every time."""
-    rows = int((await session.execute(_ROWS, {"table": table})).scalar_one_or_none() or 0)
+    plan = (await session.execute(text(f"EXPLAIN (FORMAT JSON) SELECT FROM {table}"))).scalar_one()
+    rows = int(plan[0]["Plan"]["Plan Rows"])
     if rows <= most:
         return Sample("", sampled=False)
     return Sample(f"TABLESAMPLE SYSTEM ({100 * most / rows:.6f}) REPEATABLE (1)", sampled=True)
@@ -246,7 +247,7 @@ async def distribution(session: ReadSession, rule: UUID, key: str, source: str |
 
 
 async def keep_baseline(session: WriteSession, values: Mapping[str, Any]) -> None:
-    """Write a rule's baseline."""
+    """Write the baseline of a version of a rule."""
     await session.execute(_KEEP_BASELINE, dict(values))
 
 

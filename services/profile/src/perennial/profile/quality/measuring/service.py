@@ -55,26 +55,26 @@ def _said(sealer: sealing.Sealer, row: Any) -> Said:
     return Said(row.via, row.key, value, (row.at, row.source, row.message_id), live=False)
 
 
-async def take_baselines(session: WriteSession, now: datetime) -> None:
-    """See anew what is usual, for every rule on outliers."""
-    how = await queries.sample(session, "trait", MOST_VALUES)
-    for row in await rules.every(session):
-        if row["definition"]["kind"] == "outlier":
-            await _take_baseline(session, row, how, now)
-    await rules.turn(session)
+async def on_outliers(session: ReadSession) -> list[dict[str, Any]]:
+    """The rules that need to know what is usual."""
+    return [row for row in await rules.every(session) if row["definition"]["kind"] == "outlier"]
 
 
-async def _take_baseline(session: WriteSession, row: Mapping[str, Any], how: queries.Sample, now: datetime) -> None:
-    said = row["definition"]
+async def take_baseline(session: WriteSession, row: Mapping[str, Any], now: datetime) -> None:
+    """See anew what is usual, for a rule on outliers; for nothing when it was changed meanwhile."""
+    said, how = row["definition"], await queries.sample(session, "trait", MOST_VALUES)
     found = await queries.distribution(session, row["id"], said["key"], said.get("source"), how)
     method = said.get("method") or "iqr"
     limits = bounds(method, Decimal(str(said.get("factor") or FACTORS[method])), found)
     if limits is None or found.number < (said.get("min_values") or MIN_VALUES):
         await queries.drop_baseline(session, row["id"])
+        await rules.turn(session)
         return
     low, high, spread = limits
     values = {"low": low, "high": high, "centre": found.centre, "spread": spread, "count": found.number}
-    await queries.keep_baseline(session, {**values, "rule": row["id"], "sampled": how.sampled, "at": now})
+    whose = {"rule": row["id"], "version": row["version"]}
+    await queries.keep_baseline(session, {**values, **whose, "sampled": how.sampled, "at": now})
+    await rules.turn(session)
 
 
 def bounds(method: str, factor: Decimal, found: Any) -> tuple[Decimal, Decimal, Decimal] | None:

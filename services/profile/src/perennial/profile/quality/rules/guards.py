@@ -4,6 +4,7 @@ A guard judges by a baseline that a job has made, so one batch costs no more tha
 be unique are looked up, set-based.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,11 @@ class Guards:
     outliers: Mapping[str, Sequence[Guard]]
     duplicates: Mapping[str, Sequence[Guard]]
 
+    @functools.cached_property
+    def keys(self) -> frozenset[str]:
+        """The traits that any rule is on."""
+        return frozenset({*self.outliers, *self.duplicates})
+
 
 NOBODY = Guards("", MappingProxyType({}), MappingProxyType({}))
 _KNOWN: dict[str, Guards] = {"": NOBODY}
@@ -98,15 +104,15 @@ class Watch:
 
     guards: Guards = NOBODY
     findings: list[Finding] = field(default_factory=list)
-    waiting: list[Said] = field(default_factory=list)
+    waiting: list[tuple[str, Said]] = field(default_factory=list)
 
-    def judge(self, said: Said) -> tuple[str, Said | None]:
-        """The outcome, and the statement as it is taken, if it is now; what must be unique waits (`settle`)."""
+    def judge(self, said: Said) -> tuple[str, Said | None, bool]:
+        """The outcome, the statement as it is taken, if it is, and whether it waits for `settle` to say so."""
         outcome, taken = self._outlying(said) if said.key in self.guards.outliers else (OK, said)
         if taken is not None and taken.key in self.guards.duplicates:
-            self.waiting.append(taken)
-            taken = None
-        return outcome, taken
+            self.waiting.append((outcome, taken))
+            return outcome, None, True
+        return outcome, taken, False
 
     def _outlying(self, said: Said) -> tuple[str, Said | None]:
         value = number(said.value)
@@ -155,13 +161,14 @@ async def settle(session: WriteSession, watch: Watch) -> list[tuple[str, Said, S
     """Judge what should be unique: (outcome, statement, as it is taken). In the order in which it was said."""
     if not watch.waiting:
         return []
-    waiting = sorted(watch.waiting, key=lambda said: (said.stamp, said.via, said.key))
-    for key in sorted({said.key for said in waiting}):
+    waiting = sorted(watch.waiting, key=lambda one: (one[1].stamp, one[1].via, one[1].key))
+    said_ones = [said for _, said in waiting]
+    for key in sorted({said.key for said in said_ones}):
         await lock(session, "profile", "quality", key)  # two batches at a time would not see each other's
-    owners = await identity_map.customers_of(session, {said.via for said in waiting})
-    asked = {(said.key, digest(session, said.key, said.value)) for said in waiting if said.value is not None}
+    owners = await identity_map.customers_of(session, {said.via for said in said_ones})
+    asked = {(said.key, digest(session, said.key, said.value)) for said in said_ones if said.value is not None}
     others = await records.holders(session, sorted(asked))
-    judged = [_judged(session, watch, said, owners, others) for said in waiting]
+    judged = [_judged(session, watch, outcome, said, owners, others) for outcome, said in waiting]
     await records.index(session, [(taken, _digest(session, taken)) for _, _, taken in judged if taken is not None])
     watch.waiting.clear()
     return judged
@@ -174,16 +181,16 @@ def _digest(session: ReadSession, said: Said) -> bytes | None:
 def _judged(
     session: ReadSession,
     watch: Watch,
+    outcome: str,
     said: Said,
     owners: Mapping[UUID, UUID],
     others: dict[tuple[str, bytes], set[UUID]],
 ) -> tuple[str, Said, Said | None]:
     if said.value is None:
-        return OK, said, said
+        return outcome, said, said
     owner = owners.get(said.via, said.via)
     holders = others.setdefault((said.key, digest(session, said.key, said.value)), set())
-    outcome, taken = OK, said
-    if holders - {owner}:
+    if holders and owner not in holders:  # who has given it before may say it again
         for guard in watch.guards.duplicates[said.key]:
             if guard.meant(said.stamp[1]):
                 instead = put(guard.action, said, None)
@@ -191,4 +198,4 @@ def _judged(
                 if guard.action != "flag":
                     return guard.kind, said, instead
     holders.add(owner)
-    return outcome, said, taken
+    return outcome, said, said

@@ -104,8 +104,8 @@ def _share(who: Principal, share: Share, draft: Draft) -> dict[str, Any]:
     found = {**draft.traits, **draft.computed}.get(share.trait)
     return {
         "holds": within(share, found),
-        "value": masks.trait(who, share.trait, found) if share.trait not in draft.computed else found,
-        "cut": None if share.cut is None else format(share.cut, "f"),
+        "value": masks.trait(who, share.trait, found),
+        "cut": None if share.cut is None or not masks.sees(who, share.trait) else format(share.cut, "f"),
     }
 
 

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from perennial.common import audit, masks
-from perennial.common.auth import Principal, requires
+from perennial.common.auth import Principal
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
 from perennial.common.web.etags import IfMatch, match, tag
 from perennial.common.web.idempotency import run
 from perennial.common.web.pages import before
-from perennial.profile.params import MayRead, bad_cursor
+from perennial.profile.params import MayRead, bad_cursor, with_classes
 from perennial.profile.tags.definitions import queries, service
 from perennial.profile.tags.definitions.schemas import (
     Dimension,
@@ -24,8 +24,8 @@ from perennial.profile.tags.definitions.schemas import (
 )
 
 router = APIRouter(prefix="/v1/tags", tags=["tags"])
-MayDefine = Annotated[Principal, Depends(requires("schema:write"))]
-MayLook = Annotated[Principal, Depends(requires("schema:read"))]
+MayDefine = Annotated[Principal, Depends(with_classes("schema:write"))]
+MayLook = Annotated[Principal, Depends(with_classes("schema:read"))]
 KeyPath = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
 
 

@@ -144,7 +144,9 @@ class TagOut(BaseModel):
     edited: bool
     active: bool
     version: int
-    cut: str | None = Field(description="Of a computed tag: the number from which on it is shown, once it is known.")
+    cut: str | None = Field(
+        description="Of a computed tag: the number from which on it is shown, once it is known, for who sees such numbers."
+    )
     created_at: datetime
     updated_at: datetime
 

@@ -77,6 +77,8 @@ def _basis(who: Principal, body: TagIn | TagChange) -> dict[str, Any]:
                 pointer="/rule",
             )  # fmt: skip
         return {"rule": rules.dump(rule)}
+    if body.computed is not None:  # where a share begins tells about the numbers that it is of
+        masks.check_rule(who, rules.parse({"trait": body.computed.trait, "gte": 0}), "/computed")
     return presets.said(body)
 
 
@@ -104,6 +106,6 @@ def shown(row: Row[Any], who: Principal) -> TagOut:
             "sentence": None if rule is None else rules.describe(rule),
             "computed": row.basis.get("computed"),
             "words": row.basis.get("words"),
-            "cut": None if row.cut is None else format(row.cut, "f"),
+            "cut": None if row.cut is None or not masks.sees(who, row.basis["computed"]["trait"]) else f"{row.cut:f}",
         }
     )

@@ -43,7 +43,7 @@ _GIVEN = text("""
 _SAID = text("""
     SELECT m.customer_id, u.at, u.kind, u.topics, u.polarity::float8 AS polarity
     FROM identity_map AS m JOIN utterance AS u USING (via)
-    WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND u.heard AND u.at > :since
+    WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND u.at > :since  -- what is heard anew counts as before
     ORDER BY u.at, u.id""")
 _BEFORE = text("SELECT * FROM customer_tag WHERE customer_id = ANY(CAST(:ids AS uuid[]))")
 _REMOVE = text("""

@@ -71,7 +71,7 @@ def analyse(topics: hearing.Terms, told: Sequence[Told]) -> list[dict[str, Any]]
     """What texts are about and how they sound. A text that is no longer there keeps what is known of it."""
     ear, kinds = hearing.ear(topics), dict(TEXTS.values())
     texts = [_text(properties, kinds[kind]) for _, kind, properties in told]
-    polarities = sentiment.model().polarities(texts)
+    polarities = [_told(polarity) for polarity in sentiment.model().polarities(texts)]
     found: list[dict[str, Any]] = []
     for (any_id, kind, properties), said, polarity in zip(told, texts, polarities, strict=True):
         if properties is None:
@@ -80,6 +80,11 @@ def analyse(topics: hearing.Terms, told: Sequence[Told]) -> list[dict[str, Any]]
         heard = sentiment.with_stars(polarity, properties.get("rating")) if kind == "review" else polarity
         found.append({"id": any_id, "topics": ear.topics(said), "polarity": heard})
     return found
+
+
+def _told(polarity: float | None) -> float | None:
+    """What a model may say: whose number is none says nothing."""
+    return polarity if polarity is not None and -1 <= polarity <= 1 else None
 
 
 def _text(properties: Mapping[str, Any] | None, name: str) -> str:

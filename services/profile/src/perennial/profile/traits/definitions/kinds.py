@@ -116,6 +116,18 @@ def _bounded(definition: Definition, found: Decimal | str) -> None:
         raise Unfit("range")
 
 
+def bound(kind: str, said: str) -> Decimal | str:
+    """A bound as values are compared with it: canonical, times without their Z. Raises ValueError for what is none."""
+    if kind == "date":
+        return _date(Definition(""), said)
+    if kind == "datetime":
+        return _datetime(Definition(""), said).removesuffix("Z")
+    found = values.number(said)
+    if found is None:
+        raise Unfit("type")
+    return found
+
+
 def _plain(found: Decimal) -> Decimal | int:
     written = values.text(found) or "0"
     return Decimal(written) if "." in written else int(written)

@@ -13,6 +13,7 @@ _COLUMNS = "t.key, t.version, t.definition, t.archived, t.updated_at, t.updated_
 _FROM = "trait_definition AS t LEFT JOIN trait_sweep AS s ON s.key = t.key"
 _ONE = text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE t.key = :key")  # noqa: S608 (ours)
 _ALL = text(f"SELECT {_COLUMNS} FROM {_FROM} ORDER BY t.key")  # noqa: S608
+_COMPUTED = text("SELECT EXISTS (SELECT FROM computed_trait WHERE key = :key AND state <> 'archived')")
 _SAVE = text("""
     INSERT INTO trait_definition AS t
         (key, version, revision, definition, strategy, type, sources, archived, updated_by)
@@ -63,6 +64,11 @@ _ADD_UP = text("""
 async def one(session: ReadSession, key: str) -> RowMapping | None:
     """The shop's definition of a key, archived ones too."""
     return (await session.execute(_ONE, {"key": key})).mappings().one_or_none()
+
+
+async def computed(session: ReadSession, key: str) -> bool:
+    """Whether a computed trait has the key."""
+    return bool((await session.execute(_COMPUTED, {"key": key})).scalar_one())
 
 
 async def every(session: ReadSession) -> Sequence[RowMapping]:

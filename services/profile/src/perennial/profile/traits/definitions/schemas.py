@@ -1,16 +1,14 @@
 """HTTP bodies of trait definitions."""
 
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from perennial.common.masks import Sensitivity, class_of
 from perennial.common.rules import trait_key
-from perennial.common.rules.values import instant
 from perennial.common.web.fields import Flag, Whole
-from perennial.profile.traits.definitions.kinds import LONGEST_TEXT, MOST_ITEMS, Strategy, compiled
+from perennial.profile.traits.definitions.kinds import LONGEST_TEXT, MOST_ITEMS, Strategy, bound, compiled
 from perennial.profile.traits.definitions.schema import STRICTNESS, read
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
@@ -150,12 +148,9 @@ def _bound(kind: str, name: str, said: str | None) -> Any:
     if said is None:
         return None
     try:
-        found = instant(said) if kind in {"date", "datetime"} else Decimal(said)
-    except InvalidOperation:
-        found = None
-    if found is None or (isinstance(found, Decimal) and not found.is_finite()):
-        raise ValueError(f"{name}: not a {kind}")
-    return found
+        return bound(kind, said)
+    except ValueError as error:
+        raise ValueError(f"{name}: not a {kind}") from error
 
 
 class TraitDefined(TraitChange):

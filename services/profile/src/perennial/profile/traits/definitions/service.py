@@ -22,6 +22,8 @@ async def define(session: WriteSession, who: Principal, body: TraitDefined) -> T
     known = await queries.one(session, body.key)
     if known is not None and not known["archived"]:
         raise Conflict(f"key: {body.key} is defined already", code="trait_exists", pointer="/key")
+    if await queries.computed(session, body.key):
+        raise Conflict(f"key: {body.key} is a computed trait", code="trait_exists", pointer="/key")
     version = known["version"] + 1 if known else 1
     return await _save(session, who, body.model_dump(mode="json"), version, "trait.defined")
 

@@ -9,11 +9,12 @@ from sqlalchemy import Row, text
 from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.profile.traits.survivors import MANUAL, survivors
 
+MOST = 1000
 _SHOWN = text(survivors("m.customer_id = :customer AND t.key = ANY(:keys)"))
 _STATEMENTS = text(f"""
     SELECT via, source, value, at, fits, first_value, first_at FROM identity_map AS m JOIN trait AS t USING (via)
     WHERE m.customer_id = :customer AND t.key = :key
-    ORDER BY source <> '{MANUAL}', at DESC, source, via""")  # noqa: S608 (ours)
+    ORDER BY source <> '{MANUAL}', at DESC, source, via LIMIT {MOST}""")  # noqa: S608 (ours)
 _GIVE_BACK = text(f"""
     DELETE FROM trait AS t USING identity_map AS m
     WHERE m.via = t.via AND m.customer_id = :customer AND t.key = ANY(:keys) AND t.source = '{MANUAL}'""")  # noqa: S608
@@ -37,7 +38,7 @@ async def shown(session: ReadSession, customer: UUID, keys: Collection[str]) -> 
 
 
 async def statements(session: ReadSession, customer: UUID, key: str) -> Sequence[Row[Any]]:
-    """What each source says under each identifier, as it is stored."""
+    """What each source says under each identifier, as it is stored: what staff wrote and the newest, MOST at most."""
     return (await session.execute(_STATEMENTS, {"customer": customer, "key": key})).all()
 
 

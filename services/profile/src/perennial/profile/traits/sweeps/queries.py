@@ -20,7 +20,7 @@ _MOVE = text("UPDATE trait_sweep SET after = :after, done = :done WHERE key = :k
 _STATEMENTS = text("""
     SELECT via, key, source, CAST(value AS text) AS value, CAST(first_value AS text) AS first_value, fits FROM trait
     WHERE via = ANY(CAST(:vias AS uuid[])) AND (:key = '' OR key = :key)
-    ORDER BY via, key, source FOR UPDATE""")
+    ORDER BY via, key COLLATE "C", source FOR UPDATE""")
 _REPLACE = """
     UPDATE trait AS t SET value = n.value::jsonb, first_value = n.first_value::jsonb, fits = n.fits,
         first_at = CASE WHEN n.first_fits THEN t.first_at ELSE t.at END,

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import uvloop
 
 from perennial.local.platform import Platform
-from tests.load import edge, identity, profile, search
+from tests.load import edge, identity, loyalty, profile, search
 from tests.load.events import batches
 from tests.load.limit import Copy
 from tests.load.measure import Load, Slice
@@ -67,7 +67,7 @@ def report(name: str, rounds: list[tuple[float, Slice]]) -> None:
 
 def main() -> None:
     """The gateway alone, then both platforms; or only what the command line names."""
-    wanted = sys.argv[1:] or ["edge", "identity", "profile", "search", "platforms"]
+    wanted = sys.argv[1:] or ["edge", "identity", "profile", "search", "loyalty", "platforms"]
     if "edge" in wanted:
         env = {"PERENNIAL_STREAM_BYTES_INGEST": str(edge.INGEST_BYTES)}
         with _home() as home, Platform(Path(home), port=0, services=("identity",), env=env) as platform:
@@ -82,6 +82,9 @@ def main() -> None:
     if "profile" in wanted:
         with _home() as home, Platform(Path(home), port=0, services=("identity", "profile")) as platform:
             uvloop.run(profile.measure(platform))
+    if "loyalty" in wanted:
+        with _home() as home, Platform(Path(home), port=0, services=("loyalty",)) as platform:
+            uvloop.run(loyalty.measure(platform))
     if "platforms" in wanted:
         for name, services in (("identity + profile", ("identity", "profile")), ("all services", ())):
             with _home() as home, Platform(Path(home), port=0, services=services) as platform:

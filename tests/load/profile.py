@@ -36,7 +36,7 @@ from perennial.profile.main import SERVICE
 from perennial.profile.settings import ProfileSettings
 from perennial.profile.timeline import queries
 
-ROUNDS, BATCHES, BATCH, MESSAGE, CUSTOMERS, LANES = 7, 5, 2_000, 50, 5_000, 2
+ROUNDS, BATCHES, BATCH, MESSAGE, CUSTOMERS, LANES = 7, 4, 4_000, 50, 5_000, 2
 AIM, AIM_MS = 0.25, 50
 BUSY_EVENTS, BUSY_IDENTIFIERS, READS, SETTLE_SECONDS = 10_000, 24, 300, 120
 NAMES = ("Product Viewed", "Product List Viewed", "Product Added", "Checkout Started")
@@ -59,7 +59,7 @@ async def measure(platform: Platform) -> None:
     await writing(bench)
     busy = await bench.busy()
     platform.start_process("profile")
-    await bench.settled()
+    await bench.settled(busy)
     await bench.close()
     await reading(platform, busy)
 
@@ -165,7 +165,7 @@ class Bench:
 
     async def writes(self, slices: Sequence[Sequence[ResolvedEvent]], lanes: int) -> Slice:
         """What it does cost, in as many lanes, each of partitions of its own."""
-        queues = [[_messages(events, lane, lanes) for events in slices] for lane in range(lanes)]
+        queues = [_batches([event for events in slices for event in events], lane, lanes) for lane in range(lanes)]
 
         async def drain(queue: list[list[Msg]]) -> None:
             for batch in queue:
@@ -195,13 +195,15 @@ class Bench:
                     ),
                     customer=vias[0],
                 )
-                for n in range(BATCH)
+                for n in range(min(BATCH, BUSY_EVENTS - start))
             ]
-            await self.process(_messages(events, 0, 1))
+            for batch in _batches(events, 0, 1):
+                await self.process(batch)
         return vias[0]
 
-    async def settled(self) -> None:
-        """Wait until everybody is derived, so that only what is read is measured."""
+    async def settled(self, busy: UUID) -> None:
+        """Wait until who is looked at is derived, so that only what is read is measured."""
+        await self.admin.execute("DELETE FROM profile.stale WHERE customer_id <> $1", busy)
         async with asyncio.timeout(SETTLE_SECONDS):
             while await self.admin.fetchval("SELECT EXISTS (SELECT FROM profile.stale)"):
                 await asyncio.sleep(0.5)
@@ -229,18 +231,22 @@ def _row(event: ResolvedEvent) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _messages(events: Sequence[ResolvedEvent], lane: int, lanes: int) -> list[Msg]:
+def _batches(events: Sequence[ResolvedEvent], lane: int, lanes: int) -> list[list[Msg]]:
     mine = [event for event in events if event.via.int % lanes == lane]
+    return [_messages(mine[start : start + BATCH], lane) for start in range(0, len(mine), BATCH)]
+
+
+def _messages(events: Sequence[ResolvedEvent], lane: int) -> list[Msg]:
     metadata, subject = SimpleNamespace(num_delivered=1, stream="EVENTS"), f"identity.events.resolved.v1.{lane}"
     return [
         cast(
             "Msg",
             SimpleNamespace(
-                data=msgspec.json.encode(EventsResolved(mine[start : start + MESSAGE])),
+                data=msgspec.json.encode(EventsResolved(list(events[start : start + MESSAGE]))),
                 headers={},
                 subject=subject,
                 metadata=metadata,
             ),
         )
-        for start in range(0, len(mine), MESSAGE)
+        for start in range(0, len(events), MESSAGE)
     ]

@@ -353,3 +353,49 @@ async def test_a_body_that_is_no_file_or_stops_arriving_is_refused(
 
     answer = await admin.post("/v1/imports", params={"source_id": source}, content=slow())
     assert (answer.status_code, answer.json()["code"]) == (503, "body_timeout")
+
+
+async def test_a_step_holds_a_megabyte_however_long_the_rows_and_blank_lines_end_nothing(
+    do: Any, stored: Stored, live_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "BYTES_AT_ONCE", 1000)
+    parts: list[int] = []
+    note = steps._note
+
+    async def noted(step: Any, faults: Any) -> None:
+        parts.append(step.progress["rows"])
+        await note(step, faults)
+
+    monkeypatch.setattr(steps, "_note", noted)
+    rows = "".join(f"u-{n},,,{'x' * 600},,,\n" for n in range(5)) + "\n" * 3000 + "u-6,,,Last,,,\n"
+    over = await do("run", HEADER + rows)
+    assert (over["result"]["accepted"], over["done"] == over["total"]) == (6, True)
+    assert parts[:3] == [2, 4, 5]
+    assert len(await stored()) == 6
+
+
+async def test_two_columns_that_mean_one_trait_are_refused(admin: httpx.AsyncClient, upload: Any) -> None:
+    import_id = (await upload("id,a,b\n1,2,3\n")).json()["id"]
+    known = {"column": "id", "to": "identifier", "kind": "user_id"}
+    for one, other in (
+        ({"to": "trait", "key": "firstName"}, {"to": "trait", "key": "first_name"}),
+        ({"to": "identifier", "kind": "email"}, {"to": "trait", "key": "email", "empty": "clear"}),
+    ):
+        columns = [known, {"column": 2, **one}, {"column": 3, **other}]
+        body = {"mapping": {"columns": columns}}
+        answer = await admin.post(f"/v1/imports/{import_id}/check", json=body, headers=key())
+        assert answer.status_code == 422, columns
+
+
+async def test_long_and_many_identifiers_hide_nobody_from_a_trial(
+    do: Any, upload: Any, profile: list[Any], edge: Edge
+) -> None:
+    columns = [{"column": 1, "to": "identifier", "kind": "user_id"}] + [
+        {"column": n, "to": "identifier", "kind": "external_id", "namespace": f"n{n}"} for n in range(2, 25)
+    ]
+    header = ",".join(f"c{n}" for n in range(1, 25))
+    import_id = (await upload(f"{header}\nu-1,{','.join('x' * 23)}\nu-2,{'y' * 450}{',' * 22}\n")).json()["id"]
+    over = await do("check", import_id=import_id, mapping={"columns": columns})
+    assert over["result"]["created"] is not None, over
+    assert max(len(said) for asked in profile for said in asked) <= 20
+    assert max(len(one) for asked in profile for said in asked for one in said) <= 400

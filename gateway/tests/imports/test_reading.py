@@ -120,3 +120,20 @@ def test_columns_are_known_by_their_names() -> None:
         (5, "birthday", "date"), (6, "favourite_colour", "string"),
     ]  # fmt: skip
     assert suggested(["colour", "size"]) is None
+
+
+async def test_blank_lines_are_passed_over_at_once_and_no_further_than_asked() -> None:
+    data = b"a,b\n" + b"\n" * 20_000_000 + b"1,2\n"
+    asked = 0
+
+    async def read(at: int) -> bytes:
+        nonlocal asked
+        asked += 1
+        return data[at : at + (1 << 20)]
+
+    source = Records(read, ",")
+    assert await source.next() == Record(1, ["a", "b"])
+    assert await source.next(1 << 20) is None
+    assert (source.at, source.line, source.ended, asked) == (1 << 20, (1 << 20) - 2, False, 1)
+    assert await source.next() == Record(20_000_002, ["1", "2"])
+    assert (await source.next(), source.ended) == (None, True)

@@ -20,7 +20,10 @@ def subject(*identifiers: tuple[str, str]) -> Subject:
     return Subject(frozenset({uuid7()}), frozenset(digests))
 
 
-ADA = subject(("email", "ada@example.com"), ("phone", "+8613800138000"), ("user_id", "u-7"), ("member_id", "4711"))
+ADA = subject(
+    ("email", "ada@example.com"), ("phone", "+8613800138000"), ("user_id", "u-7"), ("member_id", "4711"),
+    ("anonymous_id", "tablet-1"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -31,9 +34,12 @@ ADA = subject(("email", "ada@example.com"), ("phone", "+8613800138000"), ("user_
         ({"traits": {"tel": "138 0013 8000"}}, True),
         ({"properties": {"member": 4711}}, True),
         ({"userId": "u-8", "traits": {"email": "grace@example.com", "phone": "+8613900139000"}}, False),
+        ({"anonymousId": "tablet-1"}, True),
+        ({"userId": "u-7", "anonymousId": "tablet-1"}, True),
+        ({"userId": "u-8", "anonymousId": "tablet-1"}, False),
         ({"userId": ["x" * 1000], "n": 1.5, "ok": True, "none": None}, False),
     ],
-    ids=["user", "email", "phone", "number", "stranger", "odd"],
+    ids=["user", "email", "phone", "number", "stranger", "device", "own-device", "shared-device", "odd"],
 )
 def test_whose_event_it_is(raw: object, hers: bool) -> None:
     assert isinstance(VIOLATIONS, Searched)

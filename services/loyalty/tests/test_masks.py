@@ -33,14 +33,32 @@ async def customer(shop: Any, client: httpx.AsyncClient) -> str:
     return str(via)
 
 
+@pytest.fixture
+async def places(client: httpx.AsyncClient, customer: str) -> dict[str, str]:
+    """Where the routes lead: to the customer, and to a redemption whose payment and note say too much."""
+    mug = {"kind": "goods", "name": {"en": "Mug"}, "points": 1}
+    reward = (await client.post("/v1/rewards", json=mug, headers={"Idempotency-Key": uuid4().hex})).json()["id"]
+    path, found = f"/v1/loyalty/accounts/{customer}/redemptions", {"customer_id": customer, "reward_id": reward}
+    for verb, body in (
+        ("", {"reward_id": reward}),
+        ("confirm", {"payment_reference": ADDRESS}),
+        ("cancel", {"reason": f"call {PHONE}"}),
+    ):
+        where = f"/v1/redemptions/{found['redemption_id']}/{verb}" if verb else path
+        done = await client.post(where, json=body, headers={"Idempotency-Key": uuid4().hex})
+        found["redemption_id"] = done.json()["id"]
+    return found
+
+
 async def test_nothing_personal_is_read_by_whoever_sees_nothing(
-    app: FastAPI, client: httpx.AsyncClient, token: Callable[..., str], customer: str
+    app: FastAPI, client: httpx.AsyncClient, token: Callable[..., str], customer: str, places: dict[str, str]
 ) -> None:
-    answers = await read_all(app, client, token("*", fields=()), {"customer_id": customer})
+    answers = await read_all(app, client, token("*", fields=()), places)
     assert {answer.status_code for answer in answers.values()} == {200}
     assert list(exposed(answers, (ADDRESS, PHONE))) == []
-    found = set(exposed(await read_all(app, client, token("*"), {"customer_id": customer}), (ADDRESS, PHONE)))
-    assert found >= {(f"/v1/loyalty/accounts/{customer}/ledger", secret) for secret in (ADDRESS, PHONE)}
+    found = set(exposed(await read_all(app, client, token("*"), places), (ADDRESS, PHONE)))
+    for path in (f"/v1/loyalty/accounts/{customer}/ledger", f"/v1/redemptions/{places['redemption_id']}"):
+        assert found >= {(path, secret) for secret in (ADDRESS, PHONE)}
 
 
 async def test_the_ledger_is_still_of_use(client: httpx.AsyncClient, token: Callable[..., str], customer: str) -> None:

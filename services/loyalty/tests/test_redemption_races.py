@@ -25,8 +25,8 @@ from perennial.common.settings import CommonSettings
 from perennial.common.testing.events import tracked
 from perennial.loyalty.ledger.service import verify
 from perennial.loyalty.rewards import service as catalogue
+from perennial.loyalty.rewards.definition import Offer
 from perennial.loyalty.rewards.redemptions import service
-from perennial.loyalty.rewards.schemas import RewardIn
 
 STAFF = Principal("staff", "tester", frozenset({"*"}))
 MUG = {"kind": "goods", "name": {"en": "Mug"}, "points": 60}
@@ -53,7 +53,7 @@ async def _people(committing: Any, count: int, points: int = 100) -> list[UUID]:
 async def _offer(database: Database, pool: int = 0, **more: Any) -> UUID:
     made = uuid7()
     async with database.write() as session:
-        await catalogue.create(session, STAFF, made, RewardIn.model_validate({**MUG, **more}))
+        await catalogue.create(session, STAFF, made, Offer.model_validate({**MUG, **more}))
         if pool:
             await catalogue.add_codes(session, STAFF, made, [f"code {n}" for n in range(pool)])
     return made

@@ -73,6 +73,7 @@ async def test_a_customer_nobody_told_anything_about_is_empty(
         "loyalty": None,
         "segments": [],
         "journeys": [],
+        "consents": [],
         "traits": {},
         "trait_details": {},
         "counters": {},
@@ -219,7 +220,7 @@ async def test_customers_see_themselves_only_also_after_a_merge(
     assert ((await me(shop))["id"], (await me(shop))["traits"]) == (str(web), {"n": 1})
     assert (await me(stranger))["traits"] == {"n": 2}
     assert await me(uuid7()) == 404
-    assert set(await me(shop)) == {"id", "traits", "orders", "loyalty", "tickets", "first_seen", "last_seen"}
+    assert set(await me(shop)) == {"id", "traits", "orders", "loyalty", "tickets", "first_seen", "last_seen", "links"}
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/customers/summary", "/v1/events/x", "/v1/orders/summary"])

@@ -37,6 +37,13 @@ def with_context(event: ResolvedEvent, **body: Any) -> ResolvedEvent:
     return msgspec.structs.replace(event, body=msgspec.Raw(msgspec.json.encode(told)))
 
 
+# What staff made by hand, of which there is none here; their own tests look at what they show.
+MADE_BY_STAFF = (
+    "/v1/erasures/", "/v1/lifecycle/ladders/", "/v1/operations/profile/", "/v1/quality/rules/", "/v1/tags/",
+    "/v1/topics/", "/v1/traits/",
+)  # fmt: skip
+
+
 @pytest.fixture
 async def person(hear: Hear, assign: Callable[..., Awaitable[None]]) -> UUID:
     """A customer of two events, `m-1` and `m-2`, known by an e-mail address."""
@@ -66,10 +73,13 @@ def as_(client: httpx.AsyncClient, token: Callable[..., str]) -> Callable[..., A
 async def test_no_get_route_shows_a_secret_to_who_sees_no_fields(
     app: FastAPI, client: httpx.AsyncClient, token: Callable[..., str], person: UUID
 ) -> None:
-    places = {"id": person, "message_id": "m-2", "key": "email"}
+    places = {"id": person, "message_id": "m-2", "key": "email", "source": "shop", "name": "list.csv"}
+    places |= {"erasure_id": person, "operation_id": person, "/v1/computed-traits/{key}": "/v1/computed-traits/orders"}
     for limit in ("limit=1", "limit=50"):
         answers = await read_all(app, client, token("*", fields=()), places, limit)
-        assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
+        missing = {path for path, answer in answers.items() if answer.status_code != 200}
+        assert {answers[path].status_code for path in missing} == {404}
+        assert {path for path in missing if not path.startswith(MADE_BY_STAFF)} == set()
         assert list(exposed(answers, SECRETS)) == []
     clear = await read_all(app, client, token("*", fields=("*",)), places)
     assert {secret for _, secret in exposed(clear, SECRETS)} == SECRETS

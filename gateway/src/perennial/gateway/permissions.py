@@ -28,7 +28,7 @@ ROLES = {
         "Runs the platform; what it reveals is on the record.",
         """customers:read customers:reveal identities:* segments:* campaigns:* loyalty:* tickets:* webhooks:* sources:*
         keys:* tokens:* staff:* audit:read operations:read privacy:* customers:write schema:* customers:import
-        customers:export quality:*""",
+        customers:export quality:* retention:write""",
         "personal",
     ),
     "marketer": _role(
@@ -153,12 +153,14 @@ _TABLE = {
     "schema:write": """
         POST /v1/computed-traits
         PUT DELETE /v1/computed-traits/{key}
-        PUT  /v1/timeline/retention
         POST /v1/tags /v1/traits /v1/traits/{key}/adopt /v1/traits/{key}/archive
         PUT  /v1/traits/{key}
         PATCH DELETE /v1/tags/{key}
         PUT DELETE /v1/topics/{key}
         PUT  /v1/lifecycle /v1/lifecycle/ladders/{key}
+    """,
+    "retention:write": """
+        PUT  /v1/timeline/retention
     """,
     "quality:read": """
         GET  /v1/quality/rules /v1/quality/rules/{id} /v1/quality/rules/{id}/versions /v1/quality/settings

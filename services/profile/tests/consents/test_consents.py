@@ -206,3 +206,63 @@ async def test_a_purpose_is_defined_once_and_changed_with_its_version(client: ht
         "/v1/consent-purposes/surveys", json={**body, "valid_days": None}, headers={"If-Match": '"1"'}
     )
     assert changed.json()["version"] == 2
+
+
+async def test_a_clock_that_is_ahead_does_not_outlive_a_withdrawal(
+    mine: Any, hear: Any, client: httpx.AsyncClient, ada: UUID
+) -> None:
+    now = datetime.now(UTC)
+    event = tracked("Consent Given", {"purpose": "marketing"}, at=now + timedelta(days=300), via=ada)
+    fields = {name: getattr(event, name) for name in event.__struct_fields__}
+    await hear(type(event)(**{**fields, "received_at": now}))
+    assert await holds(client, ada) == {("marketing", "*"): "given"}
+    (shown,) = (await client.get(f"/v1/customers/{ada}")).json()["consents"]
+    assert (shown["purpose"], shown["channel"], shown["state"]) == ("marketing", "*", "given")
+    await mine("PUT", {"choices": [{"purpose": "marketing", "granted": False}]})
+    assert await holds(client, ada) == {("marketing", "*"): "withdrawn"}
+
+
+async def test_an_event_gives_no_consent_that_must_be_asked_for_by_itself(
+    hear: Any, client: httpx.AsyncClient, ada: UUID
+) -> None:
+    body = {"purpose": "cross_border", "locale": "zh", "title": "个人信息出境", "body": "数据将传输至新加坡。"}
+    made = await client.post("/v1/consent-texts", json=body, headers={"Idempotency-Key": "t1"})
+    shown = {"text_locale": "zh", "text_version": 1}
+    cases: tuple[dict[str, Any], ...] = ({}, {"separate": True}, shown, {"separate": True, **shown, "text_version": 9})
+    for number, more in enumerate(cases):
+        await hear(said("cross_border", given=True, at=NOON + timedelta(hours=number), via=ada, **more))
+    assert await holds(client, ada) == {}
+    await hear(said("cross_border", given=True, at=NOON + timedelta(hours=5), via=ada, separate=True, **shown))
+    assert await holds(client, ada) == {("cross_border", "*"): "given"}
+    (row,) = (await client.get(f"/v1/customers/{ada}/consents/history")).json()["items"]
+    assert row["text_hash"] == made.json()["hash"]
+    await hear(said("cross_border", given=False, at=NOON + timedelta(hours=6), via=ada))
+    assert await holds(client, ada) == {("cross_border", "*"): "withdrawn"}
+
+
+async def test_what_staff_write_down_goes_with_whom_they_named(
+    client: httpx.AsyncClient, assign: Any, ada: UUID
+) -> None:
+    other = uuid7()
+    await assign(ada, other, version=2)
+    body = {"choices": [{"purpose": "marketing", "granted": False}], "evidence": {"note": "a letter"}}
+    made = await client.post(f"/v1/customers/{other}/consents", json=body, headers={"Idempotency-Key": "c"})
+    assert (made.status_code, made.json()["customer_id"]) == (201, str(ada))
+    await assign(other, other, version=3)
+    assert await holds(client, other) == {("marketing", "*"): "withdrawn"}
+    assert await holds(client, ada) == {}
+
+
+@pytest.mark.parametrize("bad", ["a\x00b", "\ud800"], ids=["nul", "half"])
+async def test_texts_that_no_database_holds_are_refused(client: httpx.AsyncClient, ada: UUID, bad: str) -> None:
+    once = {"Idempotency-Key": "n", "Content-Type": "application/json"}
+    for path, body in (
+        ("/v1/consent-texts", {"purpose": "marketing", "locale": "en", "title": bad, "body": "b"}),
+        (f"/v1/customers/{ada}/consents", {"choices": [{"purpose": "marketing", "granted": True}],
+                                           "evidence": {"note": bad}}),
+    ):  # fmt: skip
+        answer = await client.post(path, content=json.dumps(body), headers={**once, "Idempotency-Key": path})
+        assert answer.status_code in {400, 422}, answer.text
+    labels = json.dumps({"labels": {"en": bad}})
+    answer = await client.put("/v1/consent-purposes/x", content=labels, headers={**once, "If-None-Match": "*"})
+    assert answer.status_code in {400, 422}, answer.text

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from perennial.common import faults
 from perennial.common.contracts import catalogue
 from perennial.common.contracts.base import ErasedTable
-from perennial.common.contracts.identity import CustomerErased
+from perennial.common.contracts.identity import CustomerErased, CustomersMerged
+from perennial.common.contracts.loyalty import Account, AccountsChanged
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
@@ -158,7 +159,7 @@ async def test_an_erasure_is_complete_when_every_service_has_answered(
     )
     assert made.status_code == 201, made.text
     erasure = UUID(made.json()["id"])
-    assert (made.json()["state"], made.json()["customer_id"]) == ("running", str(ada[0]))
+    assert (made.json()["state"], made.json()["customer_id"]) == ("running", str(ada[1]))
     assert made.headers["Location"] == f"/v1/erasures/{erasure}"
     twice = {"Idempotency-Key": "e2"}
     again = await client.post("/v1/erasures", json={"customer_id": str(ada[0]), "reason": "other"}, headers=twice)
@@ -223,3 +224,86 @@ async def test_a_customers_wish_waits_for_somebody_and_a_legal_hold_for_its_day(
     assert (await _stated(client, held.json()["id"]))["state"] == "running"
     late = await client.post(f"/v1/erasures/{held.json()['id']}/refuse", json={"reason": "other"})
     assert (late.status_code, late.json()["code"]) == (409, "already_decided")
+
+
+async def test_a_split_or_a_merge_before_it_begins_leads_it_to_nobody_else(
+    client: httpx.AsyncClient, token: Any, assign: Any, ada: list[UUID], session: WriteSession
+) -> None:
+    one, other, stranger = ada
+    me = {"Authorization": f"Bearer {token(via=other)}"}
+    asked = (await client.post("/v1/me/erasure", headers={**me, **ONCE})).json()["id"]
+    await assign(other, other, version=3)  # they were two people
+    assert (await client.get("/v1/me/erasure", headers=me)).json()["id"] == asked
+    await client.post(f"/v1/erasures/{asked}/approve")
+    bodies = await session.execute(text("SELECT body FROM outbox WHERE subject = 'profile.erasure.requested.v1'"))
+    assert [json.loads(bytes(body))["customer"] for body in bodies.scalars()] == [str(other)]
+    hers = {"Authorization": f"Bearer {token(via=one)}"}
+    assert (await client.post("/v1/me/erasure", headers={**hers, "Idempotency-Key": "o"})).status_code == 201
+    await assign(stranger, one, version=4)  # and who asked first is the same as a third
+    theirs = {"Authorization": f"Bearer {token(via=stranger)}"}
+    assert (await client.get("/v1/me/erasure", headers=theirs)).status_code == 200
+    again = await client.post("/v1/me/erasure", headers={**theirs, "Idempotency-Key": "s"})
+    assert (again.status_code, again.json()["code"]) == (409, "already_requested")
+
+
+async def test_a_legal_hold_covers_whom_the_person_was_merged_with(
+    client: httpx.AsyncClient, token: Any, assign: Any, ada: list[UUID], session: WriteSession, runtime: Runtime
+) -> None:
+    one, _, stranger = ada
+    until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    for number, via in enumerate((one, stranger)):
+        hold = {"until": until, "because": "litigation"}
+        body = {"customer_id": str(via), "reason": "other", "legal_hold": hold}
+        made = await client.post("/v1/erasures", json=body, headers={"Idempotency-Key": f"m{number}"})
+        assert made.status_code == 201, made.text
+    await assign(one, stranger, version=5)
+    past = text("UPDATE erasure_request SET held_until = now() WHERE customer_id = :via")
+    await session.execute(past, {"via": stranger})
+    await begin_held(runtime)
+    states = {row["customer_id"]: row["state"] for row in (await client.get("/v1/erasures")).json()["items"]}
+    assert states == {str(one): "held", str(stranger): "held"}
+    refused = await client.post(f"/v1/erasures/{made.json()['id']}/approve")
+    assert (refused.status_code, refused.json()["code"]) == (409, "legal_hold")
+    await session.execute(past, {"via": one})
+    await begin_held(runtime)
+    states = {row["customer_id"]: row["state"] for row in (await client.get("/v1/erasures")).json()["items"]}
+    assert set(states.values()) == {"running"}
+
+
+async def test_lists_of_several_people_are_kept_without_the_erased_one(
+    runtime: Runtime, hear: Any, ada: list[UUID], session: WriteSession
+) -> None:
+    one, other, stranger = ada
+    wallets = [Account(via=via, balance=7, pending=0, version=3) for via in (one, stranger)]
+    told = AccountsChanged(accounts=wallets)
+    alone = AccountsChanged(accounts=wallets[:1])
+    merged = CustomersMerged(merge_id=uuid7(), survivor=one, merged=other, kind="event")
+    park = text("""
+        INSERT INTO parked (stream, subject, headers, body, error, trace) VALUES ('s', 's', '{}', :body, '', '')""")
+    await hear(erased(one, other))
+    for fact in (told, alone, merged):
+        await session.execute(park, {"body": fact.model_dump_json().encode()})
+    await worker.run_all(runtime)
+    (left,) = (await session.execute(text("DELETE FROM parked RETURNING body"))).scalars()
+    assert AccountsChanged.model_validate_json(bytes(left)).accounts == wallets[1:]
+    await hear(told)
+    await hear(alone)
+    await hear(merged)
+    assert (await session.execute(text("SELECT via FROM account"))).scalars().all() == [stranger]
+    assert (await session.execute(text("SELECT count(*) FROM merger"))).scalar_one() == 0
+
+
+async def test_what_was_somebody_elses_then_is_not_theirs_today(
+    runtime: Runtime, hear: Any, ada: list[UUID], session: WriteSession
+) -> None:
+    one, _, stranger = ada
+    body = json.dumps({"events": [{"via": str(stranger), "customer": str(one)}]}).encode()
+    await hear(erased(one))
+    await session.execute(
+        text(
+            "INSERT INTO parked (stream, subject, headers, body, error, trace) VALUES ('s', 's', '{}', :body, '', '')"
+        ),
+        {"body": body},
+    )
+    await worker.run_all(runtime)
+    assert (await session.execute(text("SELECT count(*) FROM parked"))).scalar_one() == 1, "she was split off since"

@@ -35,8 +35,8 @@ def turn(runtime: Runtime, settings: CommonSettings) -> Iterator[Callable[[str],
     runtime.settings, runtime.database.info = settings, before
 
 
-async def test_findings_are_sealed_again_and_can_be_released(
-    hear: Callable[..., Awaitable[None]], get: Any, measure: Any, rule: Any, session: WriteSession, runtime: Runtime,
+async def test_findings_are_sealed_again_and_can_be_read(
+    *, hear: Callable[..., Awaitable[None]], get: Any, measure: Any, rule: Any, session: WriteSession, runtime: Runtime,
     turn: Callable[[str], None], settings: CommonSettings, monkeypatch: pytest.MonkeyPatch, operate: Any, derive: Any,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(jobs, "AT_ONCE", 2)

@@ -118,7 +118,8 @@ async def test_masked_names_are_not_found(people: People, client: httpx.AsyncCli
 
 COMPUTED = """
     INSERT INTO computed_trait (key, labels, version, state, spec, served, pending)
-    VALUES ('city_of_sale', '{}', 1, 'ready', '{"function": "last", "events": ["A"], "property": "city"}', '{}', false)"""
+    SELECT 'city_of_sale', '{}', 1, 'ready', spec, spec, false
+    FROM CAST('{"function": "last", "events": ["A"], "property": "city"}' AS jsonb) AS spec"""
 
 
 async def test_tags_stages_segments_and_traits(

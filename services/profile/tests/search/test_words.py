@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perennial.common import masks
 from perennial.profile.search import words
 
 
@@ -72,6 +73,7 @@ def test_whatever_the_text_forms_are_few_short_and_hold_the_whole(said: str) -> 
     whole = words.fold(said)
     assert len(forms) <= words.MOST_UNITS + 3 * words.MOST_READINGS
     assert all(len(form.form) <= 8 * words.LONGEST for form in forms)
-    assert (not whole) == (not forms)
-    assert not whole or any(form.form == whole and form.words for form in forms)
+    told = bool(whole) and masks.text(words._NOBODY, said) == said
+    assert told == bool(forms)
+    assert not told or any(form.form == whole and form.words for form in forms)
     assert (words.fold("?!"), words.sort_name({"name": "?!"})) == ("", words.NAMELESS)

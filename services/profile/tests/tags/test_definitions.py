@@ -12,11 +12,14 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.db import Database
+from perennial.common.db.locks import try_lock
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
+from perennial.profile.stages import queries as ladders
 from perennial.profile.tags import main, recompute, shares
 from perennial.profile.tags.definitions import presets, queries
+from perennial.profile.tags.words import queries as topics
 
 Hear = Callable[..., Awaitable[None]]
 Derive = Callable[..., Awaitable[None]]
@@ -267,3 +270,12 @@ async def test_counting_shares_waits_for_nobody_who_changes_one(committed: Datab
             await shares.count(counting)
         [again] = (await counting.execute(text("SELECT due_at FROM timer WHERE kind = 'shares'"))).scalars()
         assert again > datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"), [(ladders.ladder, "ladder"), (topics.topic, "topic")], ids=["ladder", "topic"]
+)
+async def test_two_do_not_make_the_same_at_once(made: Any, kind: str, committed: Database) -> None:
+    async with committed.write() as one, committed.write() as other:
+        assert await made(one, "twice", lock=True) is None
+        assert not await try_lock(other, "profile", kind, "twice")

@@ -239,7 +239,8 @@ async def test_who_may_not(client: httpx.AsyncClient, token: Callable[..., str])
         ("customers:read", "GET", 403),
         ("schema:read", "GET", 200),
         ("schema:read", "PUT", 403),
-        ("schema:write", "PUT", 200),
+        ("schema:write", "PUT", 403),
+        ("retention:write", "PUT", 200),
     ):
         headers = {"Authorization": f"Bearer {token(scope)}", "If-Match": "*"}
         body = USUAL if method == "PUT" else None

@@ -112,6 +112,8 @@ def folded(strategy: str, kind: str, values: list[Any]) -> Any:
     if strategy == "union":
         return sorted({item for value in values for item in value})
     fold: Any = {"sum": sum, "min": min, "max": max}[strategy]
+    if kind == "datetime":
+        return fold(values, key=lambda value: value.removesuffix("Z"))  # a fraction begins with what sorts before a Z
     if kind != "money":
         return fold(values)
     currency = values[0]["currency"]

@@ -65,13 +65,7 @@ def _check_type(request: Request) -> None:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType("Content-Encoding must be identity", headers={"Accept-Encoding": "identity"})
     sent = request.headers.get("content-type", "text/csv").partition(";")[0].strip().lower()
-    if sent not in {
-        "text/csv",
-        "text/plain",
-        "application/csv",
-        "application/vnd.ms-excel",
-        "application/octet-stream",
-    }:
+    if sent not in _TYPES:
         raise UnsupportedMediaType("Content-Type must be text/csv: send the file itself", pointer="header/Content-Type")
 
 
@@ -110,7 +104,10 @@ async def get_import(import_id: UUID, who: May, session: Read) -> ImportOut:
 async def check_import(
     import_id: UUID, body: Wanted, request: Request, session: Write, who: May, once: Idempotent
 ) -> Response:
-    """Try an import: the operation counts who would be new and who is known, and lists what is wrong, row by row."""
+    """Try an import: the operation counts who would be new and who is known, and lists what is wrong, row by row.
+
+    Rows are counted, not people: `created` has a newcomer of two rows twice.
+    """
     return await _start(import_id, body, request, session, who, once, service.CHECK)
 
 

@@ -13,6 +13,7 @@ from perennial.gateway.settings import GatewaySettings
 log = structlog.get_logger()
 
 SECONDS = 10.0
+MOST, LONGEST = 20, 400  # as profile takes them
 
 
 async def known(step: Step, people: Sequence[Sequence[str]]) -> list[bool] | None:
@@ -21,6 +22,7 @@ async def known(step: Step, people: Sequence[Sequence[str]]) -> list[bool] | Non
     base = settings.services.get("profile")
     if base is None:
         return None
+    asked = [[said for said in person if len(said) <= LONGEST][:MOST] for person in people]
     token = Tokens(settings.internal_private_key.get_secret_value()).internal(step.principal)
     headers = {"Authorization": f"Bearer {token}"}
     url = f"{base.rstrip('/')}/v1/customers/known"
@@ -28,7 +30,7 @@ async def known(step: Step, people: Sequence[Sequence[str]]) -> list[bool] | Non
     try:
         async with (
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, timeout=wait) as session,
-            session.post(url, json={"people": people}, headers=headers, allow_redirects=False) as answer,
+            session.post(url, json={"people": asked}, headers=headers, allow_redirects=False) as answer,
         ):
             answer.raise_for_status()
             found: list[bool] = (await answer.json())["known"]

@@ -4,12 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from perennial.common.rules import trait_key
+
 Kind = Literal[
     "user_id", "email", "member_id", "wechat_unionid", "phone", "wechat_openid", "external_id", "device_id",
     "push_token", "anonymous_id",
 ]  # fmt: skip
 Type = Literal["string", "number", "boolean", "date", "datetime", "list"]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+AS_TRAITS = frozenset({"email", "phone", "member_id", "wechat_openid", "wechat_unionid"})
 MOST_COLUMNS = 1_000
 
 
@@ -41,7 +44,9 @@ class Column(BaseModel):
     @property
     def target(self) -> str:
         """What it fills; no two columns fill the same."""
-        return f"{self.to}:{self.kind or self.key or ''}:{self.namespace or ''}"
+        if self.key is not None:
+            return f"trait:{trait_key(self.key)}"
+        return f"trait:{self.kind}" if self.kind in AS_TRAITS else f"{self.to}:{self.kind or ''}:{self.namespace or ''}"
 
 
 class Mapping(BaseModel):

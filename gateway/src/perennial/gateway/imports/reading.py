@@ -1,6 +1,7 @@
 """Records of a CSV file, from an offset on: whoever reads on later begins where a record begins."""
 
 import csv
+import re
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ Read = Callable[[int], Awaitable[bytes]]
 LONGEST = 256 * 1024
 MOST_LINES = 200
 DELIMITERS = ",;\t|"
+_BLANK = re.compile(rb"\n*")
 
 
 class Record(NamedTuple):
@@ -27,18 +29,24 @@ class Records:
         self._read = read
         self._delimiter = delimiter
         self.at, self.line = at, line
+        self.ended = False
         self._held = b""
         self._held_at = at
 
-    async def next(self) -> Record | None:
-        """The next record that is not blank; None at the end."""
-        while True:
+    async def next(self, until: int | None = None) -> Record | None:
+        """The next record that is not blank; None at the end, or where `at` has come to `until` before one begins."""
+        while until is None or self.at < until:
             began, text = self.line, await self._line()
             if text is None:
+                self.ended = True
                 return None
+            if text == b"\n":
+                self._skip_blank()
+                continue
             found = await self._record(began, text) if len(text) <= LONGEST else Record(began, [], _TOO_LONG)
             if found.cells or found.fault:
                 return found
+        return None
 
     async def _record(self, began: int, text: bytes) -> Record:
         """A cell in quotes may go on in the next lines; if its quotes never end, only the first line is lost."""
@@ -78,6 +86,13 @@ class Records:
             return None
         self.at, self.line = self._held_at + stop, self.line + 1
         return self._held[start:stop]
+
+    def _skip_blank(self) -> None:
+        """Behind the blank lines that are at hand: a file may have a hundred million of them."""
+        start = self.at - self._held_at
+        blank = _BLANK.match(self._held, start)
+        lines = blank.end() - start if blank else 0
+        self.at, self.line = self.at + lines, self.line + lines
 
     async def _skip(self, begun: bytes) -> bytes:
         at = self._held_at + len(self._held)

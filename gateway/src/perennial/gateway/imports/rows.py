@@ -12,7 +12,7 @@ import msgspec
 
 from perennial.common.identifiers import normalise
 from perennial.common.rules.values import NUMBER
-from perennial.gateway.imports.mapping import Column
+from perennial.gateway.imports.mapping import AS_TRAITS, Column
 from perennial.gateway.tracking import clock
 
 LONGEST_SHOWN = 100
@@ -20,7 +20,6 @@ _NUMBER = re.compile(NUMBER)
 _YES, _NO = frozenset({"true", "t", "yes", "y", "1", "是", "真"}), frozenset({"false", "f", "no", "n", "0", "否", "假"})
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 _LIST = re.compile(r"[;；|、]")
-_TRAITS = frozenset({"email", "phone", "member_id", "wechat_openid", "wechat_unionid"})
 
 
 class Fault(NamedTuple):
@@ -97,7 +96,7 @@ def _identify(event: dict[str, Any], column: Column, name: str, cell: str, regio
     value = f"{column.namespace}:{cell}" if column.namespace else cell
     if normalise(kind, value, region) is None:
         raise Invalid(name, "invalid_identifier", f"the value cannot identify anybody as {kind}")
-    if kind in _TRAITS:
+    if kind in AS_TRAITS:
         event["traits"][kind] = cell
     elif kind == "user_id":
         event["userId"] = cell

@@ -87,7 +87,7 @@ async def shown(session: ReadSession, by: Principal, import_id: UUID) -> Upload:
     records = Records(reads(session, import_id), delimiter)
     header = await header_of(records)
     sample: list[list[str]] = []
-    while len(sample) < SAMPLE and (record := await records.next()) is not None:
+    while len(sample) < SAMPLE and (record := await records.next(files.PART)) is not None:
         sample.append(record.cells)
     _, size = await files.described(session, import_id, FILE) or (None, 0)
     return Upload(
@@ -125,9 +125,9 @@ def reads(session: ReadSession, import_id: UUID) -> Read:
 
 async def header_of(records: Records) -> list[str]:
     """The names of the columns. Raises Unprocessable."""
-    record = await records.next()
+    record = await records.next(files.PART)
     if record is None:
-        raise Unprocessable("body: the file has no header", code="no_header")
+        raise Unprocessable("body: the file begins with no header", code="no_header")
     if record.fault is not None:
         raise Unprocessable(f"body: the header, line {record.line}: {record.fault}", code="invalid_header")
     if len(record.cells) > MOST_COLUMNS:

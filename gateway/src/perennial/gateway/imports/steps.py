@@ -29,7 +29,7 @@ from perennial.gateway.tracking.events import Arrival
 from perennial.gateway.tracking.publish import Publisher
 from perennial.gateway.tracking.refusal import Refusal
 
-AT_ONCE = 500
+AT_ONCE, BYTES_AT_ONCE = 500, 1 << 20  # whichever comes first: rows may be long, or blank
 JUDGED_AT_ONCE = 100  # a plan has so much time for a request, and no more
 SHOWN = 100
 ERRORS, MEDIA_TYPE = "errors.csv", "text/csv; charset=utf-8"
@@ -66,7 +66,7 @@ async def _advance(step: Step, *, trial: bool) -> Mapping[str, Any] | None:
     await _note(step, faults)
     progress.update(at=records.at, line=records.line)
     step.done = records.at
-    return _result(progress, trial=trial) if len(found) < AT_ONCE else None
+    return _result(progress, trial=trial) if records.ended else None
 
 
 async def _opened(step: Step) -> tuple[Records, Plan]:
@@ -81,7 +81,8 @@ async def _opened(step: Step) -> tuple[Records, Plan]:
 
 async def _some(records: Records) -> list[Record]:
     found: list[Record] = []
-    while len(found) < AT_ONCE and (record := await records.next()) is not None:
+    until = records.at + BYTES_AT_ONCE
+    while len(found) < AT_ONCE and (record := await records.next(until)) is not None:
         found.append(record)
     return found
 

@@ -11,35 +11,61 @@ from perennial.common.privacy.declaring import Judge
 from perennial.common.settings import CommonSettings
 
 LONGEST, SHORTEST = 320, 3
+DEVICES = frozenset({"device_id", "push_token", "anonymous_id"})
 _PHONE = re.compile(r"[+(]?[\d ().-]{6,24}")
 
 
 def _bears(settings: CommonSettings, subject: Subject) -> Judge:
-    """Whether a text anywhere in the event is one of the person's identifiers. Without the key nothing is found."""
-    key = bytes.fromhex(settings.identifier_key.get_secret_value())
-    seen: dict[str, bool] = {}
+    """Whether a text anywhere in the event is one of the person's identifiers. Without the key nothing is found.
 
-    def is_one(text: str) -> bool:
+    In an event of another user a device that both have used is no sign: it stays, and is no part of an export.
+    """
+    key = bytes.fromhex(settings.identifier_key.get_secret_value())
+    seen: dict[str, frozenset[str]] = {}
+
+    def kinds_of(text: str) -> frozenset[str]:
         if text not in seen:
-            seen[text] = any(digest in subject.digests for digest in _digests(key, text, settings.region))
+            found = _digests(key, text, settings.region)
+            seen[text] = frozenset(kind for kind, digest in found if digest in subject.digests)
         return seen[text]
 
     def judge(row: Mapping[str, Any]) -> bool:
         if not key:
             return False
-        return any(is_one(text) for raw in (row["raw"], row["envelope"]) if raw for text in texts(raw))
+        raws = [raw for raw in (row["raw"], row["envelope"]) if raw]
+        kinds = {kind for raw in raws for text in texts(raw) for kind in kinds_of(text)}
+        if not kinds or kinds - DEVICES:
+            return bool(kinds)
+        return all("user_id" in kinds_of(user) for raw in raws for user in _users(raw))
 
     return judge
 
 
-def _digests(key: bytes, text: str, region: str) -> Iterator[bytes]:
+def _users(raw: str) -> list[str]:
+    """Which users an event names."""
+    try:
+        pending = [json.loads(raw)]
+    except (ValueError, RecursionError):
+        return []
+    users = []
+    while pending:
+        held = pending.pop()
+        if isinstance(held, dict):
+            pending += held.values()
+            users += [held[name] for name in ("userId", "user_id") if isinstance(held.get(name), str) and held[name]]
+        elif isinstance(held, list):
+            pending += held
+    return users
+
+
+def _digests(key: bytes, text: str, region: str) -> Iterator[tuple[str, bytes]]:
     """The blind indexes of a text as whatever kind it may be; few texts can be phones, and telling is dear."""
     for kind in KINDS:
         if kind == "phone" and not _PHONE.fullmatch(text):
             continue
         normal = normalise(kind, text, region)
         if normal is not None:
-            yield blind_index(key, kind, normal)
+            yield kind, blind_index(key, kind, normal)
 
 
 def texts(raw: str) -> Iterator[str]:

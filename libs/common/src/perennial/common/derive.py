@@ -4,7 +4,7 @@ Marks are plain rows, so marking never waits; a customer marked a hundred times 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy import text
 from perennial.common import identity_map, notify
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
+from perennial.common.db.arrays import array
 from perennial.common.failures import is_infrastructure
 from perennial.common.identity_map import MapChange
 from perennial.common.runtime import Runtime
@@ -30,7 +31,7 @@ PACE_SECONDS = 0.05  # between small batches: marks made meanwhile share the nex
 _MARK_OWNERS = text("""
     INSERT INTO stale (customer_id, live, at)
     SELECT DISTINCT customer_id, CAST(:live AS boolean), now() + make_interval(secs => :seconds)
-    FROM identity_map WHERE via = ANY(CAST(:vias AS uuid[]))""")
+    FROM identity_map WHERE via = ANY(CAST(CAST(:vias AS text) AS uuid[]))""")
 
 
 @dataclass(frozen=True)
@@ -64,24 +65,19 @@ async def mark(session: WriteSession, customers: Iterable[UUID], *, live: bool, 
         await notify.notify(session, notify.STALE)
 
 
-async def mark_events(session: WriteSession, events: Iterable[ResolvedEvent]) -> None:
+async def mark_events(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
     """The customers of events, as the map has them now: live ones at once, imported ones when they have settled."""
-    vias: dict[int, UUID] = {}  # by the integer: hashing a UUID is slow, and every event passes here
-    live: set[int] = set()
-    for event in events:
-        key = event.via.int
-        vias[key] = event.via
-        if event.live:
-            live.add(key)
-    await _mark_owners(session, [vias[key] for key in live], live=True, seconds=0.0)
-    await _mark_owners(
-        session, [via for key, via in vias.items() if key not in live], live=False, seconds=SETTLE_SECONDS
-    )
+    # By the integer: hashing a UUID is slow, and every event passes here.
+    live = {event.via.int: event.via for event in events if event.live}
+    late = {event.via.int: event.via for event in events if not event.live}
+    await _mark_owners(session, list(live.values()), live=True, seconds=0.0)
+    rest = [via for key, via in late.items() if key not in live]
+    await _mark_owners(session, rest, live=False, seconds=SETTLE_SECONDS)
 
 
 async def _mark_owners(session: WriteSession, vias: list[UUID], *, live: bool, seconds: float) -> None:
     if vias:
-        await session.execute(_MARK_OWNERS, {"vias": vias, "live": live, "seconds": seconds})
+        await session.execute(_MARK_OWNERS, {"vias": array(vias), "live": live, "seconds": seconds})
         await notify.notify(session, notify.STALE)
 
 

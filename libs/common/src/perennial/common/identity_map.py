@@ -12,13 +12,15 @@ from sqlalchemy import text
 
 from perennial.common.contracts.identity import Assignment, ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.arrays import array
 from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.db.sessions import ASIDE
 from perennial.common.privacy.filtering import gone
 
 _KNOWN = text("SELECT via, customer_id, version, digest IS NOT NULL FROM identity_map WHERE via = ANY(:vias)")
 _OLDER = text("""
-    SELECT said.via FROM unnest(CAST(:vias AS uuid[]), CAST(:versions AS bigint[])) AS said (via, version)
+    SELECT said.via
+    FROM unnest(CAST(CAST(:vias AS text) AS uuid[]), CAST(CAST(:versions AS text) AS bigint[])) AS said (via, version)
     LEFT JOIN identity_map AS m ON m.via = said.via WHERE m.version IS NULL OR m.version < said.version""")
 _PLACE = text("""
     INSERT INTO identity_map (via, customer_id, version)
@@ -52,8 +54,8 @@ async def learn(session: WriteSession, events: Iterable[ResolvedEvent]) -> list[
         known = newest.get(event.via.int)
         if known is None or known.version < event.version:
             newest[event.via.int] = event
-    said = list(newest.values())
-    values = {"vias": [event.via for event in said], "versions": [event.version for event in said]}
+    said = newest.values()
+    values = {"vias": array([event.via for event in said]), "versions": array([event.version for event in said])}
     news = [
         Assignment(via=event.via, customer=event.customer, version=event.version)
         for event in [newest[via.int] for via in (await session.execute(_OLDER, values)).scalars()]

@@ -5,6 +5,7 @@ it. The amount is that event's, or the newest `Order Updated`'s if that is newer
 never beyond the amount; `Order Refunded` without an amount refunds all. A cancelled order counts no more.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +19,11 @@ from perennial.common import commerce
 from perennial.common.contracts.hot import read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, raw
+from perennial.common.db.arrays import arrays
 
 ZERO = Decimal(0)
 Stamp = tuple[datetime, str]
+_canonical = functools.lru_cache(maxsize=4096)(commerce.canonical)
 
 _AMOUNT = (
     "CASE WHEN (updated_at, updated_message_id) > (completed_at, completed_message_id)"
@@ -61,7 +64,7 @@ def _when(condition: str, columns: Sequence[str]) -> str:
 
 _WRITE = f"""
     INSERT INTO purchase AS p ({", ".join(_TYPES)})
-    SELECT * FROM unnest({", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))})
+    SELECT * FROM unnest({", ".join(f"${n}::text::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))})
     ON CONFLICT (source, order_id) DO UPDATE SET
         {_when(_IS_FIRST, _FIRST)},
         {_when(_IS_NEWEST, _NEWEST)},
@@ -156,7 +159,7 @@ async def record(session: WriteSession, events: Iterable[ResolvedEvent]) -> None
 
 async def write(session: WriteSession, folded: Iterable[Order]) -> None:
     """Merge orders, unique and sorted as `fold` gives them, into what is known."""
-    await (await raw(session)).execute(_WRITE, *zip(*(order.row() for order in folded), strict=True))
+    await (await raw(session)).execute(_WRITE, *arrays(order.row() for order in folded))
 
 
 def fold(events: Iterable[ResolvedEvent]) -> list[Order]:
@@ -167,7 +170,7 @@ def fold(events: Iterable[ResolvedEvent]) -> list[Order]:
     """
     found: dict[tuple[str, str], Order] = {}
     for event in events:
-        name = commerce.canonical(event.name) if event.name and event.type == "track" else None
+        name = _canonical(event.name) if event.name and event.type == "track" else None
         if name is None or name not in commerce.ORDER_EVENTS:
             continue
         properties = read_body(event.body).properties or {}

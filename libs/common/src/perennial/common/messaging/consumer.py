@@ -11,7 +11,7 @@ from opentelemetry import metrics
 
 from perennial.common import faults
 from perennial.common.failures import is_infrastructure
-from perennial.common.messaging.pull import Puller
+from perennial.common.messaging.pull import CREDIT, Puller
 from perennial.common.runtime import Runtime
 
 log = structlog.get_logger()
@@ -32,10 +32,12 @@ class Consumer:
     while `in_progress` keeps the messages ours.
     """
 
-    def __init__(self, runtime: Runtime, stream: str, *durables: str, process: Process, most: int = 64) -> None:
+    def __init__(
+        self, runtime: Runtime, stream: str, *durables: str, process: Process, most: int = 64, credit: int = CREDIT
+    ) -> None:
         self.name = f"{stream}/{durables[0]}"
         self._runtime = runtime
-        self._puller = Puller(runtime.nats, stream, *durables, most=most)
+        self._puller = Puller(runtime.nats, stream, *durables, most=most, credit=credit)
         self._process = process
 
     async def run(self) -> None:

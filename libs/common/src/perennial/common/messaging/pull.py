@@ -26,11 +26,12 @@ PACE_SECONDS = 0.04
 class Puller:
     """Messages of some durable consumers of one stream, as they come."""
 
-    def __init__(self, client: Client, stream: str, *durables: str, most: int = 64) -> None:
+    def __init__(self, client: Client, stream: str, *durables: str, most: int = 64, credit: int = CREDIT) -> None:
         self._client = client
         self._stream = stream
         self._durables = durables
         self._most = most
+        self._credit = min(credit, most)
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._credits = dict.fromkeys(durables, 0)
@@ -97,13 +98,12 @@ class Puller:
         if self._swallowed():
             self._credits = dict.fromkeys(self._durables, 0)
             self._asked_on = self._client.stats["reconnects"]
-        credit = min(CREDIT, self._most)
-        request = json.dumps({"batch": credit, "expires": int(EXPIRES_SECONDS * 1e9)}).encode()
+        request = json.dumps({"batch": self._credit, "expires": int(EXPIRES_SECONDS * 1e9)}).encode()
         for index, durable in enumerate(self._durables):
             if self._credits[durable] <= 0:
                 subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{durable}"
                 await self._client.publish(subject, request, reply=f"{self._inbox}.{index}")
-                self._credits[durable] = credit
+                self._credits[durable] = self._credit
 
     def _take(self, message: Msg, messages: list[Msg]) -> int:
         """Keep a message, or note that a request has ended; the bytes kept."""

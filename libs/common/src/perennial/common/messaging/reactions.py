@@ -53,4 +53,7 @@ def on(
             return False
         return (names is None and types is None) or event.name in wanted_names or event.type in wanted_types
 
-    return Reaction(contract, handle, wanted)
+    def of_type(event: Any) -> bool:
+        return event.type in wanted_types
+
+    return Reaction(contract, handle, of_type if names is None and types is not None and not live else wanted)

@@ -22,6 +22,7 @@ from perennial.common.service import Service
 
 # Sixteen partitions in four consumers: the broker keeps, and syncs, the state of every consumer that moves.
 CONSUMERS = 4
+MOST = 128  # messages in a batch: when many wait, what is written once a customer is written less often
 
 
 def reactions_of(service: Service) -> tuple[Reaction[Any], ...]:
@@ -79,6 +80,8 @@ def _lanes(runtime: Runtime) -> list[Consumer]:
             RESOLVED_STREAM,
             *(hot_durable(runtime.name, consumer) for consumer in range(lane, CONSUMERS, lanes)),
             process=process,
+            most=MOST,
+            credit=MOST // 2,
         )
         for lane in range(lanes)
     ]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from perennial.common.privacy.declaring import OF_CUSTOMER, Held, Judge, Searched, Subject
+from perennial.common.privacy.declaring import OF_CUSTOMER, Cut, Held, Judge, Searched, Subject
 from perennial.common.settings import CommonSettings
 
 
@@ -20,23 +20,54 @@ def says_who(_: CommonSettings, subject: Subject) -> Judge:
 
 def of_body(body: bytes, ids: set[str]) -> bool:
     """Whether an event's body is about one of these identifiers or customers, and about nobody else."""
+    return _left(body, ids) == b""
+
+
+def without_them(_: CommonSettings, subject: Subject) -> Cut:
+    """Of a `body` with several people's events or items: the columns as they are without the person's."""
+    ids = {str(via) for via in subject.vias}
+
+    def cut(row: Mapping[str, Any]) -> dict[str, Any] | None:
+        left = _left(bytes(row["body"] or b""), ids)
+        return {"body": left} if left else None
+
+    return cut
+
+
+def _left(body: bytes, ids: set[str]) -> bytes | None:
+    """A body without what is said of these; empty when nothing else is said, None when nothing is said of them."""
     try:
         said = json.loads(body)
     except ValueError:
-        return False
+        return None
     if not isinstance(said, dict) or "erasure_id" in said:
+        return None
+    if any(isinstance(said.get(name), str) for name in SUBJECTS):
+        return b"" if _about(said, ids) else None
+    changed = {}
+    for name, items in said.items():
+        left = [item for item in items if not _about(item, ids)] if isinstance(items, list) else items
+        if left != items:
+            changed[name] = left
+    if not changed:
+        return b"" if _about(said, ids) else None
+    return json.dumps({**said, **changed}).encode() if any(changed.values()) else b""
+
+
+SUBJECTS = ("via", "customer", "customer_id")
+SIDES = ("survivor", "merged", "separated")
+
+
+def _about(said: object, ids: set[str]) -> bool:
+    """An identifier is whose it is today: what a fact says of its customer may be long ago."""
+    if not isinstance(said, dict):
         return False
-    several = said.get("events")
-    events = several if isinstance(several, list) and several else [said]
-    return all(isinstance(event, dict) and _about(event, ids) for event in events)
-
-
-def _about(event: Mapping[str, Any], ids: set[str]) -> bool:
-    return any(isinstance(event.get(name), str) and event[name] in ids for name in ("via", "customer", "customer_id"))
+    whose = next((said[name] for name in SUBJECTS if isinstance(said.get(name), str)), None)
+    return whose in ids if whose else any(said.get(name) in ids for name in SIDES if isinstance(said.get(name), str))
 
 
 HELD: dict[str, Held | Searched] = {
-    "parked": Searched("id", ("body",), says_who, hidden=frozenset({"trace"})),
+    "parked": Searched("id", ("body",), says_who, cut=without_them, hidden=frozenset({"trace"})),
     "stale": Held(OF_CUSTOMER, exported=False),
     "identity_map": Held("via = ANY(:vias) OR customer_id = ANY(:vias)", hidden=frozenset({"digest"}), exported=False),
 }

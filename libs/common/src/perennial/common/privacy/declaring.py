@@ -40,20 +40,23 @@ class Held:
 
 
 Judge = Callable[[Mapping[str, Any]], bool]
+Cut = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
 class Searched:
     """A table that says only in its texts whose a row is: it is read through once, in the order of its key.
 
-    `judge` makes a question of the settings and the person: is this row theirs? `first` deletes what hangs on rows, in
-    other tables: SQL over `:keys`.
+    `judge` makes a question of the settings and the person: is this row theirs? `cut` takes what
+    is theirs out of a row that is other people's too: it makes the columns anew, or None. `first` deletes what hangs
+    on rows, in other tables: SQL over `:keys`.
     """
 
     key: str
     columns: tuple[str, ...]
     judge: Callable[[CommonSettings, Subject], Judge]
     first: Mapping[str, str] = field(default_factory=dict)
+    cut: "Callable[[CommonSettings, Subject], Cut] | None" = None
     hidden: frozenset[str] = frozenset()
 
 

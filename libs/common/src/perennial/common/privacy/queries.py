@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import MetaData, select, text
+from sqlalchemy import MetaData, bindparam, select, text, update
 
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.privacy.declaring import Held, Searched, Subject
@@ -122,6 +122,23 @@ async def erase_found(
     for statement in searched.first.values():
         await session.execute(text(statement), {"keys": list(keys)})
     await session.execute(table.delete().where(table.c[searched.key].in_(list(keys))))
+
+
+async def cut_found(
+    session: WriteSession, settings: CommonSettings, metadata: MetaData, name: str, searched: Searched,
+    subject: Subject, rows: Sequence[Any],
+) -> int:  # fmt: skip
+    """Take what is the person's out of rows that are other people's too; returns of how many."""
+    if searched.cut is None:
+        return 0
+    cut = searched.cut(settings, subject)
+    anew = [{"key_": row["key_"], **left} for row in rows if (left := cut(row)) is not None]
+    if anew:
+        table = metadata.tables[name]
+        values: dict[str, Any] = {column: bindparam(column) for column in anew[0] if column != "key_"}
+        statement = update(table).where(table.c[searched.key] == bindparam("key_")).values(values)
+        await (await session.connection()).execute(statement, anew)
+    return len(anew)
 
 
 def found(settings: CommonSettings, searched: Searched, subject: Subject, rows: Sequence[Any]) -> list[Any]:

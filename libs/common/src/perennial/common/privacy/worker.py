@@ -71,7 +71,10 @@ async def _step(runtime: Runtime, session: WriteSession, task: Task, name: str, 
     keys = queries.found(runtime.settings, held, task.subject, rows)
     if keys:
         await queries.erase_found(session, runtime.service.metadata, name, held, keys)
-    task.counts[name] = task.counts.get(name, 0) + len(keys)
+    cut = await queries.cut_found(
+        session, runtime.settings, runtime.service.metadata, name, held, task.subject, rows
+    )  # fmt: skip
+    task.counts[name] = task.counts.get(name, 0) + len(keys) + cut
     return str(rows[-1]["key_"]) if len(rows) == SEARCHED else None
 
 

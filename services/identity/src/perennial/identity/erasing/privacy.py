@@ -12,6 +12,7 @@ from perennial.common.privacy import Held, Privacy, Searched, Subject
 from perennial.common.privacy.declaring import Judge
 from perennial.common.settings import CommonSettings
 from perennial.identity.decisions.traces import Reader
+from perennial.identity.erasing.service import DEVICES
 from perennial.identity.settings import IdentitySettings, key_of, vault_of
 
 _DECODER = msgspec.json.Decoder(EventsAccepted)
@@ -29,7 +30,7 @@ def _field(settings: CommonSettings, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parked(settings: CommonSettings, subject: Subject) -> Judge:
-    """Whether the event bears one of the identifiers."""
+    """Whether the event bears one of the identifiers; of somebody else's a device that they share is no sign."""
     vault = vault_of(cast("IdentitySettings", settings))
     reader = Reader(key_of("identifier_key", settings.identifier_key), settings.region)
 
@@ -42,8 +43,9 @@ def _parked(settings: CommonSettings, subject: Subject) -> Judge:
             events = _DECODER.decode(body).events
         except msgspec.MsgspecError:
             return False
-        traces = (trace for event in events for trace in reader.traces(event))
-        return any(trace.digest in subject.digests for trace in traces)
+        traces = [trace for event in events for trace in reader.traces(event)]
+        telling = [trace for trace in traces if trace.kind not in DEVICES] or traces
+        return any(trace.digest in subject.digests for trace in telling)
 
     return judge
 

@@ -1,7 +1,7 @@
 """Erases customers, and keeps what they said before from coming back."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -23,6 +23,8 @@ log = structlog.get_logger()
 refused = metrics.get_meter("perennial").create_counter(
     "perennial.identity.events.erased", description="Events not taken in: their people were erased afterwards."
 )
+# What several people use in turn.
+DEVICES = frozenset({"device_id", "push_token", "anonymous_id"})
 
 
 class Wanted(NamedTuple):
@@ -69,7 +71,7 @@ async def erase(session: WriteSession, wanted: Sequence[Wanted]) -> None:
 async def admitted(session: WriteSession, read: Sequence[tuple[A, list[Trace]]]) -> list[tuple[A, list[Trace]]]:
     """The events without those that happened before one of their identifiers was erased; they are counted.
 
-    An event of somebody who came back happened later, and is welcome: it begins a new customer.
+    An event of somebody who came back happened later, and is welcome, unless it is imported: it begins a new customer.
     """
     late = await _late(session, read)
     if not late:
@@ -88,16 +90,39 @@ async def refuses(session: WriteSession, read: Sequence[tuple[A, list[Trace]]]) 
 async def _late(session: WriteSession, read: Sequence[tuple[A, list[Trace]]]) -> dict[int, bytes]:
     """The events that are refused, by their places, with the identifier because of which."""
     newest = await sql.newest(session)
-    early = {index: pair for index, pair in enumerate(read) if newest and _when(pair[0]) <= newest}
-    if not early:
+    doubtful = {
+        index: pair
+        for index, pair in enumerate(read)
+        if newest and (pair[0].event.imported or _when(pair[0]) <= newest)
+    }
+    if not doubtful:
         return {}
-    graves = await sql.found(session, {trace.digest for _, traces in early.values() for trace in traces})
-    late = {}
-    for index, (arrival, traces) in early.items():
-        for trace in traces:
-            if trace.digest in graves and _when(arrival) <= graves[trace.digest]:
-                late[index] = trace.digest
-    return late
+    graves = await sql.found(session, {trace.digest for _, traces in doubtful.values() for trace in traces})
+    if not graves:
+        return {}
+    bearing = [traces for _, traces in doubtful.values() if any(trace.digest in graves for trace in traces)]
+    alive = {member.digest for member in await queries.found(session, {one.digest for some in bearing for one in some})}
+    because = {index: _because(*pair, graves, alive) for index, pair in doubtful.items()}
+    return {index: digest for index, digest in because.items() if digest is not None}
+
+
+def _because(
+    arrival: Arrived, traces: Sequence[Trace], graves: Mapping[bytes, datetime], alive: Collection[bytes]
+) -> bytes | None:
+    """The erased identifier for which an event is refused; None when it is welcome.
+
+    A list that is imported once more may say that it is of today: nobody comes back by it. Whoever shared nothing but
+    a device with the erased one is somebody else, and keeps what is theirs.
+    """
+    dead = [
+        trace for trace in traces
+        if trace.digest in graves
+        and (_when(arrival) <= graves[trace.digest] or (arrival.event.imported and trace.digest not in alive))
+    ]  # fmt: skip
+    own = [trace for trace in traces if trace.kind not in DEVICES and trace not in dead and trace.digest in alive]
+    if not dead or (own and all(trace.kind in DEVICES for trace in dead)):
+        return None
+    return dead[0].digest
 
 
 def _when(arrival: Arrived) -> datetime:

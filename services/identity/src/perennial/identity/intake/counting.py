@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.identity.intake.queries import Place
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Arrived(Protocol):
@@ -26,15 +27,24 @@ class Arrived(Protocol):
 
 
 def accepted(arrivals: Iterable[Arrived]) -> Counter[Place]:
-    """Events that were decided, and how late they were, unless they were imported."""
+    """Events that were decided, and how late they were, unless they were imported.
+
+    Neighbours come from one source within one hour, so that both are looked at anew only where they change.
+    """
     counts: Counter[Place] = Counter()
+    source, hour, until = "", 0, _NEVER
+    since = until
     for arrival in arrivals:
         event = arrival.event
-        source, hour = arrival.source, int(event.received_at.timestamp()) // 3600
+        received = event.received_at
+        if arrival.source != source or not since <= received < until:
+            source, hour = arrival.source, int(received.timestamp()) // 3600
+            since = datetime.fromtimestamp(hour * 3600, UTC)
+            until = since + HOUR
         counts[source, hour, "accepted"] += 1
         if not event.imported:
             counts[source, hour, "timed"] += 1
-            lag = event.received_at - event.timestamp
+            lag = received - event.timestamp
             if lag >= HOUR:
                 counts[source, hour, "late_7d" if lag >= WEEK else "late_1d" if lag >= DAY else "late_1h"] += 1
     return counts

@@ -48,6 +48,18 @@ async def activity(session: ReadSession, customers: Collection[UUID]) -> dict[UU
     return found
 
 
+async def due_lots_of_customers(
+    session: ReadSession, customers: Collection[UUID], now: datetime
+) -> list[tuple[UUID, UUID]]:
+    """Lots of customers past their expiry that nobody has swept yet, with their `via`."""
+    rows = await session.execute(
+        text("""SELECT l.id, l.via FROM identity_map m JOIN lot l ON l.via = m.via WHERE m.customer_id = ANY(:ids)
+                  AND NOT l.swept AND l.state = 'active' AND l.expires_at <= :now ORDER BY l.expires_at, l.id"""),
+        {"ids": list(customers), "now": now},
+    )
+    return [(row.id, row.via) for row in rows]
+
+
 async def standing_lots(
     session: ReadSession, customers: Collection[UUID], currencies: Collection[str]
 ) -> list[tuple[UUID, Lot]]:

@@ -207,18 +207,6 @@ async def due_lots_of(session: ReadSession, via: UUID, now: datetime) -> list[tu
     return [(row.id, row.via) for row in rows]
 
 
-async def due_lots_of_customers(
-    session: ReadSession, customers: Collection[UUID], now: datetime
-) -> list[tuple[UUID, UUID]]:
-    """The same of many customers."""
-    rows = await session.execute(
-        text("""SELECT l.id, l.via FROM identity_map m JOIN lot l ON l.via = m.via WHERE m.customer_id = ANY(:ids)
-                  AND NOT l.swept AND l.state = 'active' AND l.expires_at <= :now ORDER BY l.expires_at, l.id"""),
-        {"ids": list(customers), "now": now},
-    )
-    return [(row.id, row.via) for row in rows]
-
-
 async def sweep_lots(session: WriteSession, ids: Collection[UUID]) -> None:
     """Note that the expiry of lots has been posted."""
     await session.execute(text("UPDATE lot SET swept = true WHERE id = ANY(:ids)"), {"ids": list(ids)})

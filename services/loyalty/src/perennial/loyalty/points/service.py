@@ -14,6 +14,7 @@ from perennial.common.contracts.loyalty import Account, AccountsChanged, PointsS
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.outbox import emit
 from perennial.common.web import Conflict
+from perennial.loyalty.expiry import queries as expiries
 from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.points import queries
 from perennial.loyalty.points.posting import Lot, Posting, activate, cut, issue
@@ -93,7 +94,7 @@ async def give_back(session: WriteSession, returned: Sequence[Posting], now: dat
     await queries.lock_accounts(session, vias.union(*held.values()))
     await book(session, returned)
     await settle(session, owners)
-    await _expire(session, await queries.due_lots_of_customers(session, owners, now), now)
+    await _expire(session, await expiries.due_lots_of_customers(session, owners, now), now)
     await derive.mark(session, owners, live=True)
 
 

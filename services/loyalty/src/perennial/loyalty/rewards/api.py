@@ -10,7 +10,7 @@ from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.etags import IfMatch, tag
 from perennial.common.web.pages import before, paged_to
-from perennial.loyalty.rewards import queries, service
+from perennial.loyalty.rewards import queries, service, shown
 from perennial.loyalty.rewards.cursors import seen
 from perennial.loyalty.rewards.schemas import CodeOut, CodesAdded, CodesIn, OfferOut, RewardIn, RewardOut
 
@@ -26,16 +26,18 @@ State = Annotated[Literal["active", "hidden", "archived"] | None, Query(descript
 async def list_rewards(_: Reader, session: Read, page: PageQuery, state: State = None) -> Page[RewardOut]:
     """The catalogue, the newest first."""
     rows = await queries.page(session, state, seen(page), page.limit + 1)
-    return paged([service.shown(row) for row in rows], page, lambda item: [item.created_at.isoformat(), item.id])
+    return paged([shown.reward(row) for row in rows], page, lambda item: [item.created_at.isoformat(), item.id])
 
 
 @router.post("", status_code=201, response_model=RewardOut, responses=documented(400, 409))
 async def create_reward(principal: Manager, session: Write, body: RewardIn, once: Idempotent) -> Response:
     """Offer a reward."""
     made = digest_uuid("reward", once.id.hex())
-    return await once.run(
-        session, lambda: service.create(session, principal, made, body), location="/v1/rewards/{id}", etag="{version}"
-    )
+
+    async def create() -> RewardOut:
+        return shown.reward(await service.create(session, principal, made, body))
+
+    return await once.run(session, create, location="/v1/rewards/{id}", etag="{version}")
 
 
 @router.get("/{reward_id}", responses=documented(404))
@@ -43,7 +45,7 @@ async def get_reward(_: Reader, session: Read, response: Response, reward_id: UU
     """A reward."""
     found = await service.get(session, reward_id)
     tag(response, found.version)
-    return found
+    return shown.reward(found)
 
 
 @router.put("/{reward_id}", responses=documented(400, 404, 412, 428))
@@ -53,7 +55,7 @@ async def put_reward(
     """Replace a reward; what is reserved of it keeps its terms."""
     made = await service.replace(session, principal, reward_id, expected, body)
     tag(response, made.version)
-    return made
+    return shown.reward(made)
 
 
 @router.post("/{reward_id}/codes", status_code=201, response_model=CodesAdded, responses=documented(400, 404, 409))
@@ -82,6 +84,6 @@ async def list_reward_codes(_: Manager, session: Read, reward_id: UUID, page: Pa
 async def list_my_rewards(via: CustomerVia, session: Read, page: PageQuery) -> Page[OfferOut]:
     """What I can have, and why not, the newest first."""
     found = await service.offers(session, via, seen(page), page.limit + 1)
-    items = [item for item, _ in found[: page.limit]]
-    last = [found[page.limit - 1][1].isoformat(), items[-1].id] if len(found) > page.limit else None
+    items = [shown.offer(row, balance) for row, balance in found[: page.limit]]
+    last = [found[page.limit - 1][0].created_at.isoformat(), items[-1].id] if len(found) > page.limit else None
     return paged_to(items, page, last)

@@ -17,17 +17,17 @@ from perennial.common.web.etags import match
 from perennial.loyalty.accounts import queries as accounts
 from perennial.loyalty.programme import service as programme
 from perennial.loyalty.rewards import queries
-from perennial.loyalty.rewards.schemas import Credit, OfferOut, RewardIn, RewardOut
+from perennial.loyalty.rewards.definition import Credit, Offer
 
 log = structlog.get_logger()
 
 
-async def get(session: ReadSession, reward_id: UUID) -> RewardOut:
+async def get(session: ReadSession, reward_id: UUID) -> Row[Any]:
     """A reward. Raises NotFound."""
     row = await queries.one(session, reward_id)
     if row is None:
         raise _unknown(reward_id)
-    return shown(row)
+    return row
 
 
 async def check_public(session: ReadSession, reward_id: UUID) -> None:
@@ -44,7 +44,7 @@ async def check_points_alone(session: ReadSession, reward_id: UUID) -> None:
         raise Unprocessable("confirm: money is part of the price", code="payment_required", pointer="/confirm")
 
 
-async def create(session: WriteSession, principal: Principal, reward_id: UUID, body: RewardIn) -> RewardOut:
+async def create(session: WriteSession, principal: Principal, reward_id: UUID, body: Offer) -> Row[Any]:
     """Offer something. Raises Unprocessable, Conflict."""
     if not await queries.insert(session, reward_id, await _columns(session, body)):
         raise Conflict("Idempotency-Key: it was used before, more than 7 days ago", code="idempotency_key_reused")
@@ -54,8 +54,8 @@ async def create(session: WriteSession, principal: Principal, reward_id: UUID, b
 
 
 async def replace(
-    session: WriteSession, principal: Principal, reward_id: UUID, expected: int | None, body: RewardIn
-) -> RewardOut:
+    session: WriteSession, principal: Principal, reward_id: UUID, expected: int | None, body: Offer
+) -> Row[Any]:
     """Change an offer; what is reserved keeps its terms. Raises NotFound, PreconditionFailed, Unprocessable."""
     values = await _columns(session, body)
     held = await queries.hold(session, reward_id)
@@ -83,16 +83,16 @@ async def add_codes(
 
 async def offers(
     session: ReadSession, via: UUID, after: tuple[datetime, UUID] | None, limit: int
-) -> list[tuple[OfferOut, datetime]]:
-    """What the customer of an identifier can have, and why not, the newest first; with when each was created."""
+) -> list[tuple[Row[Any], int]]:
+    """What the customer of an identifier can have, and why not: each with what they have of its currency."""
     rules, customer = await programme.current(session), await identity_map.customer_of(session, via) or via
     zone, base = settings_of(session).timezone, rules.tiers[0].name
     rows = await queries.offers(session, customer, utc_now(), zone, base, after, limit)
     wallets = await accounts.wallets(session, [customer])
-    return [(_offer(row, wallets.get((customer, row.currency), (0, 0))[0]), row.created_at) for row in rows]
+    return [(row, wallets.get((customer, row.currency), (0, 0))[0]) for row in rows]
 
 
-async def _columns(session: ReadSession, body: RewardIn) -> dict[str, Any]:
+async def _columns(session: ReadSession, body: Offer) -> dict[str, Any]:
     """A body as the table has it. Raises Unprocessable for a currency or tier that the programme has not."""
     rules = await programme.current(session)
     currency = await programme.code_of(session, body.currency, spendable=True)
@@ -123,29 +123,6 @@ def _check_credit(credit: Credit, codes: set[str]) -> None:
             f"credit: the programme has no stored credit {credit.currency}", code="unknown_currency",
             pointer="/credit/currency",
         )  # fmt: skip
-
-
-def terms(row: Row[Any]) -> dict[str, Any]:
-    """The price and the credit of a reward or of a redemption, as they are shown."""
-    return {
-        "points": row.points,
-        "currency": row.currency,
-        "money": {"amount": row.amount, "currency": row.money} if row.money else None,
-        "credit": {"currency": row.credit_currency, "points": row.credit_points} if row.credit_currency else None,
-    }
-
-
-def shown(row: Row[Any]) -> RewardOut:
-    """A reward as staff see it."""
-    return RewardOut.model_validate({**row._mapping, **terms(row)})  # noqa: SLF001
-
-
-def _offer(row: Row[Any], balance: int) -> OfferOut:
-    stock = None if row.stock is None else row.stock - row.taken
-    left = [number for number in (stock, row.codes_left) if number is not None]
-    missing = max(0, row.points - balance) if row.points else 0
-    said = {"left": min(left, default=None), "available": not row.why_not, "missing_points": missing}
-    return OfferOut.model_validate({**row._mapping, **terms(row), **said})  # noqa: SLF001
 
 
 def _unknown(reward_id: UUID) -> NotFound:

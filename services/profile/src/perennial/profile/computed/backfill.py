@@ -18,6 +18,7 @@ from perennial.profile.computed.service import Plans, stored
 from perennial.profile.computed.spec import Feed
 
 STEP = 10_000
+AT_ONCE = 5_000  # one identifier may have a million
 FIRST = UUID(int=0)
 _PARTITION = "substring(relid::text from 'event_([0-9]{4}_[0-9]{2})')"
 _MONTH = text(f"""
@@ -57,8 +58,9 @@ async def advance(session: WriteSession) -> bool:
 async def _count(session: WriteSession, feed_id: int, feed: Feed, part: tuple[Any, ...]) -> None:
     settings = settings_of(session)
     plans = Plans([compile_feed(feed_id, feed, settings.zone, settings.currency)])
-    rows = await (await raw(session)).fetch(_EVENTS, *part, list(feed.events), list(feed.types))
-    await queries.add(session, plans.fold(stored(dict(row)) for row in rows))
+    found = await (await raw(session)).cursor(_EVENTS, *part, list(feed.events), list(feed.types))
+    while rows := await found.fetch(AT_ONCE):
+        await queries.add(session, plans.fold(stored(dict(row)) for row in rows))
 
 
 async def _month_before(session: ReadSession, month: date | None) -> date | None:

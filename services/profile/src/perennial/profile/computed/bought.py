@@ -74,19 +74,29 @@ def _least(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _take(mine: Merged, spec: Spec, row: Row[Any], zone: tzinfo) -> None:
-    word, first, last = row.word, row.first, row.last
     if spec.property in CLOCKED:
-        said = [_clock(spec, at, zone) for at in (row.first_at, row.last_at)]
-        if spec.keeps == "words":
-            word = _clock(spec, datetime.fromtimestamp(int(Decimal(word)), UTC), zone)
-        elif spec.keeps == "values":
-            first, last = said
-    partial = mine.words[word]
+        _take_clocked(mine, spec, row, zone)
+        return
+    partial = mine.words[row.word]
     partial.at(row.first_at, 0)
     partial.at(row.last_at, row.n)
     partial.total, partial.low, partial.high = row.total, row.low, row.high
-    partial.first = None if first is None else (UNTIED, first)
-    partial.last = None if last is None else (UNTIED, last)
+    partial.first = None if row.first is None else (UNTIED, row.first)
+    partial.last = None if row.last is None else (UNTIED, row.last)
+
+
+def _take_clocked(mine: Merged, spec: Spec, row: Row[Any], zone: tzinfo) -> None:
+    first, last = (_clock(spec, at, zone) for at in (row.first_at, row.last_at))
+    partial = mine.words[first if spec.keeps == "words" else ""]
+    partial.at(row.first_at, 0)
+    partial.at(row.last_at, row.n)
+    if spec.keeps == "values":
+        partial.first, partial.last = (UNTIED, first), (UNTIED, last)
+    elif spec.keeps == "numbers":
+        number = Decimal(first)
+        partial.total = (partial.total or Decimal(0)) + number * row.n
+        partial.low = number if partial.low is None else min(partial.low, number)
+        partial.high = number if partial.high is None else max(partial.high, number)
 
 
 def _clock(spec: Spec, at: datetime, zone: tzinfo) -> str:
@@ -103,7 +113,7 @@ def _branch(place: int, spec: Spec, covers: Window, binds: Binds) -> str:
     held = [f"o.at >= {binds(covers.since, 'timestamptz')}"] if covers.leaves is not None else []
     held += [_holds(item, binds) for item in spec.where]
     word, number = _word(spec, binds), _number(spec)
-    if spec.keeps == "numbers":
+    if spec.keeps == "numbers" and spec.property not in CLOCKED:
         held.append(f"({number}) IS NOT NULL")
     elif spec.keeps == "words":
         held.append(f"{word} <> ''")
@@ -115,42 +125,40 @@ def _branch(place: int, spec: Spec, covers: Window, binds: Binds) -> str:
             max({number}) FILTER (WHERE {counts}) AS high, min(o.at) FILTER (WHERE {counts}) AS first_at,
             max(o.at) FILTER (WHERE {counts}) AS last_at, {ends[0]} AS first, {ends[1]} AS last,
             min(o.at) FILTER (WHERE {counts}) AS begins, min(o.at) FILTER (WHERE {comes}) AS comes
-        FROM o {"WHERE " + " AND ".join(held) if held else ""} GROUP BY o.customer_id, {3 if word != "''" else "1, 3"}
-        """  # noqa: S608 (what is not ours is bound)
+        FROM o {"WHERE " + " AND ".join(held) if held else ""} GROUP BY 2, 3"""  # noqa: S608 (what is not ours is bound)
     return _fewer(counted) if spec.keeps == "words" and spec.property not in {None, *CLOCKED} else counted
 
 
 def _fewer(counted: str) -> str:
     """Beyond MOST_WORDS those of the greatest digests under the empty word, as `partials.words` has it."""
     return f"""
-        SELECT place, customer_id, CASE WHEN nr > {MOST_WORDS} THEN '' ELSE word END AS word, CAST(sum(n) AS bigint),
-            CAST(NULL AS numeric), CAST(NULL AS numeric), CAST(NULL AS numeric), min(first_at), max(last_at),
-            CAST(NULL AS text), CAST(NULL AS text), min(begins), min(comes)
+        SELECT place, customer_id, CASE WHEN nr > {MOST_WORDS} THEN '' ELSE word END AS word,
+            CAST(sum(n) AS bigint) AS n,
+            sum(total) AS total, min(low) AS low, max(high) AS high, min(first_at) AS first_at, max(last_at) AS last_at,
+            min(first) AS first, min(last) AS last, min(begins) AS begins, min(comes) AS comes
         FROM (SELECT counted.*, row_number() OVER (
                   PARTITION BY customer_id, n > 0 ORDER BY md5(word)) AS nr FROM ({counted}) AS counted) AS ranked
         GROUP BY 1, 2, 3"""  # noqa: S608 (ours)
 
 
 def _word(spec: Spec, binds: Binds) -> str:
-    if spec.keeps == "numbers":
-        return "o.currency" if spec.money else "''"
+    if spec.money:
+        return "o.currency"
+    if spec.property in CLOCKED and spec.keeps in {"words", "numbers"}:
+        return _QUARTER
     if spec.keeps != "words":
-        return "''"
+        return "CAST('' AS text)"
     if spec.property is None:
         having = " AND ".join(_holds(item, binds) for item in spec.having)
         return f"CASE WHEN {having} THEN '1' ELSE '0' END"
-    if spec.property in CLOCKED:
-        return _QUARTER
     return f"left({as_text(f'to_jsonb({_COLUMNS[spec.property]})')}, {LONGEST_WORD})"
 
 
 def _number(spec: Spec) -> str:
-    if spec.keeps != "numbers" or spec.property is None:
+    if spec.keeps != "numbers" or spec.property is None or spec.property in CLOCKED:
         return "CAST(NULL AS numeric)"
     if spec.property in _NUMBERS:
         return f"CAST({_COLUMNS[spec.property]} AS numeric)"
-    if spec.property in CLOCKED:
-        return "CAST(NULL AS numeric)"
     return as_number(f"to_jsonb({_COLUMNS[spec.property]})")
 
 
@@ -161,9 +169,7 @@ def _holds(condition: dict[str, Any], binds: Binds) -> str:
     return condition_sql(item, f"to_jsonb({_COLUMNS[item.property]})", [], binds, datetime.now(UTC))
 
 
-async def newest(
-    session: ReadSession, customer: UUID, currency: str, covers: Window, limit: int
-) -> Sequence[Row[Any]]:
+async def newest(session: ReadSession, customer: UUID, currency: str, covers: Window, limit: int) -> Sequence[Row[Any]]:
     """A customer's orders in a window, the newest first: those of any kind that were not cancelled."""
     asked = {"customers": [customer], "currency": currency, "since": covers.since, "until": covers.until}
     return (await session.execute(_NEWEST, {**asked, "limit": limit})).all()

@@ -14,6 +14,7 @@ from perennial.common.rules.durations import parse_duration
 from perennial.common.rules.nodes import OnEvent
 from perennial.common.rules.paths import parse_path
 from perennial.profile.computed.spec import (
+    CLOCKED,
     NUMBERS,
     ORDER_MONEY,
     ORDER_PROPERTIES,
@@ -25,7 +26,6 @@ from perennial.profile.computed.spec import (
 )
 
 HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
-CLOCKED = frozenset({"$hour", "$weekday"})
 NAMED = frozenset({"$source", "$name", "$type"})
 RESERVED = frozenset({"tags", "stage"})
 NOBODY = Principal("staff", "nobody", frozenset())

@@ -1,7 +1,6 @@
 """What customers are shown: the partials of their identifiers and their orders, merged and evaluated."""
 
 import functools
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,13 +10,11 @@ from zoneinfo import ZoneInfo
 from perennial.common.contracts.profile import ComputedTraits, ComputedTraitsChanged
 from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.derive import mark
-from perennial.common.ids import digest_uuid
 from perennial.common.outbox import emit
 from perennial.common.settings import CommonSettings
 from perennial.common.timers import Timer, schedule
+from perennial.profile.computed import bought as orders
 from perennial.profile.computed import definitions, queries
-from perennial.profile.computed.partials import Partial
-from perennial.profile.computed.plans import compile_feed
 from perennial.profile.computed.queries import Merged
 from perennial.profile.computed.spec import UNITS, Spec, feed_of
 from perennial.profile.computed.values import Value, evaluate
@@ -26,7 +23,6 @@ from perennial.profile.rows.drafts import Draft
 
 CLOCK = "computed"
 PER_FACT = 1000
-UNTIED = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +81,18 @@ async def values(
     settings = settings_of(session)
     windows = {item.key: item.window(settings, now) for item in wanted}
     counted = [item for item in wanted if item.feed is not None]
-    bought = [item for item in wanted if item.feed is None]
+    ordered = [item for item in wanted if item.feed is None]
     asked = [(item.feed, windows[item.key]) for item in counted if item.feed is not None]
     kept = await queries.merged(session, customers, asked, values=any(item.spec.keeps == "values" for item in counted))
-    ordered = await _orders(session, [(item, windows[item.key]) for item in bought], customers)
+    said = [(item.spec, windows[item.key]) for item in ordered]
+    bought = await orders.merged(session, said, customers, settings.zone, settings.currency)
     shown: dict[UUID, dict[str, Value]] = {}
     for customer in customers:
         shown[customer] = mine = {}
         for place, item in enumerate(counted):
             merged = kept.get((customer, place)) or Merged({})
             mine[item.key] = _value(item, merged, windows[item.key], now, settings)
-        for item, merged in zip(bought, ordered[customer], strict=True):
+        for item, merged in zip(ordered, bought[customer], strict=True):
             mine[item.key] = _value(item, merged, windows[item.key], now, settings)
     return shown
 
@@ -107,35 +104,6 @@ def _value(item: Served, merged: Merged, covers: Window, now: datetime, settings
     leaves = covers.leaves(merged.begins) if covers.leaves and merged.begins else None
     changes = min((at for at in (value.changes, leaves, merged.comes) if at and at > now), default=None)
     return Value(value.value, value.currency, value.by_currency, value.complete, changes)
-
-
-async def _orders(
-    session: ReadSession, wanted: Sequence[tuple[Served, Window]], customers: Collection[UUID]
-) -> dict[UUID, list[Merged]]:
-    """The same from orders, each held against every definition that reads them."""
-    found = {customer: [Merged(defaultdict(Partial)) for _ in wanted] for customer in customers}
-    if not wanted:
-        return found
-    settings = settings_of(session)
-    plans = [(covers, compile_feed(0, feed_of(item.spec), settings.zone, settings.currency)) for item, covers in wanted]
-    tied = any(item.spec.keeps == "values" for item, _ in wanted)
-    for row in await queries.orders(session, customers, settings.currency):
-        at, root = row.completed_at, queries.order_properties(row)
-        order_id = digest_uuid(row.source, row.order_id) if tied else UNTIED
-        for (covers, plan), merged in zip(plans, found[row.customer_id], strict=True):
-            if (not plan.where or plan.wants(root, at)) and (covers.leaves is None or _covered(covers, merged, at)):
-                plan.keep(merged.words.__getitem__, at, order_id, root)
-    return found
-
-
-def _covered(covers: Window, merged: Merged, at: datetime) -> bool:
-    """Whether an instant counts now; notes when that is to change."""
-    if at > covers.until:
-        merged.comes = min(merged.comes or at, at)
-    elif at >= covers.since:
-        merged.begins = min(merged.begins or at, at)
-        return True
-    return False
 
 
 async def _say(session: WriteSession, drafts: Collection[Draft]) -> None:

@@ -3,15 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession, raw
+from perennial.common.db.arrays import arrays
 from perennial.common.db.locks import lock_key
-from perennial.common.orders import REFUNDED
 from perennial.profile.computed.partials import Partial
 from perennial.profile.computed.windows import Window
 
@@ -27,7 +26,8 @@ _LAST = "(excluded.last_at, excluded.last_id) > (p.last_at, p.last_id)"
 _ADD = f"""
     INSERT INTO computed_partial AS p ({", ".join(COLUMNS)})
     SELECT {", ".join(f"{name}{_CASTS.get(name, '')}" for name in COLUMNS)}
-    FROM unnest({", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))}) AS x({", ".join(COLUMNS)})
+    FROM unnest({", ".join(f"${n}::text::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))})
+        AS x({", ".join(COLUMNS)})
     ON CONFLICT (via, feed, bucket, word) DO UPDATE SET
         n = p.n + excluded.n, total = p.total + excluded.total,
         low = least(p.low, excluded.low), high = greatest(p.high, excluded.high),
@@ -60,12 +60,6 @@ _PARTS = text("""
     FROM identity_map AS m JOIN computed_partial AS p USING (via)
     WHERE m.customer_id = :customer AND p.feed = :feed AND p.bucket >= :since AND p.bucket <= :until
     ORDER BY p.bucket DESC, p.n DESC, p.word, p.via LIMIT :limit""")
-_ORDERS = text(f"""
-    SELECT m.customer_id, p.source, p.order_id, p.completed_at, p.amount, p.items,
-           coalesce(p.currency, :currency) AS currency,
-           CASE WHEN refunded_at IS NULL THEN 0 ELSE {REFUNDED} END AS refunded
-    FROM identity_map AS m JOIN purchase AS p USING (via)
-    WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND p.cancelled_at IS NULL""")  # noqa: S608 (ours)
 _OWNERS = text("""
     SELECT DISTINCT p.via FROM purchase AS p
     JOIN unnest(CAST(:sources AS text[]), CAST(:orders AS text[])) AS said(source, order_id) USING (source, order_id)
@@ -104,7 +98,7 @@ async def feeds(session: ReadSession) -> Sequence[Row[Any]]:
 async def add(session: WriteSession, rows: Sequence[tuple[Any, ...]]) -> None:
     """Add rows in the order of COLUMNS, unique and sorted by their key."""
     if rows:
-        await (await raw(session)).execute(_ADD, *zip(*rows, strict=True))
+        await (await raw(session)).execute(_ADD, *arrays(rows))
 
 
 async def merged(
@@ -157,29 +151,10 @@ async def parts(session: ReadSession, customer: UUID, feed: int, window: Window,
     return (await session.execute(_PARTS, asked)).all()
 
 
-async def orders(session: ReadSession, customers: Collection[UUID], currency: str) -> Sequence[Row[Any]]:
-    """The orders of customers that were not cancelled."""
-    return (await session.execute(_ORDERS, {"customers": list(customers), "currency": currency})).all()
-
-
 async def owners(session: ReadSession, orders: Collection[tuple[str, str]]) -> set[UUID]:
     """The identifiers that own these orders, by source and order id."""
     asked = {"sources": [source for source, _ in orders], "orders": [order for _, order in orders]}
     return set((await session.execute(_OWNERS, asked)).scalars()) if orders else set()
-
-
-def order_properties(row: Row[Any]) -> dict[str, Any]:
-    """An order as a condition or a path sees it."""
-    refunded: Decimal = row.refunded
-    return {
-        "amount": row.amount,
-        "net": row.amount - refunded,
-        "refunded": refunded,
-        "items": row.items,
-        "currency": row.currency,
-        "order_id": row.order_id,
-        "$source": row.source,
-    }
 
 
 async def next_version(session: WriteSession) -> int:

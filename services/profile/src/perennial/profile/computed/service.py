@@ -77,8 +77,9 @@ async def _mark_owners(session: WriteSession, events: Sequence[ResolvedEvent]) -
             if order_id is not None:
                 said.add((event.source, order_id))
                 live |= event.live
-    others = await queries.owners(session, said) - {event.via for event in events}
+    others = await queries.owners(session, said)
     if others:
+        others -= {event.via for event in events}  # they are marked by what they said
         owners = await identity_map.customers_of(session, others)
         await mark(session, owners.values(), live=live, settle=not live)
 

@@ -27,6 +27,7 @@ UNITS = frozenset(get_args(Unit))
 FINE = timedelta(days=31)
 REACHES = (100, 370, 740, 1850)  # days
 ORDER_PROPERTIES = frozenset({"amount", "net", "refunded", "items", "currency", "order_id", "$source"})
+CLOCKED = frozenset({"$hour", "$weekday"})
 ORDER_MONEY = frozenset({"amount", "net", "refunded"})
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -117,7 +118,7 @@ class Feed(BaseModel):
 
 def feed_of(spec: Spec) -> Feed:
     """What a definition needs."""
-    spelled = spec.property in {"$hour", "$weekday"} or spec.window in UNITS
+    spelled = spec.property in CLOCKED or spec.window in UNITS
     return Feed(
         keeps=spec.keeps,
         by=_by(spec),

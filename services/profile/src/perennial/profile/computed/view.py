@@ -10,7 +10,7 @@ from perennial.common import masks
 from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, settings_of
 from perennial.common.rules.paths import parse_path
-from perennial.profile.computed import definitions, queries
+from perennial.profile.computed import bought, definitions, queries
 from perennial.profile.computed.checks import sensitivity_of
 from perennial.profile.computed.derive import Served, served, values
 from perennial.profile.computed.schemas import (
@@ -142,8 +142,7 @@ async def _ordered(session: ReadSession, customer: UUID, item: Served, now: date
         return []
     settings = settings_of(session)
     covers = item.window(settings, now)
-    rows = await queries.orders(session, [customer], settings.currency)
-    counted = sorted((row for row in rows if covers.since <= row.completed_at <= covers.until), key=_newest)
+    rows = await bought.newest(session, customer, settings.currency, covers, MOST_PARTS)
     return [
         Ordered(
             source=row.source,
@@ -153,9 +152,5 @@ async def _ordered(session: ReadSession, customer: UUID, item: Served, now: date
             refunded=row.refunded,
             currency=row.currency,
         )
-        for row in counted[:MOST_PARTS]
+        for row in rows
     ]
-
-
-def _newest(row: Row[Any]) -> tuple[float, str, str]:
-    return (-row.completed_at.timestamp(), row.source, row.order_id)

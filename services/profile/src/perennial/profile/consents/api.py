@@ -7,12 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from perennial.common.auth import CustomerVia, Principal, requires
-from perennial.common.contracts.base import utc_now
 from perennial.common.problems import documented
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, paged
 from perennial.common.web.etags import IfMatchOrNew, tag
 from perennial.common.web.pages import PageRequest, bad_cursor
-from perennial.profile.consents import queries, service
+from perennial.profile.consents import queries, service, view
 from perennial.profile.consents.schemas import (
     Choices,
     Consents,
@@ -39,7 +38,7 @@ ME = Principal("customer", "me", frozenset(), fields=frozenset("*"))
 @router.get("/v1/consent-purposes")
 async def list_consent_purposes(session: Read, _: MayRead) -> list[Purpose]:
     """What customers can agree to, in the order of the preference centre."""
-    return await service.purposes(session)
+    return await view.purposes(session)
 
 
 @router.put("/v1/consent-purposes/{key}", responses=documented(400, 412, 428))
@@ -48,7 +47,7 @@ async def put_consent_purpose(
     response: Response,
 ) -> Purpose:  # fmt: skip
     """Define a purpose. What customers have said of it stays as it was said."""
-    made = await service.put_purpose(session, key, body, seen, who)
+    made = Purpose(**await service.put_purpose(session, key, body.model_dump(), seen, who))
     tag(response, made.version)
     return made
 
@@ -64,14 +63,18 @@ async def list_consent_texts(
 @router.post("/v1/consent-texts", status_code=201, response_model=ConsentText, responses=documented(400))
 async def create_consent_text(body: TextCreate, session: Write, who: MayWrite, once: Idempotent) -> Response:
     """The next version of a text. Versions are never changed: statements name the one that was shown."""
-    return await once.run(session, lambda: service.add_text(session, body, who), 201)
+
+    async def call() -> ConsentText:
+        return ConsentText(**await service.add_text(session, body.purpose, body.locale, body.title, body.body, who))
+
+    return await once.run(session, call, 201)
 
 
 @router.get("/v1/customers/{id}/consents", responses=documented(404))
 async def get_consents(id: UUID, session: Read, _: MayRead) -> Consents:
     """What holds for a customer: the newest statement of all identifiers, the stricter of two at one instant."""
     customer = await service.customer_of(session, id)
-    return Consents(customer_id=customer, items=await service.holding(session, customer))
+    return Consents(customer_id=customer, items=await view.holding(session, customer))
 
 
 @router.get("/v1/customers/{id}/consents/history", responses=documented(400, 404))
@@ -91,9 +94,9 @@ async def record_consents(id: UUID, body: StaffChoices, session: Write, who: May
     """Write down what a customer told somebody, with evidence of it."""
 
     async def call() -> Consents:
-        await service.told_staff(session, id, body, who)
-        customer = await service.customer_of(session, id)
-        return Consents(customer_id=customer, items=await service.holding(session, customer))
+        evidence = body.evidence.model_dump(exclude_none=True)
+        customer = await service.told_staff(session, id, body.choices, body.at, evidence, who)
+        return Consents(customer_id=customer, items=await view.holding(session, customer))
 
     return await once.run(session, call, 201)
 
@@ -103,7 +106,7 @@ async def get_my_consents(
     session: Read, via: CustomerVia, locale: Annotated[Locale, Query(description="Of labels and texts.")] = "en"
 ) -> PreferenceCentre:
     """The customer's preference centre."""
-    return await service.centre(session, await service.customer_of(session, via), locale)
+    return await view.centre(session, await service.customer_of(session, via), locale)
 
 
 @router.put("/v1/me/consents", responses=documented(400, 404))
@@ -115,10 +118,10 @@ async def put_my_consents(
     customer = await service.customer_of(session, via)
     agent = request.headers.get("user-agent", "")[:400].replace("\x00", "")
     await service.choose(
-        session, via, body.choices, utc_now(), source="/v1/me/consents", method="preference_centre", who="customer",
+        session, via, body.choices, None, source="/v1/me/consents", method="preference_centre", who="customer",
         evidence={"user_agent": agent} if agent else {},
     )  # fmt: skip
-    return await service.centre(session, customer, locale)
+    return await view.centre(session, customer, locale)
 
 
 @router.get("/v1/me/consents/history", responses=documented(400, 404))

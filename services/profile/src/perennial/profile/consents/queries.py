@@ -1,7 +1,7 @@
 """Consent in SQL: statements are only added, what holds is derived of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -55,7 +55,17 @@ _TEXTS = text("""
 _CURRENT_TEXTS = text("""
     SELECT DISTINCT ON (purpose, locale) purpose, locale, version, title, body, hash
     FROM consent_text ORDER BY purpose, locale, version DESC""")
-_TEXT = text("SELECT hash FROM consent_text WHERE purpose = :purpose AND locale = :locale AND version = :version")
+_HASHES = text("""
+    SELECT purpose, locale, version, hash FROM consent_text JOIN
+        unnest(CAST(:purposes AS text[]), CAST(:locales AS text[]), CAST(:versions AS int[]))
+            AS shown (purpose, locale, version) USING (purpose, locale, version)""")
+
+Shown = tuple[str, str | None, int | None]
+
+
+async def hold(session: WriteSession) -> None:
+    """Nobody else changes purposes or adds texts until the transaction ends; readers go on."""
+    await session.execute(text("LOCK TABLE consent_purpose IN SHARE ROW EXCLUSIVE MODE"))
 
 
 class Statement(NamedTuple):
@@ -126,8 +136,10 @@ async def current_texts(session: ReadSession) -> dict[tuple[str, str], RowMappin
     return {(row["purpose"], row["locale"]): row for row in rows}
 
 
-async def hash_of(session: ReadSession, purpose: str, locale: str, version: int) -> str | None:
-    """The hash of a text; None where there is none."""
-    bound = {"purpose": purpose, "locale": locale, "version": version}
-    found: str | None = (await session.execute(_TEXT, bound)).scalar_one_or_none()
-    return found
+async def hashes_of(session: ReadSession, shown: Collection[Shown]) -> dict[Shown, str]:
+    """The hashes of texts by (purpose, locale, version); those that there are."""
+    if not shown:
+        return {}
+    purposes, locales, versions = map(list, zip(*shown, strict=True))
+    bound = {"purposes": purposes, "locales": locales, "versions": versions}
+    return {(row[0], row[1], row[2]): row[3] for row in await session.execute(_HASHES, bound)}

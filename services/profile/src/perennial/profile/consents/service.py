@@ -1,9 +1,9 @@
-"""Writes down what customers agree to or withdraw, and derives what holds."""
+"""Writes down what customers agree to or withdraw."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -19,24 +19,11 @@ from perennial.common.problems import NotFound, Unprocessable
 from perennial.common.web.etags import NEW, match
 from perennial.profile.consents import queries
 from perennial.profile.consents.queries import Statement
-from perennial.profile.consents.schemas import (
-    Choice,
-    ConsentText,
-    Holding,
-    Offer,
-    PreferenceCentre,
-    Purpose,
-    PurposeWrite,
-    StaffChoices,
-    TextCreate,
-    TextShown,
-)
 from perennial.profile.timeline import facts as timeline
 from perennial.profile.timeline.facts import Told
 
 EVERYWHERE = "*"
 GIVEN, WITHDRAWN, EXPIRED = "given", "withdrawn", "expired"
-LANGUAGE = "en"
 
 
 async def customer_of(session: ReadSession, any_id: UUID) -> UUID:
@@ -77,16 +64,37 @@ def version_of(at: datetime, state: str) -> int:
     return max(0, 2 * microseconds + (state == WITHDRAWN))
 
 
+class Decision(Protocol):
+    """What a customer decides on one purpose and channel, and the text that was shown."""
+
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def granted(self) -> bool: ...
+    @property
+    def text_locale(self) -> str | None: ...
+    @property
+    def text_version(self) -> int | None: ...
+    @property
+    def separate(self) -> bool: ...
+
+
 async def choose(
-    session: WriteSession, via: UUID, choices: Sequence[Choice], at: datetime, *, source: str, method: str, who: str,
-    evidence: dict[str, Any],
+    session: WriteSession, via: UUID, choices: Sequence[Decision], at: datetime | None, *, source: str, method: str,
+    who: str, evidence: Mapping[str, Any],
 ) -> None:  # fmt: skip
-    """Keep what a customer decided, under the identifier that speaks for it.
+    """Keep what a customer decided, now or `at` an instant, under the identifier that speaks for it.
 
     Raises Unprocessable for a purpose, channel or text that there is not, for two decisions on the same thing, and for
     a consent that must be asked for by itself and was not.
     """
+    at = at or utc_now()
     known = {row["key"]: row for row in await queries.purposes(session)}
+    hashes = await queries.hashes_of(
+        session, {_shown(item) for item in choices if item.text_locale and item.text_version}
+    )
     seen: set[tuple[str, str]] = set()
     statements = []
     for index, choice in enumerate(choices):
@@ -95,7 +103,7 @@ async def choose(
         if (choice.purpose, choice.channel) in seen:
             raise Unprocessable(f"{where}: the same was decided before", code="repeated", pointer=where)
         seen.add((choice.purpose, choice.channel))
-        text_hash = await _hash(session, choice, where)
+        text_hash = _hash(hashes, choice, where)
         if choice.granted and purpose["separate"] and not (choice.separate and text_hash):
             raise Unprocessable(
                 f"{where}/separate: {choice.purpose} needs a consent of its own, with the text that was shown",
@@ -106,13 +114,17 @@ async def choose(
             Statement(
                 uuid7(), via, choice.purpose, choice.channel, GIVEN if choice.granted else WITHDRAWN, at,
                 purpose["legal_basis"], choice.text_locale, choice.text_version, text_hash, choice.separate,
-                at + timedelta(days=days) if days else None, source, method, who, evidence,
+                at + timedelta(days=days) if days else None, source, method, who, dict(evidence),
             )
         )  # fmt: skip
     await record(session, statements)
 
 
-def _purpose(known: dict[str, RowMapping], choice: Choice, where: str) -> RowMapping:
+def _shown(choice: Decision) -> queries.Shown:
+    return choice.purpose, choice.text_locale, choice.text_version
+
+
+def _purpose(known: dict[str, RowMapping], choice: Decision, where: str) -> RowMapping:
     purpose = known.get(choice.purpose)
     if purpose is None:
         raise Unprocessable(
@@ -126,12 +138,10 @@ def _purpose(known: dict[str, RowMapping], choice: Choice, where: str) -> RowMap
     return purpose
 
 
-async def _hash(session: ReadSession, choice: Choice, where: str) -> str | None:
+def _hash(hashes: Mapping[queries.Shown, str], choice: Decision, where: str) -> str | None:
     if choice.text_version is None and choice.text_locale is None:
         return None
-    found = None
-    if choice.text_version is not None and choice.text_locale is not None:
-        found = await queries.hash_of(session, choice.purpose, choice.text_locale, choice.text_version)
+    found = hashes.get(_shown(choice))
     if found is None:
         raise Unprocessable(
             f"{where}/text_version: there is no such version of the text",
@@ -140,96 +150,56 @@ async def _hash(session: ReadSession, choice: Choice, where: str) -> str | None:
     return found
 
 
-async def told_staff(session: WriteSession, any_id: UUID, body: StaffChoices, who: Principal) -> None:
-    """What a customer told somebody. Raises NotFound, and what `choose` raises; nothing is said ahead of its time."""
+async def told_staff(
+    session: WriteSession, any_id: UUID, choices: Sequence[Decision], at: datetime | None, evidence: Mapping[str, Any],
+    who: Principal,
+) -> UUID:  # fmt: skip
+    """What a customer told somebody; returns today's customer.
+
+    It is filed under the id that was named: a split takes it along. Raises NotFound, and what `choose` raises; nothing
+    is said ahead of its time.
+    """
     customer = await customer_of(session, any_id)
-    now = utc_now()
-    if body.at is not None and body.at > now + timedelta(minutes=5):
+    if at is not None and at > utc_now() + timedelta(minutes=5):
         raise Unprocessable("at: it must not be in the future", code="in_future", pointer="/at")
-    evidence = body.evidence.model_dump(exclude_none=True)
-    method: Literal["staff", "api"] = "staff" if who.kind == "staff" else "api"
-    name = f"{who.kind}:{who.id}"
     await choose(
-        session, customer, body.choices, body.at or now, source="/v1/customers/{id}/consents", method=method, who=name,
-        evidence=evidence,
+        session, any_id, choices, at, source="/v1/customers/{id}/consents",
+        method="staff" if who.kind == "staff" else "api", who=f"{who.kind}:{who.id}", evidence=evidence,
     )  # fmt: skip
-    said = [f"{choice.purpose}/{choice.channel}={choice.granted}" for choice in body.choices]
+    said = [f"{choice.purpose}/{choice.channel}={choice.granted}" for choice in choices]
     await audit.record(session, who, "consents.recorded", str(customer), {"choices": said})
-
-
-async def holding(session: ReadSession, customer: UUID, now: datetime | None = None) -> list[Holding]:
-    """What holds for each purpose and channel of which the customer said anything."""
-    now = now or utc_now()
-    return [_holding(row, now) for row in await queries.newest(session, customer)]
-
-
-def _holding(row: RowMapping, now: datetime) -> Holding:
-    over = row["state"] == GIVEN and row["expires_at"] is not None and row["expires_at"] <= now
-    return Holding(**{**row, "state": EXPIRED if over else row["state"]})
-
-
-def on_channel(said: Iterable[Holding], purpose: str, channel: str) -> Holding:
-    """What holds on one channel: the newer of what was said of it and of all; of one instant what is stricter."""
-    found = [item for item in said if item.purpose == purpose and item.channel in {channel, EVERYWHERE}]
-    if not found:
-        return Holding(purpose=purpose, channel=channel, state=None)
-    last = max(found, key=lambda item: (item.at or datetime.min.replace(tzinfo=UTC), item.state != GIVEN))
-    return last.model_copy(update={"channel": channel})
-
-
-async def centre(session: ReadSession, customer: UUID, locale: str) -> PreferenceCentre:
-    """The preference centre of a customer."""
-    said = await holding(session, customer)
-    texts = await queries.current_texts(session)
-    return PreferenceCentre(
-        items=[_offer(row, said, _in_language(texts, row.key, locale), locale) for row in await purposes(session)]
-    )
-
-
-def _offer(purpose: Purpose, said: Sequence[Holding], shown: TextShown | None, locale: str) -> Offer:
-    labels = purpose.labels
-    label = labels.get(locale) or labels.get(locale[:2]) or labels.get(LANGUAGE) or next(iter(labels.values()))
-    return Offer(
-        purpose=purpose.key, label=label, labels=labels, legal_basis=purpose.legal_basis, separate=purpose.separate,
-        cross_border=purpose.cross_border, text=shown,
-        channels=[on_channel(said, purpose.key, channel) for channel in purpose.channels or [EVERYWHERE]],
-    )  # fmt: skip
-
-
-def _in_language(
-    texts: dict[tuple[str, str], RowMapping], purpose: str, locale: str
-) -> TextShown | None:  # fmt: skip
-    for wanted in (locale, locale[:2], LANGUAGE):
-        if (purpose, wanted) in texts:
-            row = texts[purpose, wanted]
-            return TextShown(**{name: row[name] for name in TextShown.model_fields})
-    return None
-
-
-async def purposes(session: ReadSession) -> list[Purpose]:
-    """The purposes, in their order."""
-    return [Purpose(**row) for row in await queries.purposes(session)]
+    return customer
 
 
 async def put_purpose(
-    session: WriteSession, key: str, body: PurposeWrite, seen: int | None, who: Principal
-) -> Purpose:  # fmt: skip
+    session: WriteSession, key: str, values: dict[str, Any], seen: int | None, who: Principal
+) -> RowMapping:  # fmt: skip
     """Define a purpose. Raises PreconditionFailed when somebody else changed it."""
-    known = {row.key: row for row in await purposes(session)}
+    await queries.hold(session)
+    known = {row["key"]: row["version"] for row in await queries.purposes(session)}
     if key in known:
-        match(seen, known[key].version)
+        match(seen, known[key])
     elif seen not in (None, NEW):
         match(seen, 0)
-    await queries.put_purpose(session, key, body.model_dump())
+    await queries.put_purpose(session, key, values)
     await audit.record(session, who, "consent_purpose.written", key)
-    return next(row for row in await purposes(session) if row.key == key)
+    return next(row for row in await queries.purposes(session) if row["key"] == key)
 
 
-async def add_text(session: WriteSession, body: TextCreate, who: Principal) -> ConsentText:
+async def add_text(
+    session: WriteSession, purpose: str, locale: str, title: str, body: str, who: Principal
+) -> RowMapping:  # fmt: skip
     """The next version of a text. Raises Unprocessable for a purpose that there is not."""
-    if body.purpose not in {row.key for row in await purposes(session)}:
-        raise Unprocessable(f"purpose: there is no purpose {body.purpose}", code="unknown_purpose", pointer="/purpose")
-    digest = hashlib.sha256(f"{body.title}\n{body.body}".encode()).hexdigest()
-    row = await queries.add_text(session, {**body.model_dump(), "hash": digest, "who": f"{who.kind}:{who.id}"})
-    await audit.record(session, who, "consent_text.written", f"{body.purpose}/{body.locale}/{row['version']}")
-    return ConsentText(**row)
+    await queries.hold(session)
+    if purpose not in {row["key"] for row in await queries.purposes(session)}:
+        raise Unprocessable(f"purpose: there is no purpose {purpose}", code="unknown_purpose", pointer="/purpose")
+    digest = hashlib.sha256(f"{title}\n{body}".encode()).hexdigest()
+    row = await queries.add_text(
+        session,
+        {
+            "purpose": purpose, "locale": locale, "title": title, "body": body, "hash": digest,
+            "who": f"{who.kind}:{who.id}",
+        },
+    )  # fmt: skip
+    await audit.record(session, who, "consent_text.written", f"{purpose}/{locale}/{row['version']}")
+    return row

@@ -24,18 +24,35 @@ LONGEST = 400
 
 
 async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
-    """Keep what events say of consent; a purpose that nobody has defined is passed over."""
+    """Keep what events say of consent; a purpose that nobody has defined is passed over.
+
+    So is a consent that must be asked for by itself, where the event does not say so with the text that was shown.
+    """
     wanted = [event for event in events if event.name in NAMES]
     if not wanted:
         return
     purposes = {row["key"]: row for row in await queries.purposes(session)}
-    statements = {item.id: item for event in wanted for item in _said(event, purposes)}
-    await service.record(session, [statements[key] for key in sorted(statements)])
+    said = {item.id: item for event in wanted for item in _said(event, purposes)}
+    hashes = await queries.hashes_of(
+        session, {_shown(item) for item in said.values() if item.text_locale and item.text_version}
+    )  # fmt: skip
+    statements = [said[key]._replace(text_hash=hashes.get(_shown(said[key]))) for key in sorted(said)]
+    await service.record(session, [item for item in statements if _counts(item, purposes)])
+
+
+def _shown(said: Statement) -> tuple[str, str | None, int | None]:
+    return said.purpose, said.text_locale, said.text_version
+
+
+def _counts(said: Statement, purposes: Mapping[str, Any]) -> bool:
+    alone = said.separate and said.text_hash is not None
+    return said.state == service.WITHDRAWN or alone or not purposes[said.purpose]["separate"]
 
 
 def _said(event: ResolvedEvent, purposes: Mapping[str, Any]) -> Iterator[Statement]:
     body = read_body(event.body)
     properties = body.properties or {}
+    at = min(event.timestamp, event.received_at)  # a clock that is ahead must not outlive a later withdrawal
     for purpose, granted in _choices(event, body, properties):
         row = purposes.get(purpose)
         channel = str(properties.get("channel") or service.EVERYWHERE).lower()
@@ -45,10 +62,10 @@ def _said(event: ResolvedEvent, purposes: Mapping[str, Any]) -> Iterator[Stateme
         days = row["valid_days"] if granted else None
         yield Statement(
             uuid5(event.id, f"{purpose}/{channel}"), event.via, purpose, channel,
-            service.GIVEN if granted else service.WITHDRAWN, event.timestamp, row["legal_basis"],
+            service.GIVEN if granted else service.WITHDRAWN, at, row["legal_basis"],
             _text(properties.get("text_locale", properties.get("textLocale"))),
-            version if isinstance(version, int) and 0 < version < 2**31 else None, None,
-            properties.get("separate") is True, event.timestamp + timedelta(days=days) if days else None,
+            version if type(version) is int and 0 < version < 2**31 else None, None,
+            properties.get("separate") is True, at + timedelta(days=days) if days else None,
             event.source, "event", "customer", _evidence(event, body),
         )  # fmt: skip
 

@@ -181,8 +181,18 @@ class Messages(BaseModel):
     sent: int
 
 
+class Consent(BaseModel):
+    """What the customer said last of a purpose and channel, and whether it holds."""
+
+    purpose: str
+    channel: str = Field(description="`*`: every channel.")
+    state: str = Field(description="given, withdrawn or expired")
+    at: Utc
+    expires_at: Utc | None
+
+
 class Me(BaseModel):
-    """What a customer may see of their own."""
+    """What a customer may see of their own. `links` lead to what they decide of it."""
 
     id: UUID
     traits: dict[str, Any]
@@ -191,6 +201,7 @@ class Me(BaseModel):
     tickets: OwnTickets
     first_seen: Utc | None
     last_seen: Utc | None
+    links: dict[str, str] = Field(description="By what is there: consents, export, erasure.")
 
 
 class Customer(BaseModel):
@@ -210,6 +221,7 @@ class Customer(BaseModel):
     loyalty: Loyalty | None
     segments: list[SegmentMembership]
     journeys: list[Journey] = Field(description="Under way, then the last ones.")
+    consents: list[Consent]
     traits: dict[str, Any]
     trait_details: dict[str, TraitDetail]
     counters: dict[str, Counter]

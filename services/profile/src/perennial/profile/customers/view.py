@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from perennial.common.db import ReadSession
+from perennial.profile.consents import view as consents
 from perennial.profile.customers import queries
 from perennial.profile.customers.schemas import Customer, Me
 from perennial.profile.orders.schemas import CustomerOrders
@@ -16,6 +17,7 @@ from perennial.profile.timeline import kinds
 from perennial.profile.timeline import queries as timeline
 from perennial.profile.traits.sealing import Opened
 
+LINKS = {"consents": "/v1/me/consents", "export": "/v1/me/export", "erasure": "/v1/me/erasure"}
 RECENT = timeline.Filter(types=kinds.TRACKED, classes=kinds.OF_TRACKED)
 RECENT_EVENTS = 10
 POINTS = "points"  # every programme has them; other currencies are wallets beside
@@ -43,6 +45,7 @@ async def show(session: ReadSession, any_id: UUID, currency: str) -> Customer:
             "loyalty": _loyalty(row.account, row.tier),
             "segments": row.segments or [],
             "journeys": row.journeys or [],
+            "consents": [said.model_dump() for said in await consents.holding(session, row.id)],
             "traits": {name: detail["value"] for name, detail in details.items()},
             "trait_details": details,
             "counters": row.counters or {},
@@ -66,6 +69,7 @@ async def show_own(session: ReadSession, any_id: UUID, currency: str) -> Me:
             "tickets": {"open": len(requests), "requests": requests},
             "first_seen": row.activity["first_seen"],
             "last_seen": row.activity["last_seen"],
+            "links": LINKS,
         }
     )
 

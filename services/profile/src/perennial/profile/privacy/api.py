@@ -11,7 +11,7 @@ from perennial.common.problems import NotFound, Unprocessable, documented
 from perennial.common.settings import CommonSettings
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, paged
 from perennial.common.web.pages import PageRequest, bad_cursor
-from perennial.profile.privacy import queries, service
+from perennial.profile.privacy import queries, service, view
 from perennial.profile.privacy.looking import customer_with
 from perennial.profile.privacy.schemas import Erasure, ErasureCreate, ErasureDetail, ErasureRefuse, MyErasure, State
 
@@ -41,7 +41,7 @@ async def create_erasure(
     async def call() -> ErasureDetail:
         customer = await _chosen(session, body, settings)
         made = await service.request(session, customer, body.reason, who, body.legal_hold)
-        return await service.show(session, made.id, settings)
+        return await view.show(session, made, settings)
 
     return await once.run(session, call, 201, location="/v1/erasures/{id}")
 
@@ -71,14 +71,14 @@ async def list_erasures(
 @router.get("/v1/erasures/{erasure_id}", responses=documented(404))
 async def get_erasure(erasure_id: UUID, request: Request, session: Read, _: MayRead) -> ErasureDetail:
     """An erasure, with a receipt of each service, and where copies remain until when."""
-    return await service.show(session, erasure_id, _settings(request))
+    return await view.show(session, erasure_id, _settings(request))
 
 
 @router.post("/v1/erasures/{erasure_id}/approve", responses=documented(404, 409))
 async def approve_erasure(erasure_id: UUID, request: Request, session: Write, who: MayWrite) -> ErasureDetail:
     """Let an erasure begin that a customer asked for, or that was under a legal hold."""
     await service.approve(session, erasure_id, who)
-    return await service.show(session, erasure_id, _settings(request))
+    return await view.show(session, erasure_id, _settings(request))
 
 
 @router.post("/v1/erasures/{erasure_id}/refuse", responses=documented(404, 409))
@@ -87,7 +87,7 @@ async def refuse_erasure(
 ) -> ErasureDetail:
     """Do not erase, and why."""
     await service.refuse(session, erasure_id, body.reason, who)
-    return await service.show(session, erasure_id, _settings(request))
+    return await view.show(session, erasure_id, _settings(request))
 
 
 @router.post("/v1/me/erasure", status_code=201, response_model=MyErasure, responses=documented(400, 404, 409))
@@ -96,7 +96,7 @@ async def ask_to_be_forgotten(session: Write, via: CustomerVia, who: Authenticat
 
     async def call() -> MyErasure:
         made = await service.request(session, via, "customer_request", who, agreed=False)
-        return MyErasure(**made.model_dump(include=set(MyErasure.model_fields)))
+        return await view.show_own(session, made)
 
     return await once.run(session, call, 201, location="/v1/me/erasure")
 

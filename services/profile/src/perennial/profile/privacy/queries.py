@@ -20,9 +20,17 @@ _ADD = text("""
     ON CONFLICT (customer_id) WHERE state IN ('waiting', 'held', 'running') DO NOTHING""")
 _ONE = text(f"SELECT {_SHOWN} FROM erasure_request WHERE id = :id")  # noqa: S608 (our own column names)
 _LOCK = text(f"SELECT {_SHOWN} FROM erasure_request WHERE id = :id FOR UPDATE")  # noqa: S608
+# A request names whom somebody asked for, by an id that follows the person through merges and splits.
 _OPEN = text(f"""
-    SELECT {_SHOWN} FROM erasure_request WHERE customer_id = :customer AND state IN ('waiting', 'held', 'running')
-    """)  # noqa: S608
+    SELECT {_SHOWN} FROM erasure_request
+    WHERE customer_id IN (SELECT via FROM identity_map WHERE customer_id = :customer)
+      AND state IN ('waiting', 'held', 'running')
+    ORDER BY id LIMIT 1""")  # noqa: S608
+_ELSE_HELD = """
+    SELECT FROM identity_map AS own JOIN identity_map AS same USING (customer_id)
+    JOIN erasure_request AS o ON o.customer_id = same.via
+    WHERE own.via = r.customer_id AND o.id <> r.id AND o.state = 'held' AND o.held_until > :now"""
+_HELD_ELSEWHERE = text(f"SELECT EXISTS ({_ELSE_HELD}) FROM erasure_request AS r WHERE r.id = :id")  # noqa: S608
 _LIST = text(f"""
     SELECT {_SHOWN} FROM erasure_request
     WHERE (CAST(:before AS uuid) IS NULL OR id < :before) AND (CAST(:state AS text) IS NULL OR state = :state)
@@ -30,9 +38,9 @@ _LIST = text(f"""
 _DECIDE = text("""
     UPDATE erasure_request SET state = :state, refusal = :refusal, decided_by = :who, decided_at = now()
     WHERE id = :id""")
-_DUE = text("""
-    SELECT id FROM erasure_request WHERE state = 'held' AND held_until <= :now
-    ORDER BY held_until LIMIT 100 FOR UPDATE SKIP LOCKED""")
+_DUE = text(f"""
+    SELECT id FROM erasure_request AS r WHERE state = 'held' AND held_until <= :now AND NOT EXISTS ({_ELSE_HELD})
+    ORDER BY held_until LIMIT 100 FOR UPDATE OF r SKIP LOCKED""")  # noqa: S608
 _RECEIPT = text("""
     INSERT INTO erasure_receipt (erasure_id, service, at, tables)
     SELECT :id, :service, :at, CAST(:tables AS jsonb) WHERE EXISTS (SELECT FROM erasure_request WHERE id = :id)
@@ -61,6 +69,11 @@ async def held(session: WriteSession, erasure_id: UUID) -> RowMapping | None:
 async def open_of(session: ReadSession, customer: UUID) -> RowMapping | None:
     """The request of a customer that is not over."""
     return (await session.execute(_OPEN, {"customer": customer})).mappings().one_or_none()
+
+
+async def held_elsewhere(session: WriteSession, erasure_id: UUID, now: datetime) -> bool:
+    """Whether another request for who is the same person today is under a legal hold."""
+    return bool((await session.execute(_HELD_ELSEWHERE, {"id": erasure_id, "now": now})).scalar_one())
 
 
 async def listing(session: ReadSession, before: UUID | None, state: str | None, limit: int) -> Sequence[RowMapping]:

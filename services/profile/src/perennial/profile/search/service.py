@@ -95,7 +95,7 @@ def _digests(session: ReadSession, value: str, kinds: Sequence[str]) -> list[tup
     return [(kind, identifiers.blind_index(key, kind, said)) for kind, said in normal.items() if said is not None]
 
 
-async def search(  # noqa: PLR0913, PLR0917 (who asks what, for which page)
+async def search(
     session: ReadSession, who: Principal, asked: Asked, limit: int, cursor: Sequence[object],
     patience: str | None = None,
 ) -> Found:  # fmt: skip

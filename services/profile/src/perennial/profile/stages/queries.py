@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.locks import lock as hold
 
 _ACTIVE = text("""
     SELECT l.key, l.version, l.stages::text AS stages FROM lifecycle JOIN ladder AS l ON l.key = lifecycle.ladder
@@ -91,7 +92,9 @@ async def ladders(session: ReadSession) -> Sequence[Row[Any]]:
 
 
 async def ladder(session: ReadSession, key: str, *, lock: bool = False) -> Row[Any] | None:
-    """One ladder."""
+    """One ladder; who locks it also keeps others from making it."""
+    if lock:
+        await hold(session, "profile", "ladder", key)
     held = "FOR UPDATE" if lock else ""
     return (await session.execute(text(f"SELECT * FROM ladder WHERE key = :key {held}"), {"key": key})).one_or_none()  # noqa: S608 (ours)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from perennial.common.db import ReadSession, WriteSession, raw
+from perennial.common.db.arrays import arrays
 from perennial.profile.timeline import kinds
 from perennial.profile.traits.sealing import Opened, opened_event
 
@@ -23,14 +24,16 @@ _PARTS = text("""
     FROM ensure_event_parts(CAST(:months AS date[]), CAST(:classes AS text[]), CAST(:received AS timestamptz[]))""")
 _COUNT = """
     INSERT INTO counter AS c (via, name, count, first, last)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+    SELECT via, name, count, first, coalesce(last, first)
+    FROM unnest($1::text::uuid[], $2::text::text[], $3::text::bigint[], $4::text::timestamptz[],
+                $5::text::timestamptz[]) AS x (via, name, count, first, last)
     ON CONFLICT (via, name) DO UPDATE SET count = c.count + excluded.count,
         first = least(c.first, excluded.first), last = greatest(c.last, excluded.last)"""
 _ACTIVE = """
     INSERT INTO activity AS a (via, events, first_seen, last_seen, latest, sources)
-    SELECT via, events, first_seen, last_seen, latest, string_to_array(sources, chr(31))
-    FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::text[])
-        AS x (via, events, first_seen, last_seen, latest, sources)
+    SELECT via, events, first_seen, last_seen, coalesce(latest, first_seen), string_to_array(sources, chr(31))
+    FROM unnest($1::text::uuid[], $2::text::bigint[], $3::text::timestamptz[], $4::text::timestamptz[],
+                $5::text::timestamptz[], $6::text::text[]) AS x (via, events, first_seen, last_seen, latest, sources)
     ON CONFLICT (via) DO UPDATE SET events = a.events + excluded.events,
         first_seen = least(a.first_seen, excluded.first_seen), last_seen = greatest(a.last_seen, excluded.last_seen),
         latest = greatest(a.latest, excluded.latest),
@@ -97,14 +100,14 @@ async def append(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
 
 
 async def count(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
-    """Add (via, name, count, first, last), unique and sorted by via and name."""
+    """Add (via, name, count, first, last), unique and sorted by via and name; no last: it is the first."""
     if rows:
-        await (await raw(session)).execute(_COUNT, *zip(*rows, strict=True))
+        await (await raw(session)).execute(_COUNT, *arrays(rows))
 
 
 async def note_activity(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
-    """Add (via, events, first_seen, last_seen, latest, sources), unique and sorted by via."""
-    await (await raw(session)).execute(_ACTIVE, *zip(*rows, strict=True))
+    """Add (via, events, first_seen, last_seen, latest, sources), unique and sorted by via; no latest: the first."""
+    await (await raw(session)).execute(_ACTIVE, *arrays(rows))
 
 
 async def note_told(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:

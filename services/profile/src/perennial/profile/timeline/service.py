@@ -1,12 +1,11 @@
 """Remember what happened, and count it; both commute, so order and batches do not matter."""
 
 import functools
+import itertools
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from opentelemetry import metrics
 
@@ -24,31 +23,24 @@ SEPARATOR = "\x1f"
 AT, RECEIVED, CLASS = (queries.COLUMNS.index(name) for name in ("timestamp", "received_at", "data_class"))
 
 Row = tuple[Any, ...]
-_first, _via = operator.itemgetter(0), operator.attrgetter("via")
+Said = tuple[ResolvedEvent, str | None, datetime]
+"""An event, the name it is filed under, and when it happened."""
+_via = operator.attrgetter("via.int")  # hashing and comparing UUIDs is slow
 _canonical = functools.lru_cache(maxsize=4096)(commerce.canonical)
 expired = metrics.get_meter("perennial").create_counter(
     "perennial.timeline.expired", description="Occurrences too old to be kept."
 )
 
 
-@dataclass(slots=True, frozen=True)
-class Said:
-    """An event, with the name it is filed under and when it happened."""
-
-    event: ResolvedEvent
-    name: str | None
-    at: datetime
-    via: int
-
-
 async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
     """Append the events to the timeline and add them to the counters of their identifiers."""
-    said = [Said(event, name_of(event), happened(event), event.via.int) for event in events]
-    said.sort(key=_via)  # neighbours in the index on via
+    ordered = sorted(events, key=_via)  # neighbours in the index on via
+    said = [(event, name_of(event), happened(event)) for event in ordered]
     sealer = await sealing.sealer(session)
-    await append(session, [_row(item, sealer) for item in said])
-    await queries.count(session, counts(said))
-    await queries.note_activity(session, activity(said))
+    await append(session, [_row(*item, sealer) for item in said])
+    named, active = totals(said)
+    await queries.count(session, named)
+    await queries.note_activity(session, active)
 
 
 async def append(session: WriteSession, rows: Iterable[Row]) -> None:
@@ -64,15 +56,21 @@ async def append(session: WriteSession, rows: Iterable[Row]) -> None:
     expired.add(sum(map(len, parts.values())) - len(fitting))
 
 
+def _whose(said: Said) -> int:
+    return said[0].via.int
+
+
 def month_of(at: datetime) -> date:
     """The first day of an instant's month, in UTC."""
-    at = at.astimezone(UTC)
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
     return date(at.year, at.month, 1)
 
 
 def happened(event: ResolvedEvent) -> datetime:
     """When an event happened; one from a clock that is years ahead happened when it was received."""
-    return event.timestamp if event.timestamp <= event.received_at + AHEAD else event.received_at
+    at, received = event.timestamp, event.received_at
+    return at if at <= received or at <= received + AHEAD else received
 
 
 def name_of(event: ResolvedEvent) -> str | None:
@@ -80,67 +78,53 @@ def name_of(event: ResolvedEvent) -> str | None:
     return _canonical(event.name) if event.type == "track" and event.name is not None else event.name
 
 
-def _row(said: Said, sealer: sealing.Sealer) -> Row:
-    event = said.event
+def _row(event: ResolvedEvent, name: str | None, at: datetime, sealer: sealing.Sealer) -> Row:
     return (
-        event.id, event.via, event.source, event.message_id, event.type, said.name, said.at, event.received_at,
-        event.live, sealer.body(event), event.sent_at, kinds.class_of_event(event.type, said.name),
+        event.id, event.via, event.source, event.message_id, event.type, name, at, event.received_at,
+        event.live, sealer.body(event), event.sent_at, kinds.class_of_event(event.type, name),
     )  # fmt: skip
 
 
-def counts(said: Iterable[Said]) -> list[Row]:
-    """(via, name, count, first, last), sorted: what was tracked by its name, pages and screens by their type."""
-    found: dict[tuple[int, str], _Count] = {}  # by the integer: hashing and comparing UUIDs is slow
-    for item in said:
-        type_ = item.event.type
-        counted = type_ if type_ in COUNTED_BY_TYPE else item.name if type_ == "track" else None
+def totals(said: Iterable[Said]) -> tuple[list[Row], list[Row]]:
+    """The rows of `queries.count` and `queries.note_activity` of what is sorted by its identifier."""
+    named: list[Row] = []
+    active: list[Row] = []
+    for _, run in itertools.groupby(said, key=_whose):
+        one, *others = run
+        if others:
+            whole = [one, *others]
+            named += _named(whole)
+            active.append(_active(whole))
+        else:  # most speak once in a batch
+            event, name, at = one
+            counted = _counted(event, name)
+            if counted is not None:
+                named.append((event.via, counted, 1, at, None))
+            active.append((event.via, 1, at, at if is_active(event) else None, None, event.source))
+    return named, active
+
+
+def _named(run: Sequence[Said]) -> list[Row]:
+    """What was tracked by its name, pages and screens by their type."""
+    found: dict[str, list[datetime]] = {}
+    for event, name, at in run:
+        counted = _counted(event, name)
         if counted is not None:
-            key = (item.via, counted[:LONGEST_NAME])
-            count = found.get(key)
-            if count is None:
-                found[key] = _Count(item.event.via, item.at, item.at)
-            else:
-                count.add(item.at)
-    return [
-        (count.via, key[1], count.number, count.first, count.last) for key, count in sorted(found.items(), key=_first)
-    ]
+            found.setdefault(counted, []).append(at)
+    via = run[0][0].via
+    return [(via, name, len(ats), min(ats), max(ats)) for name, ats in sorted(found.items())]
 
 
-def activity(said: Iterable[Said]) -> list[Row]:
-    """(via, events, first_seen, last_seen, latest, sources), in the order in which they come."""
-    found: dict[int, _Count] = {}
-    for item in said:
-        event, at = item.event, item.at
-        count = found.get(item.via)
-        if count is None:
-            count = found[item.via] = _Count(event.via, at, at)
-        else:
-            count.add(at)
-        if event.source not in count.sources:
-            count.sources = (*count.sources, event.source)
-        if (count.seen is None or count.seen < at) and is_active(event):
-            count.seen = at
-    return [
-        (count.via, count.number, count.first, count.seen, count.last, SEPARATOR.join(count.sources))
-        for count in found.values()
-    ]
+def _counted(event: ResolvedEvent, name: str | None) -> str | None:
+    counted = event.type if event.type in COUNTED_BY_TYPE else name if event.type == "track" else None
+    return counted and counted[:LONGEST_NAME]
 
 
-@dataclass(slots=True)
-class _Count:
-    via: UUID
-    first: datetime
-    last: datetime
-    number: int = 1
-    seen: datetime | None = None
-    sources: tuple[str, ...] = ()
-
-    def add(self, at: datetime) -> None:
-        self.number += 1
-        if at < self.first:
-            self.first = at
-        elif at > self.last:
-            self.last = at
+def _active(run: Sequence[Said]) -> Row:
+    ats = [at for _, _, at in run]
+    seen = max((at for event, _, at in run if is_active(event)), default=None)
+    sources = SEPARATOR.join(dict.fromkeys(event.source for event, _, _ in run))
+    return run[0][0].via, len(run), min(ats), seen, max(ats), sources
 
 
 def is_active(event: ResolvedEvent) -> bool:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from perennial.common.db import WriteSession, raw
+from perennial.common.db.arrays import arrays
 
 _NEWER = "(t.at, t.message_id) < (excluded.at, excluded.message_id)"
 _EARLIER = """
@@ -15,8 +16,8 @@ _EARLIER = """
 _WRITE = f"""
     INSERT INTO trait AS t (via, key, source, value, at, message_id, first_value, first_at, first_message_id)
     SELECT via, key, source, value::jsonb, at, message_id, first_value::jsonb, first_at, first_message_id
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[],
-                $7::text[], $8::timestamptz[], $9::text[])
+    FROM unnest($1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::timestamptz[],
+                $6::text::text[], $7::text::text[], $8::text::timestamptz[], $9::text::text[])
         AS x(via, key, source, value, at, message_id, first_value, first_at, first_message_id)
     ON CONFLICT (via, key, source) DO UPDATE SET
         first_value = CASE
@@ -33,8 +34,8 @@ _WRITE = f"""
 _TALLY = """
     INSERT INTO trait_tally (key, source, day, outcome, type, count, first_at, last_at, examples)
     SELECT key, source, day, outcome, type, count, first_at, last_at, string_to_array(examples, chr(31))
-    FROM unnest($1::text[], $2::text[], $3::date[], $4::text[], $5::text[], $6::bigint[],
-                $7::timestamptz[], $8::timestamptz[], $9::text[])
+    FROM unnest($1::text::text[], $2::text::text[], $3::text::date[], $4::text::text[], $5::text::text[],
+                $6::text::bigint[], $7::text::timestamptz[], $8::text::timestamptz[], $9::text::text[])
         AS x(key, source, day, outcome, type, count, first_at, last_at, examples)"""
 
 Stamp = tuple[datetime, str, str]
@@ -63,7 +64,7 @@ class Words:
 
 async def write(session: WriteSession, said: Sequence[Words]) -> None:
     """Keep what is newer or older than what is stored; unique and sorted by identifier, trait and source."""
-    await (await raw(session)).execute(_WRITE, *zip(*map(_columns, said), strict=True))
+    await (await raw(session)).execute(_WRITE, *arrays(map(_columns, said)))
 
 
 def _columns(words: Words) -> tuple[object, ...]:
@@ -78,4 +79,4 @@ def _columns(words: Words) -> tuple[object, ...]:
 async def tally(session: WriteSession, rows: Sequence[Tally]) -> None:
     """Count (key, source, day, outcome, type, count, first_at, last_at, examples joined by SEPARATOR)."""
     if rows:
-        await (await raw(session)).execute(_TALLY, *zip(*rows, strict=True))
+        await (await raw(session)).execute(_TALLY, *arrays(rows))

@@ -9,13 +9,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Row
 
-from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.masks import class_of
 from perennial.common.masks.values import EMAIL, PHONE
@@ -36,6 +35,15 @@ _OBJECT, _ANY = msgspec.json.Decoder(_Raw), msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()
 
 
+class Told(Protocol):
+    """What is told of an identifier, with all that was sent."""
+
+    @property
+    def via(self) -> UUID: ...
+    @property
+    def body(self) -> msgspec.Raw: ...
+
+
 class Opened(SimpleNamespace):
     """A row of which the sealed parts are in clear."""
 
@@ -46,9 +54,16 @@ class Sealer:
     def __init__(self, vault: Vault, known: Schema) -> None:
         self.vault, self.schema = vault, known
         self._made: dict[tuple[UUID, str, str], str] = {}
+        self._judged: dict[tuple[str, str], bool] = {}  # the timeline asks of every value again
 
     def hides(self, key: str, said: str) -> bool:
         """Whether JSON text of a trait is sealed: by its class, by what is inside, by what it looks like."""
+        place = (key, said)
+        if place not in self._judged:
+            self._judged[place] = self._hides(key, said)
+        return self._judged[place]
+
+    def _hides(self, key: str, said: str) -> bool:
         own = self.schema.own.get(key)
         if (own.sensitivity if own else class_of(key)) == "sensitive":
             return True
@@ -66,7 +81,7 @@ class Sealer:
             made = self._made[place] = seal(self.vault, via, key, said)
         return made
 
-    def body(self, event: ResolvedEvent) -> str:
+    def body(self, event: Told) -> str:
         """The JSON text of an event's body to store: its `traits` and `context.traits` sealed where they must be."""
         raw = bytes(event.body)
         if b'"traits"' not in raw:
@@ -103,6 +118,11 @@ def _tells(said: str) -> bool:
         if said[0] != '"' and any(class_of(name) == "sensitive" for name in _names(_ANY.decode(said))):
             return True
     return len(said) > SHORTEST_PHONE and _phone.search(said) is not None
+
+
+def looks_personal(said: str) -> bool:
+    """Whether a text holds an address or a phone."""
+    return _email.search(said) is not None or _phone.search(said) is not None
 
 
 def _names(value: Any) -> Iterator[str]:

@@ -27,7 +27,7 @@ from perennial.profile.traits.survivors import MANUAL
 LONGEST_KEY, LONGEST_SHAPE, MOST_SHAPES = 200, 60, 3
 OTHER_MANUAL = f"source:{MANUAL}"  # a source of that name is not the staff
 TAKEN, CLEARED = "ok", "cleared"
-_key = functools.lru_cache(maxsize=8192)(rules.trait_key)
+_known_key = functools.lru_cache(maxsize=8192)(rules.trait_key)
 _first = operator.itemgetter(0)
 _digit, _letter = re.compile(r"\d"), re.compile(r"[^\W\d_]")
 
@@ -136,7 +136,7 @@ class Heard:
             words.first = said
 
     def _count(self, place: tuple[str, str, date, str, str], said: Said) -> None:
-        at = said.stamp[0]
+        at, place = said.stamp[0], (_tallied(place[0]), *place[1:])
         count = self._counts.get(place)
         if count is None:
             count = self._counts[place] = _Count(at, at)
@@ -170,6 +170,12 @@ def _judged(definition: Definition | None, said: Said) -> tuple[str, Said | None
     return TAKEN, said if value == said.value else Said(said.via, said.key, value, said.stamp, said.live)
 
 
+@functools.lru_cache(maxsize=8192)
+def _tallied(key: str) -> str:
+    """The key to count under: a tally outlives its customers and is for everybody, so nobody's address is in it."""
+    return shape(key) if sealing.looks_personal(key) else key
+
+
 def shape(said: str) -> str:
     """What a value looks like, without what it says: `2020/13/45` is `9999/99/99`."""
     return _letter.sub("a", _digit.sub("9", said[:LONGEST_SHAPE])).replace("\x1f", " ")
@@ -190,6 +196,11 @@ def said_by(event: ResolvedEvent) -> Iterator[Said]:
 
 def _keyed(values: Mapping[str, msgspec.Raw]) -> dict[str, str]:
     return {_key(name): str(value, "utf-8") for name, value in values.items()}
+
+
+def _key(name: str) -> str:
+    """The one spelling; what clients make up as names must not fill the memory."""
+    return _known_key(name) if len(name) <= LONGEST_KEY else rules.trait_key(name)
 
 
 Shown = Mapping[UUID, tuple[Mapping[str, Any], Mapping[str, Any]]]

@@ -24,6 +24,7 @@ from perennial.loyalty.rewards.redemptions.schemas import (
     RedemptionOut,
     State,
 )
+from perennial.loyalty.rewards.shown import terms
 
 customers = APIRouter(prefix="/v1/loyalty/accounts/{customer_id}/redemptions", tags=["loyalty"])
 router = APIRouter(prefix="/v1/redemptions", tags=["loyalty"])
@@ -156,12 +157,12 @@ async def _check_mine(session: WriteSession, via: UUID, redemption_id: UUID) -> 
 
 
 def _mine(row: Row[Any]) -> MyRedemptionOut:
-    return MyRedemptionOut.model_validate({**row._mapping, **catalogue.terms(row)})  # noqa: SLF001
+    return MyRedemptionOut.model_validate({**row._mapping, **terms(row)})  # noqa: SLF001
 
 
 def _shown(who: Principal, row: Row[Any]) -> RedemptionOut:
     """Codes are for those who manage the programme; references and notes are in somebody's own words."""
-    found = RedemptionOut.model_validate({**row._mapping, **catalogue.terms(row)})  # noqa: SLF001
+    found = RedemptionOut.model_validate({**row._mapping, **terms(row)})  # noqa: SLF001
     said = {
         "payment_reference": prose.reference(who, found.payment_reference),
         "note": found.note and prose.masked(who, found.note),

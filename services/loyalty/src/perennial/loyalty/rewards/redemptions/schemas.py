@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from perennial.common.web.fields import Flag, Whole
 from perennial.loyalty.points.schemas import Reason, Reference
-from perennial.loyalty.rewards.schemas import MOST, Credit, Kind, Money
+from perennial.loyalty.rewards.definition import MOST, Credit, Kind, Money
 
 State = Literal["reserved", "confirmed", "fulfilled", "cancelled", "expired"]
 

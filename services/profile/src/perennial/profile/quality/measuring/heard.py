@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from perennial.common.contracts.gateway import IntakeMeasured as Rejected
-from perennial.common.contracts.identity import IntakeMeasured
+from perennial.common.contracts.base import IntakeState
 from perennial.common.db import WriteSession, raw
 
 _COUNT = """
@@ -18,7 +17,7 @@ _GAUGE = """
     ON CONFLICT (source, name) DO UPDATE SET value = excluded.value, at = excluded.at WHERE g.at < excluded.at"""
 
 
-async def note(session: WriteSession, facts: Sequence[IntakeMeasured | Rejected]) -> None:
+async def note(session: WriteSession, facts: Sequence[IntakeState]) -> None:
     """Keep counts by source, hour and outcome, and what waits by source; in any order, any number of times."""
     counts: dict[tuple[object, ...], int] = {}
     gauges: dict[tuple[str, str], tuple[int, object]] = {}

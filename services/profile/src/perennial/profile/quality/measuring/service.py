@@ -5,6 +5,7 @@ transaction that says so.
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -71,6 +72,9 @@ async def take_baseline(session: WriteSession, row: Mapping[str, Any], now: date
         await rules.turn(session)
         return
     low, high, spread = limits
+    definition = (await schema.in_force(session)).own.get(said["key"])
+    if definition is not None and definition.whole:  # what is clipped must fit as well
+        low, high = Decimal(math.ceil(low)), Decimal(math.floor(high))
     values = {"low": low, "high": high, "centre": found.centre, "spread": spread, "count": found.number}
     whose = {"rule": row["id"], "version": row["version"]}
     await queries.keep_baseline(session, {**values, **whose, "sampled": how.sampled, "at": now})

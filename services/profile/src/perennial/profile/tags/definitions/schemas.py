@@ -145,7 +145,7 @@ class TagOut(BaseModel):
     active: bool
     version: int
     cut: str | None = Field(
-        description="Of a computed tag: the number from which on it is shown, once it is known, for who sees such numbers."
+        description="Of a computed tag: the number from which on it is shown, once it is known; for who sees the trait."
     )
     created_at: datetime
     updated_at: datetime

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.locks import lock as hold
 
 _NOTE = text("""
     INSERT INTO utterance (id, via, at, kind, live)
@@ -73,7 +74,9 @@ async def put(session: WriteSession, documents: Sequence[Mapping[str, Any]]) -> 
 
 
 async def topic(session: ReadSession, key: str, *, lock: bool = False) -> Row[Any] | None:
-    """A topic, in use or not."""
+    """A topic, in use or not; who locks it also keeps others from making it."""
+    if lock:
+        await hold(session, "profile", "topic", key)
     held = "FOR UPDATE" if lock else ""
     return (await session.execute(text(f"SELECT * FROM topic WHERE key = :key {held}"), {"key": key})).one_or_none()  # noqa: S608 (ours)
 

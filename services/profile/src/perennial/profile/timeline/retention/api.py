@@ -27,7 +27,7 @@ async def set_retention(
     session: Write,
     response: Response,
     if_match: IfMatch,
-    who: Annotated[Principal, Depends(requires("schema:write"))],
+    who: Annotated[Principal, Depends(requires("retention:write"))],
 ) -> Retention:
     """What is kept no longer is dropped within a day, by whole months; nothing brings it back."""
     months, version = await service.change(session, who, body.model_dump(), if_match)

@@ -1,5 +1,6 @@
 """The edit form of a customer's traits as a document: JSON Schema 2020-12 of the values, and how to lay them out."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from perennial.profile.traits.definitions.presets import GROUPS
 from perennial.profile.traits.definitions.schemas import Label, TraitDefined, TraitShown
 
 LANGUAGES = ("en", "zh")
+_QUALITY = re.compile(r"[0-9]{1,3}(\.[0-9]{0,9})?|\.[0-9]{1,9}")
 _NUMBER = {"type": "number", "exclusiveMinimum": -1e30, "exclusiveMaximum": 1e30}
 _AMOUNT = r"^-?[0-9]{1,30}(\.[0-9]{1,15})?$"
 _ITEMS: dict[str, dict[str, Any]] = {
@@ -143,6 +145,6 @@ def language_of(asked: str | None, accept: str | None) -> str:
     for place, part in enumerate((accept or "").split(",")):
         name, _, quality = part.strip().partition(";")
         weight = quality.strip().removeprefix("q=") or "1"
-        if name[:2].lower() in LANGUAGES and weight.replace(".", "", 1).isdigit():
+        if name[:2].lower() in LANGUAGES and _QUALITY.fullmatch(weight):
             found.append((-float(weight), place, name[:2].lower()))
     return min(found)[2] if found else "en"

@@ -50,15 +50,17 @@ _REFUSED = text("""
       AND (CAST(:only AS text) IS NULL OR key = CAST(:only AS text))
     GROUP BY key, source, outcome ORDER BY key, source, outcome LIMIT :limit""")
 # Adds up what batches have counted; a reader finds the same sums before, meanwhile and after.
-_ADD_UP = text("""
-    WITH gone AS (DELETE FROM trait_tally WHERE id IN (
-        SELECT id FROM trait_tally ORDER BY id DESC LIMIT :most) RETURNING *)
-    INSERT INTO trait_tally (key, source, day, outcome, type, count, first_at, last_at, examples)
-    SELECT key, source, day, outcome, type, sum(count), min(first_at), max(last_at),
-           coalesce((SELECT (array_agg(DISTINCT e))[1:3] FROM gone AS o, unnest(o.examples) AS e
-                     WHERE (o.key, o.source, o.day, o.outcome, o.type)
-                         = (gone.key, gone.source, gone.day, gone.outcome, gone.type)), '{}')
-    FROM gone GROUP BY key, source, day, outcome, type""")
+_PLACE = "key, source, day, outcome, type"
+_ADD_UP = text(f"""
+    WITH twice AS (SELECT {_PLACE} FROM trait_tally GROUP BY {_PLACE} HAVING count(*) > 1 LIMIT :most),
+    gone AS (DELETE FROM trait_tally AS t USING twice AS w WHERE (t.key, t.source, t.day, t.outcome, t.type)
+                 = (w.key, w.source, w.day, w.outcome, w.type) RETURNING t.*),
+    shapes AS (SELECT {_PLACE}, (array_agg(DISTINCT e))[1:3] AS examples FROM gone, unnest(examples) AS e
+               GROUP BY {_PLACE})
+    INSERT INTO trait_tally ({_PLACE}, count, first_at, last_at, examples)
+    SELECT {_PLACE}, sum(gone.count), min(gone.first_at), max(gone.last_at),
+           coalesce(shapes.examples, '{{}}')
+    FROM gone LEFT JOIN shapes USING ({_PLACE}) GROUP BY {_PLACE}, shapes.examples""")  # noqa: S608 (ours)
 
 
 async def one(session: ReadSession, key: str) -> RowMapping | None:
@@ -112,6 +114,7 @@ async def refused(
     return (await session.execute(_REFUSED, values)).mappings().all()
 
 
-async def add_up(session: WriteSession, most: int) -> None:
-    """Make one row of all that count the same."""
-    await session.execute(_ADD_UP, {"most": most})
+async def add_up(session: WriteSession, most: int) -> int:
+    """Make one row of all that count the same, for so many places; of how many it has made one."""
+    added = await session.execute(_ADD_UP, {"most": most})
+    return int(added.rowcount)  # type: ignore[attr-defined]

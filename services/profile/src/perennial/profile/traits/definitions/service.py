@@ -9,7 +9,7 @@ from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.masks import class_of
-from perennial.common.problems import Conflict, NotFound
+from perennial.common.problems import Conflict, NotFound, Unprocessable
 from perennial.common.web import etags
 from perennial.profile.traits.definitions import queries, schema
 from perennial.profile.traits.definitions.presets import PRESETS
@@ -29,7 +29,10 @@ async def define(session: WriteSession, who: Principal, body: TraitDefined) -> T
 
 
 async def adopt(session: WriteSession, who: Principal, key: str) -> TraitShown:
-    """A definition of what was seen, as it was guessed, or of what is built in. Raises NotFound, Conflict."""
+    """A definition of what was seen, as it was guessed, or of what is built in.
+
+    Raises NotFound, Conflict, and Unprocessable for a key that no definition can have.
+    """
     if key in PRESETS:
         return await define(session, who, TraitDefined.model_validate(PRESETS[key]))
     known = [item.key for item in await listing(session, archived=False)]
@@ -38,8 +41,12 @@ async def adopt(session: WriteSession, who: Principal, key: str) -> TraitShown:
     row = await queries.seen(session, key)
     if row is None:
         raise undefined(key)
-    label = Label(en=key.replace("_", " ").strip().capitalize() or key)
-    return await define(session, who, TraitDefined(key=key, label=label, type=row["type"]))
+    try:
+        label = Label(en=key.replace("_", " ").strip().capitalize() or key)
+        guess = TraitDefined(key=key, label=label, type=row["type"])
+    except ValueError as error:
+        raise Unprocessable("key: cannot be that of a definition", code="invalid_trait", pointer="path/key") from error
+    return await define(session, who, guess)
 
 
 async def redefine(session: WriteSession, who: Principal, body: TraitDefined, expected: int | None) -> TraitShown:

@@ -1,5 +1,6 @@
 """Write traits by hand: checked as the form says, on the record, and undone by giving the trait back to its sources."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,7 @@ from perennial.profile.traits.edits.schemas import (
 from perennial.profile.traits.queries import Said, Words
 from perennial.profile.traits.survivors import MANUAL
 
+EXTREMES = frozenset({"min", "max"})
 COUNTED = frozenset({"min", "max", "sum", "union"})
 _LATER: Mapping[str, Fate] = {"first": "later", "longest": "shorter"}
 
@@ -44,7 +46,7 @@ async def edit(session: WriteSession, who: Principal, any_id: UUID, wanted: Trai
     """Write traits of a customer by hand. Raises NotFound, Forbidden for what is masked, Unprocessable."""
     sealer = await sealing.sealer(session)
     values = _checked(schema.seeing(who, sealer.schema), sealer.schema, wanted)
-    customer = await _held(session, any_id)
+    known, customer = sealer.schema.definitions, await _held(session, any_id)
     now, keys = utc_now(), [*values, *{trait_key(name) for name in wanted.give_back}]
     before = await queries.shown(session, customer, keys)
     said = [_said(sealer, customer, key, value, now) for key, value in sorted(values.items())]
@@ -64,9 +66,8 @@ async def edit(session: WriteSession, who: Principal, any_id: UUID, wanted: Trai
     await _follow(session, customer, keys)
     after = await queries.shown(session, customer, keys)
     await audit.record(session, who, "traits.edited", str(customer), {"fields": sorted(keys), "reason": wanted.reason})
-    return TraitsEdited(
-        id=customer, at=now, traits={key: Edited(shown=_stands(key, values, after, now)) for key in keys}
-    )
+    stands = {key: _stands(known.get(key), value, after.get(key), now) for key, value in values.items()}
+    return TraitsEdited(id=customer, at=now, traits={key: Edited(shown=stands.get(key, False)) for key in keys})
 
 
 async def _held(session: WriteSession, any_id: UUID) -> UUID:
@@ -135,11 +136,12 @@ def _kept(sealer: sealing.Sealer, customer: UUID, key: str, row: Row[Any] | None
     return sealer.sealed(customer, key, encoded(sealing.opened(sealer.vault, key, row.value)))
 
 
-def _stands(key: str, values: Mapping[str, str | None], after: Mapping[str, Row[Any]], now: datetime) -> bool:
-    row = after.get(key)
-    if key not in values:
-        return False
-    return row is None if values[key] is None else row is not None and row.source == MANUAL and row.at == now
+def _stands(definition: Definition | None, said: str | None, row: Row[Any] | None, now: datetime) -> bool:
+    if said is None or row is None:
+        return said is None and row is None
+    if definition is not None and definition.strategy in EXTREMES:
+        return bool(row.value == json.loads(said))
+    return bool(row.source == MANUAL and row.at == now)
 
 
 async def _follow(session: WriteSession, customer: UUID, keys: list[str]) -> None:

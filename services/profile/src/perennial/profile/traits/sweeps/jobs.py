@@ -24,8 +24,10 @@ async def reseal(runtime: Runtime) -> None:
 
 async def add_up(runtime: Runtime) -> None:
     """Make one row of all that count the same."""
-    async with runtime.database.write() as session:
-        await definitions.add_up(session, MOST)
+    added = MOST
+    while added == MOST and not runtime.stopping.is_set():
+        async with runtime.database.write() as session:
+            added = await definitions.add_up(session, MOST)
 
 
 JOBS = (Job("reseal", timedelta(seconds=10), reseal), Job("tally", timedelta(minutes=5), add_up))

@@ -1,0 +1,29 @@
+"""Columns of rows as array literals: one text each, because the driver takes a long look at every member of a list."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+
+def arrays(rows: Iterable[Sequence[Any]]) -> list[str]:
+    """The columns of rows of equal length, for statements that read them as `$1::text::uuid[]`."""
+    return [array(column) for column in zip(*rows, strict=True)]
+
+
+def array(values: Sequence[Any]) -> str:
+    """An array literal of texts, UUIDs, instants with a zone, dates, numbers, booleans and None.
+
+    Without a backslash the members are written as JSON writes them; with one, only texts can be meant.
+    """
+    encoded = _encode(values)[1:-1].decode()
+    return "{" + (encoded if "\\" not in encoded else ",".join(map(_quoted, values))) + "}"
+
+
+def _quoted(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

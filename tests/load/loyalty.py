@@ -1,0 +1,217 @@
+"""`python tests/load loyalty`: postings a second, as ratios to pgbench's tpcb-like on the same server in one run.
+
+Single postings are one call each, by eight connections: spread over all accounts, and on one. Batches are orders from
+decoded events to the commit, as a worker handles them. HTTP is spending at the gateway, each with its own key.
+"""
+
+import asyncio
+import itertools
+import os
+import random
+import re
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+
+from perennial.common.contracts.base import utc_now
+from perennial.common.contracts.identity import Assignment
+from perennial.common.db import Database
+from perennial.common.derive import derive_once
+from perennial.common.identity_map import apply
+from perennial.common.ids import uuid7
+from perennial.common.messaging.batch import react
+from perennial.common.runtime import Runtime
+from perennial.common.testing.events import tracked
+from perennial.local.platform import Platform
+from perennial.local.postgres import binary
+from perennial.loyalty.ledger.service import verify
+from perennial.loyalty.main import SERVICE
+from perennial.loyalty.points import service as points
+from perennial.loyalty.points.posting import Lot, issue
+from perennial.loyalty.programme.queries import mark_everyone
+from perennial.loyalty.worker import DERIVATION, REACTIONS
+
+ACCOUNTS = int(os.environ.get("PERENNIAL_BENCH_ACCOUNTS", "20000"))
+CLIENTS, SECONDS, ROUNDS, SCALE = 8, 3, 5, 10
+ORDERS, LANES, FILL = 1_000, 2, 1_000
+SETTLE_SECONDS = 120
+AIMS = {"spread": 0.75, "hot": 0.4, "batches": 4.0, "http": 0.15}
+_SPEND = "SELECT outcome FROM spend_points($1, $2, 'points', 1, now(), 'bench', NULL)"
+
+
+class Bench:
+    """A full ledger, and the ways of posting to it."""
+
+    def __init__(self, platform: Platform, database: Database) -> None:
+        self.platform = platform
+        self.database = database
+        self.runtime = Runtime(SERVICE, database.info["settings"], database, nats=None)  # type: ignore[arg-type]
+        self.vias = [uuid7() for _ in range(ACCOUNTS)]
+        self.number = itertools.count()
+
+    @classmethod
+    async def open(cls, platform: Platform) -> "Bench":
+        """By loyalty's own settings and login."""
+        env = platform.environment_of("loyalty")
+        os.environ.update({name: value for name, value in env.items() if name.startswith("PERENNIAL_")})
+        return cls(platform, Database.connect(SERVICE.settings(), "bench"))  # type: ignore[call-arg]
+
+    async def fill(self) -> None:
+        """Give everybody a million points."""
+        now = utc_now()
+        for chunk in (self.vias[at : at + FILL] for at in range(0, ACCOUNTS, FILL)):
+            lots = [Lot(uuid7(), via, 10**6, now, now, qualifies=False) for via in chunk]
+            async with self.database.write() as session:
+                await apply(session, [Assignment(via=via, customer=via, version=1) for via in chunk])
+                await points.book(session, [issue(lot, "adjust", "bench", None) for lot in lots], lots)
+        async with self.database.write() as session:
+            await session.execute(text("ANALYZE account, lot, posting, entry, identity_map"))
+
+    async def each(self, choose: Callable[[], UUID]) -> float:
+        """Postings a second, one call each, by all clients."""
+        dsn = self.database.dsn
+
+        async def client(until: float) -> int:
+            connection = await asyncpg.connect(dsn)
+            call, done = await connection.prepare(_SPEND), 0
+            while time.perf_counter() < until:
+                await call.fetchval(uuid7(), choose())
+                done += 1
+            await connection.close()
+            return done
+
+        return await _rate(client)
+
+    async def batches(self) -> float:
+        """Postings a second, of orders in batches."""
+
+        async def lane(until: float) -> int:
+            done = 0
+            while time.perf_counter() < until:
+                orders = [
+                    tracked("Order Completed", {"order_id": f"bench-{next(self.number)}", "revenue": 31.4}, via=via)
+                    for via in random.sample(self.vias, ORDERS)
+                ]
+                async with self.database.write() as session:
+                    await react(self.runtime, session, REACTIONS, orders)
+                done += ORDERS
+            return done
+
+        return await _rate(lane, LANES)
+
+    async def http(self) -> float:
+        """Postings a second at the gateway."""
+        parts = urlsplit(self.platform.gateway_url)
+
+        async def client(until: float) -> int:
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            done = 0
+            while time.perf_counter() < until:
+                writer.write(self._request(random.choice(self.vias)))
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"(?i)content-length: (\d+)", head)
+                said = await reader.readexactly(int(length[1]) if length else 0)
+                if head.startswith(b"HTTP/1.1 429"):
+                    await asyncio.sleep(0.1)
+                    continue
+                if not head.startswith(b"HTTP/1.1 201"):
+                    raise RuntimeError(f"{head!r} {said!r}")
+                done += 1
+            writer.close()
+            return done
+
+        return await _rate(client)
+
+    def _request(self, via: UUID) -> bytes:
+        body = b'{"points":1,"reason":"bench"}'
+        return (
+            f"POST /v1/loyalty/accounts/{via}/spend HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {self.platform.api_key}\r\nIdempotency-Key: {uuid7()}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    async def settled(self) -> None:
+        """Wait until the service has derived what the orders changed."""
+        async with asyncio.timeout(SETTLE_SECONDS), self.database.read() as session:
+            while (await session.execute(text("SELECT EXISTS (SELECT FROM stale)"))).scalar_one():
+                await asyncio.sleep(0.1)
+
+    async def prove(self) -> None:
+        """Settle everybody, and prove that the books balance."""
+        async with self.database.write() as session:
+            await session.execute(text("DELETE FROM stale"))
+            await mark_everyone(session)
+        used = 1
+        while used:
+            async with self.database.write() as session:
+                used = await derive_once(session, DERIVATION)
+        await verify(self.database)
+
+
+async def _rate(client: Callable[[float], Awaitable[int]], clients: int = CLIENTS) -> float:
+    started = time.perf_counter()
+    done = await asyncio.gather(*[client(started + SECONDS) for _ in range(clients)])
+    return sum(done) / (time.perf_counter() - started)
+
+
+async def tpcb(platform: Platform) -> float:
+    """pgbench's transactions a second."""
+    return float((await _pgbench(platform, "-n", f"-c{CLIENTS}", "-j2", f"-T{SECONDS}", "-Mprepared"))["tps"])
+
+
+async def _pgbench(platform: Platform, *arguments: str) -> dict[str, str]:
+    parts = urlsplit(platform.database_url)
+    process = await asyncio.create_subprocess_exec(
+        str(binary("pgbench")), *arguments, f"-h{parts.hostname}", f"-p{parts.port}", f"-U{parts.username}", "tpcb",
+        env={**os.environ, "PGPASSWORD": parts.password or ""},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, errors = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(errors.decode())
+    found = re.search(r"tps = ([0-9.]+)", out.decode())
+    return {"tps": found[1]} if found else {}
+
+
+async def measure(platform: Platform) -> None:
+    """All of it; printed."""
+    bench = await Bench.open(platform)
+    admin = await asyncpg.connect(platform.database_url)
+    await admin.execute("CREATE DATABASE tpcb")
+    await admin.close()
+    await _pgbench(platform, "-i", "-q", f"-s{SCALE}")
+    await bench.fill()
+    hot = bench.vias[0]
+    rates: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        rates.setdefault("limit", []).append(await tpcb(platform))
+        rates.setdefault("spread", []).append(await bench.each(lambda: random.choice(bench.vias)))
+        rates.setdefault("hot", []).append(await bench.each(lambda: hot))
+        rates.setdefault("batches", []).append(await bench.batches())
+        await bench.settled()
+        rates.setdefault("http", []).append(await bench.http())
+        await bench.settled()
+    report(rates)
+    await bench.prove()
+    print("  the books balance")
+    await bench.database.close()
+
+
+def report(rates: dict[str, list[float]]) -> None:
+    """One block of figures."""
+    print(f"loyalty: {ROUNDS} rounds of {SECONDS} s each, {CLIENTS} clients, {ACCOUNTS:,} accounts")
+    limit = statistics.median(rates["limit"])
+    print(f"  limit: pgbench tpcb-like     {limit:>9,.0f} transactions/s")
+    named = {
+        "spread": "one posting a call", "hot": "the same on one account", "batches": f"orders, {ORDERS} a batch",
+        "http": "spending at the gateway",
+    }  # fmt: skip
+    for name, shown in named.items():
+        ratio = statistics.median(made / bare for made, bare in zip(rates[name], rates["limit"], strict=True))
+        rate = statistics.median(rates[name])
+        print(f"  {shown:<28} {rate:>9,.0f} postings/s   {ratio:.2f} x tpcb, aim {AIMS[name]}")

@@ -2,7 +2,12 @@
 
 from fastapi import FastAPI
 
-from perennial.common.contracts.segments import ErasureCompleted, MembershipEntered, MembershipExited, MembershipsChanged
+from perennial.common.contracts.segments import (
+    ErasureCompleted,
+    MembershipEntered,
+    MembershipExited,
+    MembershipsChanged,
+)
 from perennial.common.derive import Derivation
 from perennial.common.run import build as build_process
 from perennial.common.service import Service

@@ -189,7 +189,7 @@ async def test_by_identifier_and_unknown_ones(
     body = {"identifier": "email:Ada@Example.com", "reason": "customer_request"}
     made = await client.post("/v1/erasures", json=body, headers=ONCE)
     assert (made.status_code, made.json()["customer_id"]) == (201, str(via))
-    assert "ada" not in (await everything(session)).lower(), "the identifier itself is kept nowhere"
+    assert "ada@" not in (await everything(session)).lower(), "the identifier itself is kept nowhere"
     for wrong, status in (
         ({"identifier": "email:nobody@example.com", "reason": "other"}, 404),
         ({"identifier": "nonsense", "reason": "other"}, 422),

@@ -10,7 +10,11 @@ import pytest
 from perennial.local.platform import Platform
 from tests.e2e.shop import Shop, until
 
-TOLD = ("loyalty", "segments", "tickets", "messages")
+TOLD = ("loyalty", "segments", "journeys", "tickets", "messages", "service")
+UNTOLD = {  # what a preview leaves out of profile's sections
+    **{name: {"as_of"} for name in ("behaviour", "transactions", "attributes")},
+    "identity": {"merged_from", "as_of"},
+}
 MOMENTS = ("since", "r", "f", "m", "group")  # of the derivation; and of everybody else's orders
 
 
@@ -50,7 +54,7 @@ class Story:
         walks = shop.items(f"/v1/journeys/{self.journey}/enrolments", customer_id=customer)
         account = shop.try_get(f"/v1/loyalty/accounts/{customer}") or {"balance": 0}
         return {
-            "profile": {name: value for name, value in whole.items() if name not in TOLD},
+            "profile": _plain({name: _told(name, value) for name, value in whole.items() if name not in TOLD}),
             "loyalty": _plain(account),
             "segments": {
                 "segments": [self.segment] if customer in inside else [],
@@ -93,11 +97,16 @@ def _posted(shop: Shop, path: str, body: dict[str, Any]) -> bool:
     return shop.http.post(path, json=body, headers=headers).status_code == 201
 
 
+def _told(section: str, shown: Any) -> Any:
+    left_out = UNTOLD.get(section)
+    return {name: value for name, value in shown.items() if name not in left_out} if left_out else shown
+
+
 def _plain(shown: Any) -> Any:
     """Without the moments at which it was derived."""
     if isinstance(shown, dict):
         return {name: _plain(value) for name, value in shown.items() if name not in MOMENTS}
-    return shown
+    return [_plain(value) for value in shown] if isinstance(shown, list) else shown
 
 
 def sides(preview: dict[str, Any], side: str) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ Amount = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0, "maximum": 10**9},
-                {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?$"},
+                {"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,3})?$"},
             ]
         },
         mode="validation",

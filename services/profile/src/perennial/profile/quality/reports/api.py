@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from perennial.common.contracts.base import utc_now
 from perennial.common.problems import NotFound, Unprocessable
 from perennial.common.rules import trait_key
-from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.common.web import Page, PageQuery, Read, documented, fields, paged
 from perennial.common.web.pages import PageRequest, bad_cursor
 from perennial.profile.params import Word
 from perennial.profile.quality.params import MayRead
@@ -22,7 +22,7 @@ from perennial.profile.quality.reports.schemas import SourceMeasures, SourceRepo
 
 router = APIRouter(prefix="/v1/quality", tags=["quality"])
 Name = Annotated[Word | None, Query(max_length=200)]
-Day = Annotated[date | None, Query(description="UTC.")]
+Day = Annotated[fields.Day | None, Query(description="UTC.")]
 DAYS, MOST_LINES, MOST_TRAITS = 30, 100_000, 2_000
 _BEFORE_ALL = date(1, 1, 1)
 _FORMULA = re.compile(r"\s*[=+\-@\t\r]")

@@ -16,7 +16,7 @@ Medium = Literal["review", "search", "message"]
 Short = Annotated[Word, Field(min_length=1, max_length=100)]
 Sentence = Annotated[Word, Field(max_length=500)]
 Weight = Annotated[float, Field(ge=0, le=100, strict=True)]
-TraitName = Annotated[Word, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+TraitName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 
 
 def _duration(value: str) -> str:

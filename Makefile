@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(shell mkdir -p $(CACHE)/tmp && echo $(CACHE)/tmp)
 export VIRTUAL_ENV := $(VENV)
 
-.PHONY: help setup sdks browser lock sdkslock up down demo test schema lint ledger audit bench bench-quality openapi clean
+.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint ledger audit bench bench-quality openapi clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
@@ -86,8 +86,12 @@ test: setup sdks ## service and contract tests, then the end-to-end stories
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
 	@$(BIN)/python -m pytest tests/e2e
 
-schema: setup ## schemathesis on the whole platform, with many examples
-	@PERENNIAL_SCHEMA_EXAMPLES=$${PERENNIAL_SCHEMA_EXAMPLES:-100} $(BIN)/python -m pytest tests/e2e/test_schema.py
+fuzz: setup ## the property tests with examples that nobody has seen
+	@PERENNIAL_NEW_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+
+schema: setup ## schemathesis on the whole platform, with many examples that nobody has seen
+	@PERENNIAL_SCHEMA_EXAMPLES=$${PERENNIAL_SCHEMA_EXAMPLES:-100} PERENNIAL_SCHEMA_SEED=$${PERENNIAL_SCHEMA_SEED:-$$RANDOM} \
+		$(BIN)/python -m pytest tests/e2e/test_schema.py
 
 lint: setup ## ruff, mypy, import-linter, OpenAPI snapshots, deptry
 	@$(BIN)/ruff check .

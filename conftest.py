@@ -1,18 +1,24 @@
 """One Postgres and a NATS for each worker of the test run, started by whoever controls it.
 
 The tests read their addresses from PERENNIAL_TEST_DATABASE_URL (with administrator's rights) and
-PERENNIAL_TEST_NATS_URL; a run that finds both set starts nothing.
+PERENNIAL_TEST_NATS_URL; a run that finds both set starts nothing. PERENNIAL_NEW_EXAMPLES has hypothesis search anew.
 """
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from perennial.local.testing import Servers
 
 SERVERS = pytest.StashKey[Servers]()
 DATABASE, BROKER, BROKERS = "PERENNIAL_TEST_DATABASE_URL", "PERENNIAL_TEST_NATS_URL", "PERENNIAL_TEST_NATS_URLS"
+
+# A revision that passed passes again: `make test` takes the same examples each time, `make fuzz` others.
+settings.register_profile("same", derandomize=True)
+if "PERENNIAL_NEW_EXAMPLES" not in os.environ:
+    settings.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:

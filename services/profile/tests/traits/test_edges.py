@@ -74,6 +74,18 @@ async def test_after_a_savepoint_that_failed_the_definitions_are_held_again(sess
         assert (await session.execute(held)).scalar_one() == before + 1
 
 
+@pytest.mark.parametrize("key", ["最喜欢的颜色", "größe", "100%?", "a#b"])
+async def test_a_key_in_any_script_is_where_its_location_says(client: httpx.AsyncClient, key: str) -> None:
+    made = await client.post("/v1/traits", json={"key": key, "label": {"en": "Any"}})
+    assert made.status_code == 201
+    assert (await client.get(made.headers["Location"])).json()["key"] == key
+
+
+@pytest.mark.parametrize("key", ["a/b", "..", "."])
+async def test_a_key_that_no_path_can_name_is_refused(client: httpx.AsyncClient, key: str) -> None:
+    assert (await client.post("/v1/traits", json={"key": key, "label": {"en": "Any"}})).status_code == 422
+
+
 @pytest.mark.parametrize("key", ["$foo", "form"])
 async def test_what_was_seen_and_can_be_no_key_is_not_adopted(hear: Hear, client: httpx.AsyncClient, key: str) -> None:
     await hear(identified({key: 1}, via=uuid7()))

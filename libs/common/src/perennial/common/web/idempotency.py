@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
@@ -98,7 +99,7 @@ def _answer(body: bytes, status: int, location: str, etag: str) -> Response:
     answer = Response(body, status, media_type="application/json")
     members = json.loads(body) if location or etag else {}
     if location:
-        answer.headers["Location"] = location.format(**members)
+        answer.headers["Location"] = location.format(**{name: quote(str(said), "") for name, said in members.items()})
     if etag:
         answer.headers["ETag"] = f'"{etag.format(**members)}"'
     return answer

@@ -21,7 +21,7 @@ FITTING: dict[str, frozenset[str]] = {
     "union": frozenset({"list"}),
     "longest": frozenset({"string"}),
 }
-RESERVED = frozenset({"proposed", "refused", "form"})  # words of routes
+RESERVED = frozenset({"proposed", "refused", "form", ".", ".."})  # words of routes
 BOUNDED = frozenset({"number", "money", "date", "datetime"})
 LIMITS: dict[str, frozenset[str]] = {
     "pattern": frozenset({"string"}),
@@ -54,7 +54,7 @@ def _pattern(pattern: str) -> str:
 
 Key = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00\s$]+$"),
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00\s$/]+$"),
     AfterValidator(_one_spelling),
     Field(examples=["favourite_colour"]),
 ]

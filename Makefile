@@ -82,9 +82,15 @@ demo: export PERENNIAL_TIMEZONE ?= America/New_York
 demo: setup ## a year of real shopping, checked; EXIT=1 stops afterwards, ORDERS=n limits it
 	@exec $(BIN)/python -m perennial.local run -- $(BIN)/python -m perennial.demo
 
+# What failed is asked once more, aloud: waits have bounds, and a machine may stand still for longer.
+define tested
+@$(BIN)/python -m pytest $(1) || { echo "These failed and are asked once more:"; \
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1); }
+endef
+
 test: setup sdks ## service and contract tests, then the end-to-end stories
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
-	@$(BIN)/python -m pytest tests/e2e
+	$(call tested,-n 2 --dist loadfile --ignore tests/e2e)
+	$(call tested,tests/e2e)
 
 fuzz: setup ## the property tests with examples that nobody has seen
 	@PERENNIAL_NEW_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e

@@ -1,46 +1,35 @@
 """`python tests/load profile`: how fast profile writes, as a ratio to COPY, and how fast the 360 of a busy customer is.
 
-Writing is one process, from the stored messages of EVENTS to the commit: map, inbox, timeline, counters, traits,
+Writing is one process or two, from the stored messages of EVENTS to the commit: map, inbox, timeline, counters, traits,
 orders, the customer's row and the marks. Its limit is asyncpg's COPY of the same rows of the timeline, in the same
 batches and order, into one table with the same two indexes. Reading is the whole of `GET /v1/customers/{id}` (SQL,
 masks, JSON), one at a time, for one customer of ten thousand events under 24 identifiers, among many others.
 """
 
 import asyncio
-import gc
 import os
 import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 import httpx
 import msgspec
 import psutil
-from nats.aio.msg import Msg
 
-from perennial.common.contracts.identity import EventsResolved, ResolvedEvent
-from perennial.common.db import Database
+from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.ids import uuid7
-from perennial.common.messaging.batch import BatchProcessor
-from perennial.common.messaging.decode import resolved
-from perennial.common.runtime import Runtime
-from perennial.common.testing.events import identified, tracked
 from perennial.local.platform import Platform
-from perennial.profile.main import SERVICE
-from perennial.profile.settings import ProfileSettings
 from perennial.profile.timeline import queries
+from tests.load.writer import BATCH, Second, Share, Writer, batches, event
 
-ROUNDS, BATCHES, BATCH, MESSAGE, CUSTOMERS, LANES = 7, 4, 4_000, 50, 5_000, 2
+ROUNDS, BATCHES, CUSTOMERS, LANES = 7, 4, 5_000, 2
 AIM, AIM_MS = 0.25, 50
 BUSY_EVENTS, BUSY_IDENTIFIERS, READS, SETTLE_SECONDS = 10_000, 24, 300, 120
-NAMES = ("Product Viewed", "Product List Viewed", "Product Added", "Checkout Started")
-FILLER = "https://shop.example/products/" + "x" * 250
 
 LIMIT = """
     DROP TABLE IF EXISTS public.bench_event;
@@ -53,10 +42,8 @@ async def measure(platform: Platform) -> None:
     """All of it; printed."""
     platform.stop_process("profile")
     bench = await Bench.open(platform)
-    gc.freeze()  # as every process of a service does
-    gc.set_threshold(50_000, 20, 50)
-    await bench.writes([bench.events(f"warm{number}", BATCH) for number in range(2)], LANES)
-    await writing(bench)
+    with Second.beside(bench.writer.vias) as second:
+        await writing(bench, second)
     busy = await bench.busy()
     platform.start_process("profile")
     await bench.settled(busy)
@@ -64,17 +51,25 @@ async def measure(platform: Platform) -> None:
     await reading(platform, busy)
 
 
-async def writing(bench: "Bench") -> None:
-    """Slices of the limit and of the service, in turns: one batch at a time, and as many as a worker has at once."""
+async def writing(bench: "Bench", second: Second) -> None:
+    """Slices of the limit and of the service, in turns: one batch at a time, as many as a worker has, two workers."""
     rounds = []
-    for number in range(ROUNDS):
-        first, second = ([bench.events(f"{number}-{turn}-{n}", BATCH) for n in range(BATCHES)] for turn in range(2))
-        rounds.append((await bench.copy(first), await bench.writes(first, 1), await bench.writes(second, LANES)))
-    limit, one, more = ([made[turn] for made in rounds] for turn in range(3))
-    print(f"profile: {ROUNDS} rounds of {BATCHES} batches of {BATCH} events, {CUSTOMERS:,} customers")
-    print(f"  limit: COPY of the rows   {_shown(limit)}")
-    print(f"  one batch at a time       {_shown(one)}   {_ratio(one, limit):.2f} x COPY")
-    print(f"  {LANES} at once, as a worker   {_shown(more)}   {_ratio(more, limit):.2f} x COPY, aim {AIM}")
+    for number in range(-1, ROUNDS):  # the first warms up
+        one, more, most = ([f"{number}-{turn}-{n}" for n in range(BATCHES)] for turn in range(3))
+        second.prepare(Share(most, range(LANES, 2 * LANES), 2 * LANES))
+        rounds.append((
+            await bench.copy(one),
+            await bench.writes(Share(one, range(1), 1)),
+            await bench.writes(Share(more, range(LANES), LANES)),
+            await bench.writes(Share(most, range(LANES), 2 * LANES), second),
+        ))  # fmt: skip
+    limit, *ways = zip(*rounds[1:], strict=True)
+    print(f"profile: {ROUNDS} rounds of {BATCHES} batches of {BATCH} events, {CUSTOMERS:,} customers, aim {AIM} x COPY")
+    print(f"  {'limit: COPY of the rows':<26}{_shown(limit)}")
+    for name, way in zip(
+        ("one batch at a time", f"{LANES} at once, as a worker", "two such workers"), ways, strict=True
+    ):
+        print(f"  {name:<26}{_shown(way)}   {_ratio(way, limit):.2f} x COPY")
 
 
 def _shown(slices: "Sequence[Slice]") -> str:
@@ -111,7 +106,7 @@ async def _asked(client: httpx.AsyncClient, path: str) -> float:
 
 
 class Slice(NamedTuple):
-    """Events per second; µs of CPU per event of this process, and of Postgres."""
+    """Events per second; µs of CPU per event of the writing processes, and of Postgres."""
 
     rate: float
     ours: float
@@ -119,13 +114,10 @@ class Slice(NamedTuple):
 
 
 class Bench:
-    """Profile's database, the reactions that a worker would run, and the limit beside them."""
+    """What a worker of profile would write, and the limit beside it."""
 
-    def __init__(self, runtime: Runtime, admin: asyncpg.Connection, postgres: psutil.Process) -> None:
-        self.admin, self.postgres, self.runtime = admin, postgres, runtime
-        hot = [reaction for reaction in SERVICE.reactions if reaction.hot]
-        self.process = BatchProcessor(runtime, hot, resolved)
-        self.vias = [uuid7() for _ in range(CUSTOMERS)]
+    def __init__(self, writer: Writer, admin: asyncpg.Connection, postgres: psutil.Process) -> None:
+        self.admin, self.postgres, self.writer = admin, postgres, writer
 
     @classmethod
     async def open(cls, platform: Platform) -> "Bench":
@@ -133,54 +125,48 @@ class Bench:
         postgres = psutil.Process(platform.processes()["postgres"]["pid"])
         env = platform.environment_of("profile")
         os.environ.update({name: value for name, value in env.items() if name.startswith("PERENNIAL_")})
-        settings = ProfileSettings()  # type: ignore[call-arg]
-        runtime = Runtime(SERVICE, settings, Database.connect(settings, "bench"), nats=cast("Any", None))
         admin = await asyncpg.connect(platform.database_url)
         await admin.execute(LIMIT)
-        return cls(runtime, admin, postgres)
+        return cls(Writer([uuid7() for _ in range(CUSTOMERS)]), admin, postgres)
 
     async def close(self) -> None:
         """Disconnect."""
         await self.admin.execute("DROP TABLE public.bench_event")
         await self.admin.execute("VACUUM ANALYZE")
-        await self.runtime.database.close()
+        await self.writer.runtime.database.close()
         await self.admin.close()
 
-    def events(self, mark: str, count: int) -> list[ResolvedEvent]:
-        """Seven views, two orders, one identify in ten, of about 550 bytes, as they happen now."""
-        chance, now = random.Random(mark), datetime.now(UTC)
-        return [_event(mark, n, chance.choice(self.vias), now - timedelta(seconds=n), chance) for n in range(count)]
-
-    async def copy(self, slices: Sequence[Sequence[ResolvedEvent]]) -> Slice:
+    async def copy(self, marks: Sequence[str]) -> Slice:
         """What it would cost if the timeline's rows were all there is to write."""
-        batches = [[_row(event) for event in sorted(events, key=lambda event: event.via.int)] for events in slices]
+        slices = [
+            [_row(each) for each in sorted(self.writer.events(mark), key=lambda each: each.via.int)] for mark in marks
+        ]
 
-        async def copied() -> None:
-            for rows in batches:
+        async def copied() -> float:
+            for rows in slices:
                 await self.admin.copy_records_to_table(
                     "bench_event", records=rows, columns=queries.COLUMNS, schema_name="public"
                 )
+            return 0.0
 
-        return await self._timed(copied, sum(map(len, batches)))
+        return await self._timed(copied)
 
-    async def writes(self, slices: Sequence[Sequence[ResolvedEvent]], lanes: int) -> Slice:
-        """What it does cost, in as many lanes, each of partitions of its own."""
-        queues = [_batches([event for events in slices for event in events], lane, lanes) for lane in range(lanes)]
+    async def writes(self, share: Share, second: Second | None = None) -> Slice:
+        """What it does cost, perhaps with the rest of the lanes in a second process."""
+        queues = self.writer.queues(share)
 
-        async def drain(queue: list[list[Msg]]) -> None:
-            for batch in queue:
-                await self.process(batch)
+        async def written() -> float:
+            beside = asyncio.ensure_future(second.write()) if second else None
+            await self.writer.drain(queues)
+            return await beside if beside else 0.0
 
-        async def drained() -> None:
-            await asyncio.gather(*map(drain, queues))
+        return await self._timed(written)
 
-        return await self._timed(drained, sum(map(len, slices)))
-
-    async def _timed(self, run: Callable[[], Awaitable[None]], count: int) -> Slice:
-        ours, theirs, started = time.process_time(), self._spent(), time.perf_counter()
-        await run()
+    async def _timed(self, run: Callable[[], Awaitable[float]]) -> Slice:
+        ours, theirs, started, count = time.process_time(), self._spent(), time.perf_counter(), BATCHES * BATCH
+        elsewhere = await run()
         seconds = time.perf_counter() - started
-        ours, theirs = time.process_time() - ours, self._spent() - theirs
+        ours, theirs = time.process_time() - ours + elsewhere, self._spent() - theirs
         return Slice(count / seconds, ours / count * 1e6, theirs / count * 1e6)
 
     async def busy(self) -> UUID:
@@ -188,17 +174,11 @@ class Bench:
         chance, now = random.Random(1), datetime.now(UTC)
         vias = [uuid7() for _ in range(BUSY_IDENTIFIERS)]
         for start in range(0, BUSY_EVENTS, BATCH):
-            events = [
-                msgspec.structs.replace(
-                    _event(
-                        f"busy{start}", n, chance.choice(vias), now - timedelta(hours=chance.randrange(16_000)), chance
-                    ),
-                    customer=vias[0],
-                )
-                for n in range(min(BATCH, BUSY_EVENTS - start))
-            ]
-            for batch in _batches(events, 0, 1):
-                await self.process(batch)
+            times = [now - timedelta(hours=chance.randrange(16_000)) for _ in range(min(BATCH, BUSY_EVENTS - start))]
+            events = [event(f"busy{start}", n, chance.choice(vias), at, chance) for n, at in enumerate(times)]
+            await self.writer.drain(
+                [batches([msgspec.structs.replace(each, customer=vias[0]) for each in events], 0, 1)]
+            )
         return vias[0]
 
     async def settled(self, busy: UUID) -> None:
@@ -212,41 +192,8 @@ class Bench:
         return sum(sum(part.cpu_times()[:2]) for part in [self.postgres, *self.postgres.children(recursive=True)])
 
 
-def _event(mark: str, n: int, via: UUID, at: datetime, chance: random.Random) -> ResolvedEvent:
-    where: dict[str, Any] = {"via": via, "at": at, "message_id": f"{mark}-{n}", "source": chance.choice(["web", "app"])}
-    if n % 10 == 0:
-        traits = {"firstName": "Some", "plan": chance.choice(["free", "pro"]), "city": "Basel", "url": FILLER}
-        return identified({**traits, "age": chance.randrange(18, 90)}, **where)
-    product = {"product_id": str(chance.randrange(1000)), "name": "A product", "price": "12.50", "url": FILLER}
-    if n % 10 in {1, 2}:
-        order = {"order_id": f"{mark}-{n}", "revenue": "12.50", "currency": "USD", "products": [product]}
-        return tracked("Order Completed", order, **where)
-    return tracked(chance.choice(NAMES), product, **where)
-
-
 def _row(event: ResolvedEvent) -> tuple[Any, ...]:
     return (
         event.id, event.via, event.source, event.message_id, event.type, event.name, event.timestamp, event.received_at,
         event.live, str(event.body, "utf-8"), event.sent_at, "behaviour",
     )  # fmt: skip
-
-
-def _batches(events: Sequence[ResolvedEvent], lane: int, lanes: int) -> list[list[Msg]]:
-    mine = [event for event in events if event.via.int % lanes == lane]
-    return [_messages(mine[start : start + BATCH], lane) for start in range(0, len(mine), BATCH)]
-
-
-def _messages(events: Sequence[ResolvedEvent], lane: int) -> list[Msg]:
-    metadata, subject = SimpleNamespace(num_delivered=1, stream="EVENTS"), f"identity.events.resolved.v1.{lane}"
-    return [
-        cast(
-            "Msg",
-            SimpleNamespace(
-                data=msgspec.json.encode(EventsResolved(list(events[start : start + MESSAGE]))),
-                headers={},
-                subject=subject,
-                metadata=metadata,
-            ),
-        )
-        for start in range(0, len(events), MESSAGE)
-    ]

@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(shell mkdir -p $(CACHE)/tmp && echo $(CACHE)/tmp)
 export VIRTUAL_ENV := $(VENV)
 
-.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint ledger audit bench bench-quality openapi clean
+.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint verify-ledger audit labs bench bench-quality openapi clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
@@ -89,11 +89,11 @@ define tested
 endef
 
 test: setup sdks ## service and contract tests, then the end-to-end stories
-	$(call tested,-n 2 --dist loadfile --ignore tests/e2e)
+	$(call tested,-n 2 --dist loadfile --ignore tests/e2e --ignore tests/labs)
 	$(call tested,tests/e2e)
 
 fuzz: setup ## the property tests with examples that nobody has seen
-	@PERENNIAL_NEW_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+	@PERENNIAL_NEW_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/labs
 
 schema: setup ## schemathesis on the whole platform, with many examples that nobody has seen
 	@PERENNIAL_SCHEMA_EXAMPLES=$${PERENNIAL_SCHEMA_EXAMPLES:-100} PERENNIAL_SCHEMA_SEED=$${PERENNIAL_SCHEMA_SEED:-$$RANDOM} \
@@ -107,7 +107,7 @@ lint: setup ## ruff, mypy, import-linter, OpenAPI snapshots, deptry
 	@$(BIN)/python -m perennial.gateway.openapi check
 	@for member in $(MEMBERS); do (cd $$member && $(BIN)/deptry .); done
 
-ledger: setup ## prove the books of the platform that runs: sums, balances, lots
+verify-ledger: setup ## prove the books of the platform that runs: sums, balances, lots
 	@$(BIN)/python -m perennial.local inside loyalty -- $(BIN)/python -m perennial.common.run loyalty --job verify-ledger
 
 audit: setup ## prove the audit trails of the platform that runs, and print their heads
@@ -115,6 +115,9 @@ audit: setup ## prove the audit trails of the platform that runs, and print thei
 		$(BIN)/python -m perennial.local inside $$service -- \
 			$(BIN)/python -m perennial.common.operate $$service verify-audit; \
 	done
+
+labs: setup ## the services on clusters that lose a node: three brokers, a primary with two standbys
+	@$(BIN)/python -m pytest tests/labs
 
 bench: setup ## events per second as a ratio to COPY, latency at 30 % load
 	@$(BIN)/python tests/load

@@ -21,7 +21,7 @@ PENDING_BYTES = 64 * 1024 * 1024  # nats-py's 2 MiB overflows with an error unde
 
 
 async def connect_nats(url: str, name: str) -> Client:
-    """Connect, and never give up reconnecting; nothing is buffered while the broker is away."""
+    """Connect to one of the servers, which commas separate, and never give up; nothing is buffered meanwhile."""
 
     async def noted(error: Exception) -> None:
         log.warning("nats.error", error=repr(error))
@@ -33,7 +33,7 @@ async def connect_nats(url: str, name: str) -> Client:
         log.info("nats.reconnected")
 
     return await nats.connect(
-        url,
+        url.split(","),
         name=f"perennial-{name}",
         error_cb=noted,
         disconnected_cb=lost,

@@ -1,0 +1,285 @@
+"""Clusters on this machine: three brokers, a primary with two standbys, and the address that leads to the primary."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import nats
+import psutil
+
+from perennial.local.nats import HTTP_OK, binary
+from perennial.local.net import HOST, free_port, http_status
+from perennial.local.postgres import Postgres
+from perennial.local.postgres import binary as program
+from perennial.local.program import Program
+
+PASSWORD = "lab"
+READY_SECONDS = 60
+STANDBYS = ("one", "two")
+BROKER = """\
+server_name: "{name}"
+listen: "{host}:{port}"
+http: "{host}:{monitor}"
+authorization {{ user: perennial, password: "{password}" }}
+jetstream {{ store_dir: "{store}", sync_interval: always, max_file_store: 8GB, max_memory_store: 64MB }}
+cluster {{ name: lab, listen: "{host}:{route}", routes: [{routes}] }}
+"""
+
+
+def wait(check: Callable[[], Any], what: str, seconds: float = READY_SECONDS) -> Any:
+    """The first true answer. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(OSError, asyncpg.PostgresError, nats.errors.Error, TimeoutError):
+            if found := check():
+                return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds} s: {what}")
+        time.sleep(0.2)
+
+
+@dataclass
+class Node:
+    """One server process."""
+
+    program: Program
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; not yet ready."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.program.argv, env=dict(self.program.env), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, **self.program.popen,
+            )  # fmt: skip
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        return asyncio.run(_asked(self.program.ready))
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to it."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+async def _asked(ready: Callable[[], Awaitable[bool]]) -> bool:
+    return await ready()
+
+
+@dataclass
+class Brokers:
+    """Three brokers that keep three copies of every stream."""
+
+    nodes: dict[str, Node]
+    urls: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return ",".join(self.urls.values())
+
+    def leader(self, stream: str) -> str:
+        """The node that leads a stream."""
+
+        async def asked() -> str | None:
+            client = await nats.connect(list(self.urls.values()), connect_timeout=2, allow_reconnect=False)
+            try:
+                found = await client.jetstream(timeout=2).stream_info(stream)
+                return found.cluster.leader if found.cluster else None
+            finally:
+                await client.close()
+
+        return str(wait(lambda: asyncio.run(asked()), f"a leader of {stream}"))
+
+
+@contextmanager
+def brokers(folder: Path) -> Iterator[Brokers]:
+    """Three of them, as long as the block lasts."""
+    taken: set[int] = set()
+    names = ("a", "b", "c")
+    routes = {name: free_port(taken) for name in names}
+    made = Brokers({}, {})
+    for name in names:
+        port, monitor = free_port(taken), free_port(taken)
+        config = folder / f"{name}.conf"
+        others = ", ".join(f'"nats://{HOST}:{routes[other]}"' for other in names if other != name)
+        config.write_text(BROKER.format(name=name, host=HOST, port=port, monitor=monitor, password=PASSWORD,
+                                        store=folder / name, route=routes[name], routes=others))  # fmt: skip
+
+        async def ready(monitor: int = monitor) -> bool:
+            return await http_status(monitor, "/healthz") == HTTP_OK
+
+        argv = (str(binary()), "--config", str(config))
+        server = Program(name=name, argv=argv, env={"PATH": os.defpath, "TZ": "UTC"}, port=port, ready=ready)
+        made.nodes[name] = Node(server, folder / f"{name}.log")
+        made.urls[name] = f"nats://perennial:{PASSWORD}@{HOST}:{port}"
+    try:
+        for node in made.nodes.values():
+            node.start()
+        for node in made.nodes.values():
+            wait(node.ready, f"broker {node.program.name}")
+        yield made
+    finally:
+        for node in made.nodes.values():
+            node.kill()
+
+
+class Forwarder:
+    """An address that leads to the primary, as the read-write Service of an operator does."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.target: int | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._server = self._call(asyncio.start_server(self._serve, HOST, self.port))
+
+    def lead(self, target: int | None) -> None:
+        """Lead to another port from now on, or nowhere; connections to the one before are cut."""
+
+        async def cut() -> None:
+            self.target = target
+            for task in list(self._tasks):
+                task.cancel()
+
+        self._call(cut())
+
+    def close(self) -> None:
+        """Stop listening, and cut all."""
+        self.lead(None)
+        self._loop.call_soon_threadsafe(self._server.close)
+        time.sleep(0.2)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _call(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            if self.target is not None:
+                there, back = await asyncio.open_connection(HOST, self.target)
+                try:
+                    await asyncio.wait(
+                        [asyncio.ensure_future(_pipe(reader, back)), asyncio.ensure_future(_pipe(there, writer))],
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                finally:
+                    back.close()
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+
+@dataclass
+class Databases:
+    """A primary and two standbys; `url` leads to whichever is the primary."""
+
+    forwarder: Forwarder
+    nodes: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres:{PASSWORD}@{HOST}:{self.forwarder.port}/perennial"
+
+    def ask(self, name: str, query: str) -> Any:
+        """One value from one node."""
+
+        async def asked() -> Any:
+            port = self.nodes[name].program.port
+            connection = await asyncpg.connect(f"postgresql://postgres:{PASSWORD}@{HOST}:{port}/postgres", timeout=5)
+            try:
+                return await connection.fetchval(query)
+            finally:
+                await connection.close()
+
+        return asyncio.run(asked())
+
+    def receivers(self, number: signal.Signals) -> None:
+        """Freeze or thaw what receives the primary's log."""
+        for name in STANDBYS:
+            process = self.nodes[name].process
+            assert process is not None
+            for child in psutil.Process(process.pid).children(recursive=True):
+                if any("walreceiver" in part for part in child.cmdline()):
+                    child.send_signal(number)
+
+    def fail_over(self) -> None:
+        """Kill -9 the primary; the standby that has the most of its log takes its place, the other follows it."""
+        self.nodes["first"].kill()
+        self.forwarder.lead(None)
+        behind = "SELECT coalesce(pg_last_wal_receive_lsn(), '0/0') - '0/0'::pg_lsn"
+        chosen = max(STANDBYS, key=lambda name: int(self.ask(name, behind)))
+        self.ask(chosen, "SELECT pg_promote(true, 30)")
+        self.forwarder.lead(self.nodes[chosen].program.port)
+
+
+@contextmanager
+def databases(folder: Path, *, synchronous: bool) -> Iterator[Databases]:
+    """All three, as long as the block lasts."""
+    taken: set[int] = set()
+    made = Databases(Forwarder())
+    wanted = f"ANY 1 ({', '.join(STANDBYS)})" if synchronous else ""
+    settings = {"synchronous_standby_names": wanted, "shared_buffers": "64MB", "max_connections": "200"}
+    try:
+        for name in ("first", *STANDBYS):
+            server = Postgres(folder / name, free_port(taken), PASSWORD, settings if name != "first" else {})
+            if name != "first":
+                _copy(made.forwarder.port, name, server)
+            node = made.nodes[name] = Node(server.program(), folder / f"{name}.log")
+            node.start()
+            wait(node.ready, f"postgres {name}")
+            if name == "first":
+                asyncio.run(server.create_database("perennial"))
+                made.forwarder.lead(server.port)
+        wait(lambda: made.ask("first", "SELECT count(*) = 2 FROM pg_stat_replication WHERE state = 'streaming'"),
+             "two standbys")  # fmt: skip
+        for command in (f"ALTER SYSTEM SET synchronous_standby_names = '{wanted}'", "SELECT pg_reload_conf()"):
+            made.ask("first", command)
+        yield made
+    finally:
+        for node in made.nodes.values():
+            if node.process is not None:
+                node.send(signal.SIGCONT)
+                node.kill()
+        made.forwarder.close()
+
+
+def _copy(port: int, name: str, server: Postgres) -> None:
+    server.folder.mkdir(parents=True, exist_ok=True)
+    address = f"host={HOST} port={port} user=postgres password={PASSWORD} application_name={name}"
+    subprocess.run(
+        [str(program("pg_basebackup")), "-D", str(server.data), "-d", address, "-X", "stream", "-c", "fast", "-R"],
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip

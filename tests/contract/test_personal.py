@@ -41,6 +41,13 @@ REVIEWED = {
     "loyalty.accounts.changed.v1 accounts.currency",  # a programme's words
     "loyalty.expiry.announced.v1 currency",
     *(f"loyalty.points.{verb}.v1 currency" for verb in ("earned", "returned", "reversed", "spent")),
+    "loyalty.memberships.changed.v1 memberships.plan",  # a programme's words
+    "loyalty.memberships.changed.v1 memberships.status",
+    *(f"loyalty.membership.changed.v1 {name}" for name in ("money", "plan", "previous", "refund_due", "status")),
+    "loyalty.referral.ended.v1 outcome",  # words of a list
+    "loyalty.referral.held.v1 reasons",
+    "loyalty.split.settled.v1 currency",
+    "loyalty.split.settled.v1 outcome",
     *(
         f"loyalty.redemption.{verb}.v1 {name}"  # prices, and words of a list
         for verb in ("reserved", "confirmed", "fulfilled", "cancelled", "expired")

@@ -46,7 +46,8 @@ async def test_a_change_that_changes_nothing_is_no_version(admin: httpx.AsyncCli
 async def test_every_field_can_be_changed(admin: httpx.AsyncClient, live_runtime: Runtime) -> None:
     made, path = await create(admin)
     wanted = {
-        "name": "App", "kind": "client", "may_import": True, "origins": ["https://*.shop.example"],
+        "name": "App", "kind": "client", "may_import": True, "may_consent": True,
+        "origins": ["https://*.shop.example"],
         "rate_limit": {"events_per_second": 100, "burst": 2500},
     }  # fmt: skip
     changed = (await admin.patch(path, json=wanted, headers={"If-Match": '"1"'})).json()

@@ -76,6 +76,53 @@ async def test_a_customer_marked_often_is_computed_once_and_the_gone_are_named(s
     assert seen == [Stale(live={survivor: True}, gone=[merged])]
 
 
+async def test_a_backlog_computes_each_customer_once_whatever_the_batch(session: WriteSession) -> None:
+    customers = [await customer(session) for _ in range(3)]
+    for number in range(4):
+        await derive.mark(session, customers, live=number == 3)
+    await derive.mark(session, customers[:1], live=False, settle=True)
+    seen: list[UUID] = []
+
+    async def handle(_: WriteSession, stale: Stale) -> None:
+        assert all(stale.live.values()), "one live mark of several is enough"
+        seen.extend(stale.live)
+
+    while await derive.derive_once(session, Derivation(handle, batch=2)):
+        pass
+    assert sorted(seen) == sorted(customers)
+    left = (await session.execute(text("SELECT customer_id FROM stale"))).scalars().all()
+    assert left == customers[:1], "what is still to settle is not due"
+
+
+async def test_two_workers_claim_a_mark_each_and_nobody_waits_for_marks(committed: Database) -> None:
+    async with committed.write() as session:
+        one, other = await customer(session), await customer(session)
+        for _ in range(2):
+            await derive.mark(session, [one, other], live=True)
+    seen: list[set[UUID]] = []
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: WriteSession, stale: Stale) -> None:
+        seen.append(set(stale.live))
+        first.set()
+        await second.wait()
+
+    async def quick(_: WriteSession, stale: Stale) -> None:
+        seen.append(set(stale.live))
+
+    async def work() -> int:
+        async with committed.write() as session:
+            return await derive.derive_once(session, Derivation(slow, batch=1))
+
+    working = asyncio.create_task(work())
+    await first.wait()
+    async with committed.write() as session:
+        used = await derive.derive_once(session, Derivation(quick, batch=1))
+    second.set()
+    assert (used, await working) == (2, 2)
+    assert seen[0] | seen[1] == {one, other}
+
+
 async def test_both_sides_of_a_map_change_are_computed_again(session: WriteSession) -> None:
     before, after, born, joined = uuid7(), uuid7(), uuid7(), uuid7()
     changes = [MapChange(uuid7(), before, after), MapChange(born, None, born), MapChange(uuid7(), None, joined)]
@@ -91,6 +138,16 @@ async def test_the_customer_that_cannot_be_computed_goes_last(session: WriteSess
     await derive.rotate(session)
     rows = (await session.execute(text("SELECT customer_id FROM stale WHERE at <= now() ORDER BY at"))).scalars().all()
     assert rows == [second], "what cannot be computed, live or not, must be away for a while"
+
+
+async def test_who_cannot_be_computed_is_put_off_with_all_that_is_due(session: WriteSession) -> None:
+    first, second = uuid7(), uuid7()
+    for _ in range(3):
+        await derive.mark(session, [first], live=True)
+    await derive.mark(session, [second], live=False)
+    await derive.rotate(session)
+    rows = (await session.execute(text("SELECT customer_id, at <= now() FROM stale ORDER BY at"))).all()
+    assert [tuple(row) for row in rows] == [(second, True), (first, False)]
 
 
 async def test_a_change_that_a_rival_was_just_writing_is_known(committed: Database) -> None:

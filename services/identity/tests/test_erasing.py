@@ -112,3 +112,15 @@ async def test_who_shared_no_more_than_a_device_keeps_what_is_theirs(
     assert await decided(accept(userId="nobody-known", anonymousId="device-1", at=PAST)) == []
     hers = accept(userId="grace", anonymousId="device-1", traits={"email": "ada@example.com"}, at=PAST)
     assert await decided(hers) == [], "an address is a person's"
+
+
+async def test_who_asks_again_hears_the_same_again(
+    session: WriteSession, forgotten: UUID, emitted: Any, runtime: Runtime
+) -> None:
+    (first,) = await emitted("identity.customer.erased.v1")
+    await erase(session, [Wanted(UUID(first["erasure_id"]), forgotten)])
+    await worker.run_all(runtime)
+    first, again = await emitted("identity.customer.erased.v1")
+    assert {**again, "id": "", "occurred_at": ""} == {**first, "id": "", "occurred_at": ""}
+    assert again["id"] != first["id"], "nobody takes it for a repeat"
+    assert len(await emitted("identity.erasure.completed.v1")) == 2

@@ -12,6 +12,12 @@ from perennial.common.ids import uuid7
 from perennial.common.web.pages import encode_cursor
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+NO_TIER: dict[str, Any] = {
+    "name": "member", "since": None, "to_next": 500,
+    "next": {"name": "silver", "missing": {"points": 500, "spend": None, "orders": None}},
+    "period": {"days": 365, "since": None, "until": None, "reached": {"points": 0, "spend": None, "orders": None}},
+    "projected": {"name": "member", "at": None}, "held_until": None, "by_staff": False, "benefits": [],
+}  # fmt: skip
 EMPTY = {"balance": 0, "pending": 0, "earned": 0, "spent": 0, "reversed": 0, "expired": 0, "adjusted": 0}
 
 
@@ -30,7 +36,14 @@ async def test_one_account(shop: Any, client: httpx.AsyncClient) -> None:
     await _spend(client, via, 50)
     await shop.derive()
     body = (await client.get(f"/v1/loyalty/accounts/{via}")).json()
-    assert body.pop("tier") | {"since": None} == {"name": "silver", "since": None, "to_next": 900}
+    tier = body.pop("tier")
+    assert tier | {"since": None, "projected": None} == {
+        **NO_TIER, "name": "silver", "to_next": 900, "projected": None,
+        "next": {"name": "gold", "missing": {"points": 900, "spend": None, "orders": None}},
+        "period": {**NO_TIER["period"], "reached": {"points": 600, "spend": None, "orders": None}},
+    }  # fmt: skip
+    assert tier["projected"]["name"] == "member"
+    assert body.pop("expiring") == []
     counts = {**EMPTY, "balance": 550, "earned": 700, "spent": 50, "reversed": 100}
     assert body.pop("wallets") == [{"currency": "points", "kind": "points", "balance": 550, "pending": 0}]
     assert body == {"customer_id": str(via), "currency": "points", **counts}
@@ -40,7 +53,7 @@ async def test_a_known_customer_without_points_has_an_empty_account(shop: Any, c
     via = uuid7()
     await shop.assign(via, via)
     body = (await client.get(f"/v1/loyalty/accounts/{via}")).json()
-    assert body["tier"] == {"name": "member", "since": None, "to_next": 500}
+    assert body["tier"] == NO_TIER
     assert {name: body[name] for name in EMPTY} == EMPTY
 
 

@@ -11,7 +11,7 @@ from perennial.common.contracts.base import utc_now
 from perennial.common.ids import uuid7
 from perennial.common.problems import Conflict
 from perennial.loyalty.dates import add_months
-from perennial.loyalty.jobs import activate, expire, review_tiers
+from perennial.loyalty.jobs import activate, expire
 from perennial.loyalty.points import service
 from perennial.loyalty.points.posting import Posting
 
@@ -155,7 +155,7 @@ async def test_the_jobs_run_until_nothing_is_due(shop: Any) -> None:
     await shop.programme(LONG_AGO, expiry_months=1)
     via = uuid7()
     await shop.order(via, 100, at=LONG_AGO)
-    for job in (activate, expire, review_tiers):
+    for job in (activate, expire):
         await job(shop.runtime)
     assert await shop.balance(via) == 0
     swept = await shop.session.execute(text("SELECT swept FROM lot"))

@@ -106,7 +106,7 @@ async def test_new_thresholds_move_everybody_and_are_audited(shop: Any, client: 
     [
         ({"earn_rules": [{"name": "x", "points_per_unit": -1}]}, "/earn_rules/0/points_per_unit"),
         ({"earn_rules": [{"name": "x", "points_per_unit": "many"}]}, "/earn_rules/0/points_per_unit"),
-        ({"earn_rules": [{"name": "x", "event": "Signed Up"}]}, "/earn_rules/0/event"),
+        ({"earn_rules": [{"name": "x", "event": "order refunded"}]}, "/earn_rules/0/event"),
         ({"earn_rules": [{"name": "x", "condition": {"trait": "a"}}]}, "/earn_rules/0/condition"),
         ({"earn_rules": [{"name": "x", "condition": {"event": "Order Completed"}}]}, "/earn_rules/0/condition"),
         ({"earn_rules": [{"name": " "}]}, "/earn_rules/0/name"),

@@ -12,13 +12,15 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from perennial.common import derive, identity_map
+from perennial.common.operations import worker as operations
+from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.exposure import CONTEXT, PHONE, PROPERTIES, SECRETS, TRAITS, exposed, read_all
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.segments.facts import service as facts
 from perennial.segments.main import SERVICE
-from perennial.segments.memberships import service as memberships
-from perennial.segments.rfm import service as rfm
+from perennial.segments.rfm.runs import service as rfm
+from perennial.segments.rfm.runs.computing import compute_next
 
 NOW = datetime.now(UTC)
 EMAIL = TRAITS["email"]
@@ -48,16 +50,18 @@ async def person(database: BoundDatabase) -> UUID:
         changes = await identity_map.learn(session, events)
         await facts.follow_map(session, changes)
         await facts.record(session, events)
-        await rfm.score(session, [])
+        await rfm.want(session, "asked")
+    await compute_next(database)
     await compute(database)
     return said.via
 
 
 async def compute(database: BoundDatabase) -> None:
     assert SERVICE.derive is not None
+    runtime = Runtime(SERVICE, database.info["settings"], database, nats=None)  # type: ignore[arg-type]
+    while await operations.step_once(runtime):
+        pass
     async with database.write() as session:
-        while await memberships.build_next(session):
-            pass
         await session.execute(text("UPDATE stale SET at = now()"))
         while await derive.derive_once(session, SERVICE.derive):
             pass
@@ -91,11 +95,13 @@ async def test_no_get_route_shows_a_secret_to_who_sees_no_fields(
     async with database.write() as session:
         said = f'invalid input syntax for type numeric: "{EMAIL}"\nCONTEXT: {PHONE}'
         await session.execute(text("UPDATE segment SET error = :said"), {"said": said})
+    run = (await client.get("/v1/rfm/runs")).json()["items"][0]["id"]
     for segment in (open_, secret):
         places = {"segment_id": segment["id"], "customer_id": person}
+        places |= {"operation_id": segment["operation_id"], "name": "none", "run_id": run}
         for limit in ("limit=1", "limit=50"):
             answers = await read_all(app, client, token("*", fields=()), places, limit)
-            refused = {path for path, answer in answers.items() if answer.status_code != 200}
+            refused = {path for path, answer in answers.items() if answer.status_code != 200 and "/files/" not in path}
             assert {path.split("?")[0] for path in refused} == (
                 {f"{path}/members/{person}/explain"} if segment is secret else set()
             )

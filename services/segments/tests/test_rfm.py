@@ -1,5 +1,6 @@
 """RFM: exact sums, fair bands, and every way an order can end."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,18 +12,25 @@ from perennial.common import identity_map
 from perennial.common.contracts.identity import Assignment
 from perennial.common.testing.events import tracked
 from perennial.common.testing.plugin import BoundDatabase
-from perennial.common.timers import Timer
 from perennial.segments.facts import service as facts
-from perennial.segments.rfm import service
+from perennial.segments.rfm.runs import service
+from perennial.segments.rfm.runs.computing import compute_next
 
 NOW = datetime.now(UTC)
+Settle = Callable[[], Awaitable[None]]
 
 
 async def hear(database: BoundDatabase, *events: Any) -> None:
     async with database.write() as session:
         await identity_map.learn(session, events)
         await facts.record(session, list(events))
-        await service.score(session, [])
+    await run(database)
+
+
+async def run(database: BoundDatabase) -> None:
+    async with database.write() as session:
+        await service.want(session, "asked")
+    assert await compute_next(database)
 
 
 def said(name: str, order_id: str, *, via: UUID | None = None, days: float = 0, **properties: Any) -> Any:
@@ -73,7 +81,7 @@ async def test_bands_are_quintiles_and_groups_cover_everybody(
         ]
     await hear(database, *orders)
     async with database.read() as session:
-        bands = (await session.execute(text("SELECT r, count(*) FROM rfm GROUP BY r ORDER BY r"))).all()
+        bands = (await session.execute(text("SELECT r, count(*) FROM rfm_standing GROUP BY r ORDER BY r"))).all()
     assert [tuple(band) for band in bands] == [(n, 5) for n in range(1, 6)]
     summary = (await client.get("/v1/rfm/summary")).json()
     assert (summary["customers"], summary["orders"]) == (25, 75)
@@ -85,31 +93,16 @@ async def test_bands_are_quintiles_and_groups_cover_everybody(
     assert all(item["r"] >= 4 and item["f"] >= 4 for item in best)
 
 
-async def test_a_merge_adds_up_both_sides(client: httpx.AsyncClient, database: BoundDatabase) -> None:
+async def test_a_merge_adds_up_both_sides_at_once(
+    client: httpx.AsyncClient, database: BoundDatabase, settle: Settle
+) -> None:
+    """Without a run: by the thresholds that the last one froze."""
     a, b = (said("Order Completed", n, revenue=10) for n in ("a", "b"))
     await hear(database, a, b)
     async with database.write() as session:
         changes = await identity_map.apply(session, [Assignment(via=b.via, customer=a.via, version=2)])
         await facts.follow_map(session, changes)
-        assert (await session.execute(text("SELECT count(*) FROM timer WHERE kind = 'rfm'"))).scalar_one() >= 1
-        await service.score(session, [Timer(service.SCORE, "", NOW)])
+    await settle()
     for customer in (a.via, b.via):
         standing = (await client.get(f"/v1/rfm/customers/{customer}")).json()
         assert (standing["customer_id"], standing["monetary"]) == (str(a.via), "20.00")
-
-
-async def test_few_customers_are_computed_within_a_second_of_a_merge(database: BoundDatabase) -> None:
-    async def due(*, customers: int, soon: bool) -> float:
-        """The instant for which they are wanted, in seconds since 1970."""
-        async with database.write() as session:
-            await session.execute(text("DELETE FROM timer"))
-            await session.execute(text("DELETE FROM rfm_run"))
-            await session.execute(text("INSERT INTO rfm_run VALUES (1, now(), :n, 0)"), {"n": customers})
-            await service.want_scores(session, soon=soon)
-            found = (await session.execute(text("SELECT due_at FROM timer"))).scalar_one()
-        return float(found.timestamp())
-
-    asked = datetime.now(UTC).timestamp()
-    assert asked < await due(customers=service.FEW, soon=True) < asked + 2 * service.SOON_SECONDS
-    assert int(await due(customers=service.FEW + 1, soon=True)) % service.EVERY_SECONDS == 0
-    assert int(await due(customers=1, soon=False)) % service.EVERY_SECONDS == 0

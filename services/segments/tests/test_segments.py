@@ -11,11 +11,15 @@ from sqlalchemy import text
 from perennial.common import derive, identity_map
 from perennial.common.contracts.identity import Assignment
 from perennial.common.db import WriteSession
+from perennial.common.operations import worker as operations
+from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.plugin import BoundDatabase
+from perennial.segments.definitions import queries as definitions
 from perennial.segments.facts import service as facts
 from perennial.segments.main import SERVICE
 from perennial.segments.memberships import service as memberships
+from perennial.segments.memberships.reconcile import reconcile
 
 NOW = datetime.now(UTC)
 BUYERS = {"event": "Order Completed", "count": {"gte": 2}, "within": "P30D"}
@@ -39,9 +43,9 @@ async def compute(database: BoundDatabase) -> None:
 
 
 async def build(database: BoundDatabase) -> None:
-    async with database.write() as session:
-        while await memberships.build_next(session):
-            pass
+    runtime = Runtime(SERVICE, database.info["settings"], database, nats=None)  # type: ignore[arg-type]
+    while await operations.step_once(runtime):
+        pass
     await compute(database)
 
 
@@ -170,12 +174,14 @@ async def test_reconciling_repairs_and_counts(client: httpx.AsyncClient, databas
     await build(database)
     await hear(database, who)
     async with database.write() as session:
-        assert await memberships.reconcile(session) == 0
+        [row] = await definitions.serving(session)
+        assert await reconcile(session, row) == 0
         await session.execute(text("DELETE FROM membership"))
-        assert await memberships.reconcile(session) == 1
+        assert await reconcile(session, row) == 1
+        assert await reconcile(session, row) == 0, "who waits to be computed is no drift"
     await compute(database)
     async with database.write() as session:
-        assert await memberships.reconcile(session) == 0
+        assert await reconcile(session, row) == 0
     assert await members(client, segment) == {str(who.via)}
 
 

@@ -37,6 +37,7 @@ class KnownSource:
     kind: str
     enabled: bool
     may_import: bool
+    may_consent: bool
     origins: Origins
     policy: Policy | None
 
@@ -92,6 +93,6 @@ class Access:
 
 def _known_source(source: Source) -> KnownSource:
     return KnownSource(
-        source.id, source.name, source.kind, source.enabled, source.may_import, Origins(source.origins),
-        rates.policy_of(source),
+        source.id, source.name, source.kind, source.enabled, source.may_import, source.may_consent,
+        Origins(source.origins), rates.policy_of(source),
     )  # fmt: skip

@@ -88,6 +88,9 @@ _TABLE = {
         GET  /v1/operations/profile /v1/operations/profile/{operation_id}
         GET  /v1/operations/profile/{operation_id}/files/{name}
         POST /v1/operations/profile/{operation_id}/cancel
+        GET  /v1/operations/segments /v1/operations/segments/{operation_id}
+        GET  /v1/operations/segments/{operation_id}/files/{name}
+        POST /v1/operations/segments/{operation_id}/cancel
     """,
     CUSTOMER: """
         GET  /v1/me/consents /v1/me/consents/history /v1/me/erasure /v1/me/export /v1/me/export/file
@@ -95,7 +98,7 @@ _TABLE = {
         POST /v1/me/erasure /v1/me/export
         GET  /v1/me /v1/me/loyalty /v1/me/loyalty/ledger /v1/me/tickets /v1/me/tickets/{ticket_id}
         GET  /v1/me/tickets/{ticket_id}/events
-        GET  /v1/me/redemptions /v1/me/rewards
+        GET  /v1/me/redemptions /v1/me/rewards /v1/me/membership /v1/me/loyalty/tier
         POST /v1/me/redemptions /v1/me/redemptions/{redemption_id}/cancel
         POST /v1/me/loyalty/spend /v1/me/tickets /v1/me/tickets/{ticket_id}/comments
         POST /v1/me/tickets/{ticket_id}/rating
@@ -240,16 +243,22 @@ _TABLE = {
     "loyalty:read": """
         GET  /v1/loyalty/accounts /v1/loyalty/accounts/{customer_id} /v1/loyalty/accounts/{customer_id}/ledger
         GET  /v1/loyalty/accounts/{customer_id}/redemptions /v1/redemptions /v1/redemptions/{redemption_id}
+        GET  /v1/loyalty/accounts/{customer_id}/tier /v1/loyalty/accounts/{customer_id}/tier-history
+        GET  /v1/loyalty/accounts/{customer_id}/tier-overrides
+        GET  /v1/loyalty/debts /v1/loyalty/memberships /v1/loyalty/accounts/{customer_id}/memberships
         GET  /v1/rewards /v1/rewards/{reward_id}
         GET  /v1/loyalty/programme /v1/loyalty/summary
     """,
     "loyalty:write": """
         POST /v1/loyalty/accounts/{customer_id}/spend /v1/loyalty/accounts/{customer_id}/redemptions
+        POST /v1/loyalty/releases
         POST /v1/redemptions/{redemption_id}/cancel /v1/redemptions/{redemption_id}/confirm
         POST /v1/redemptions/{redemption_id}/fulfil
     """,
     "loyalty:adjust": """
-        POST /v1/loyalty/accounts/{customer_id}/adjust
+        POST /v1/loyalty/accounts/{customer_id}/adjust /v1/loyalty/debts/{debt_id}/decide
+        POST /v1/loyalty/accounts/{customer_id}/tier-overrides
+        DELETE /v1/loyalty/accounts/{customer_id}/tier-overrides/{override_id}
     """,
     "loyalty:manage": """
         GET  /v1/rewards/{reward_id}/codes
@@ -257,12 +266,19 @@ _TABLE = {
         PUT  /v1/loyalty/programme /v1/rewards/{reward_id}
     """,
     "segments:read": """
-        GET  /v1/rfm/customers /v1/rfm/customers/{customer_id} /v1/rfm/summary /v1/segments /v1/segments/{segment_id}
+        GET  /v1/rfm/customers /v1/rfm/customers/{customer_id} /v1/rfm/report /v1/rfm/runs /v1/rfm/runs/{run_id}
+        GET  /v1/rfm/runs/{run_id}/flow /v1/rfm/settings /v1/rfm/summary /v1/segments /v1/segments/{segment_id}
         GET  /v1/segments/{segment_id}/members /v1/segments/{segment_id}/members/{customer_id}/explain
+        GET  /v1/segments/{segment_id}/versions /v1/segments/{segment_id}/dependencies
+        GET  /v1/customers/{customer_id}/segments /v1/customers/{customer_id}/segments/history
         POST /v1/segments/preview
     """,
     "segments:write": """
-        POST /v1/segments
+        PUT  /v1/rfm/settings
+        POST /v1/rfm/runs
+        POST /v1/segments /v1/segments/{segment_id}/publish /v1/segments/{segment_id}/versions/{version}/restore
+        POST /v1/segments/{segment_id}/members /v1/segments/{segment_id}/members/remove
+        POST /v1/segments/{segment_id}/imports
         PUT PATCH DELETE /v1/segments/{segment_id}
     """,
     "sources:read": """

@@ -2,22 +2,24 @@
 
 import hashlib
 import json
+import math
 import operator as op
 import os
 import re
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pydantic
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Uuid, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from perennial.common.rules import View
+from perennial.common.rules import Occurrence, View
 from perennial.common.rules.facts import fact_tables
 
 
@@ -69,18 +71,39 @@ async def facts(facts_connection: AsyncConnection) -> AsyncIterator[AsyncSession
 
 
 @pytest.fixture(scope="session")
-def naive() -> Callable[[dict[str, Any], View, datetime], bool]:
+def naive() -> Callable[..., bool]:
     """The words of the language's README one by one, sharing no code with the evaluators."""
-    return _holds
+
+    def holds(rule: dict[str, Any], view: View, now: datetime, zone: str = "UTC") -> bool:
+        own = [said for said in (view.traits.get("timezone"), view.traits.get("time_zone")) if _is_zone(said)]
+        return _holds(rule, view, now.astimezone(ZoneInfo(own[0] if own else zone)))
+
+    return holds
+
+
+def _is_zone(said: Any) -> bool:
+    try:
+        return isinstance(said, str) and bool(said) and said not in {"Factory", "localtime"} and bool(ZoneInfo(said))
+    except (KeyError, ValueError, OSError):
+        return False
 
 
 def _holds(rule: dict[str, Any], view: View, now: datetime) -> bool:  # noqa: PLR0911 (one return per kind)
+    """`now` is in the customer's zone; what is reckoned in seconds is reckoned in UTC."""
     if "all" in rule:
         return all(_holds(part, view, now) for part in rule["all"])
     if "any" in rule:
         return any(_holds(part, view, now) for part in rule["any"])
     if "not" in rule:
         return not _holds(rule["not"], view, now)
+    if "tag" in rule:
+        return any(_text(tag) == rule["tag"] for tag in _at_path(view.traits, "tags[]"))
+    if "stage" in rule:
+        return _text(view.traits.get("stage")) == rule["stage"]
+    if "any_of" in rule or "none_of" in rule:
+        return _elements(rule, view.traits, now)
+    if "sequence" in rule:
+        return _goes_on(rule, rule["sequence"], view, now, [])
     if "trait" in rule:
         return _satisfies(rule, _at_path(view.traits, _snake(rule["trait"])), now)
     if "event" in rule:
@@ -158,7 +181,86 @@ def _satisfies(rule: dict[str, Any], values: list[Any], now: datetime) -> bool:
     return any(_test(positive, operand, value, now) for value in values) is (positive == operator)
 
 
+def _elements(rule: dict[str, Any], root: Any, now: datetime) -> bool:
+    path = _snake(rule.get("any_of") or rule["none_of"])
+    elements = _at_path(root, path if path.endswith("[]") else f"{path}[]")
+    return ("any_of" in rule) is any(
+        all(_satisfies(test, _at_path(item, test["property"]), now) for test in rule["where"]) for item in elements
+    )
+
+
+def _calendar(window: dict[str, Any], value: Any, now: datetime) -> bool:
+    """Whether a value's day on the calendar of `now` is in one of the units wanted, each known by its first day."""
+    at = value if isinstance(value, datetime) else _time(value)
+    if at is None:
+        return False
+    local = isinstance(value, str) and not re.search(r"(Z|[+-]\d\d:?\d\d)$", value[10:])
+    day = at.date() if local else at.astimezone(now.tzinfo).date()
+    (kind, unit), count = next(iter(window.items())), window.get("count", 1)
+    current = _unit(unit, now.date())
+    wanted = [current] if kind == "this" else []
+    step = current
+    while len(wanted) < count:
+        step = _unit(unit, step - timedelta(days=1)) if kind != "next" else _following(unit, step)
+        wanted.append(step)
+    return _unit(unit, day) in wanted
+
+
+def _unit(unit: str, day: date) -> date:
+    if unit == "week":
+        return date.fromisocalendar(*day.isocalendar()[:2], 1)
+    months = {"month": range(1, 13), "quarter": (1, 4, 7, 10), "year": (1,)}
+    return day if unit == "day" else day.replace(day=1, month=max(n for n in months[unit] if n <= day.month))
+
+
+def _following(unit: str, first: date) -> date:
+    return next(day for n in range(1, 400) if (day := _unit(unit, first + timedelta(days=n))) > first)
+
+
+def _birthday(count: int, value: Any, now: datetime) -> bool:
+    if not isinstance(value, str):
+        return False
+    said = value[5:10] if _time(value) else value[-5:] if re.fullmatch(r"(--)?\d\d-\d\d", value, re.ASCII) else ""
+    for n in range(count + 1):
+        day = now.date() + timedelta(days=n)
+        common = (day + timedelta(days=1)).month == 3 and day.day == 28
+        if said == f"{day:%m-%d}" or (common and said == "02-29"):
+            return True
+    return False
+
+
+def _near(circle: dict[str, Any], value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    ends = []
+    for names, most in ((("latitude", "lat"), 90), (("longitude", "lng", "lon", "long"), 180)):
+        found = _number(next((value[name] for name in names if value.get(name) is not None), None))
+        if found is None or abs(found) > most:
+            return False
+        ends.append(math.radians(found))
+    north, east = math.radians(circle["latitude"]), math.radians(circle["longitude"])
+    up, along = math.sin((ends[0] - north) / 2), math.sin((ends[1] - east) / 2)
+    chord = math.hypot(up, math.sqrt(math.cos(north) * math.cos(ends[0])) * along)
+    return 2 * 6371.0088 * math.asin(min(1, chord)) <= circle["km"]
+
+
+def _between(limits: list[Any], value: Any) -> bool:
+    if isinstance(limits[0], str):
+        at, ends = _time(value), [_time(limit) for limit in limits]
+        return at is not None and ends[0] is not None and ends[1] is not None and ends[0] <= at < ends[1]
+    number = _number(value)
+    return number is not None and _bounded({"gte": limits[0], "lte": limits[1]}, number)
+
+
 def _test(operator: str, operand: Any, value: Any, now: datetime) -> bool:  # noqa: PLR0911 (one per kind)
+    particular = {
+        "between": lambda: _between(operand, value),
+        "within": lambda: _calendar(operand, value, now),
+        "birthday_within": lambda: _birthday(operand, value, now),
+        "near": lambda: _near(operand, value),
+    }
+    if operator in particular:
+        return particular[operator]()
     if operator in {"before", "after", "within_last", "within_next"}:
         at = _time(value)
         return at is not None and _timely(operator, operand, at, now)
@@ -193,7 +295,7 @@ def _timely(operator: str, operand: str, at: datetime, now: datetime) -> bool:
         edge = _time(operand)
         assert edge is not None
         return at < edge if operator == "before" else at >= edge
-    span = pydantic.TypeAdapter(timedelta).validate_python(operand)
+    span, now = _span(operand), now.astimezone(UTC)
     return {
         "before": at <= now - span,
         "after": at > now - span,
@@ -202,21 +304,73 @@ def _timely(operator: str, operand: str, at: datetime, now: datetime) -> bool:
     }[operator]
 
 
+def _span(operand: str) -> timedelta:
+    return pydantic.TypeAdapter(timedelta).validate_python(operand)
+
+
 def _bounded(limits: dict[str, Any], value: Fraction) -> bool:
     signs = {"eq": op.eq, "gt": op.gt, "gte": op.ge, "lt": op.lt, "lte": op.le}
     return all(signs[name](value, Fraction(str(limits[name]))) for name in signs if name in limits)
 
 
+def _happened(rule: dict[str, Any], view: View, now: datetime) -> list[Occurrence]:
+    return [
+        item for item in view.events.get(rule["event"], ())
+        if item.at <= now and all(
+            _elements(test, item.properties, now) if "where" in test
+            else _satisfies(test, _at_path(item.properties, test["property"]), now)
+            for test in rule.get("where", [])
+        )
+    ]  # fmt: skip
+
+
+def _in_window(rule: dict[str, Any], at: datetime, now: datetime) -> bool:
+    window = rule.get("within")
+    return window is None or (_calendar(window, at, now) if isinstance(window, dict)
+                              else _timely("within_last", window, at, now))  # fmt: skip
+
+
+def _beside(rule: dict[str, Any], item: Occurrence, view: View, now: datetime) -> bool:
+    for name in ("followed_by", "not_followed_by", "preceded_by", "not_preceded_by"):
+        if other := rule.get(name):
+            span, follows = _span(other["within"]), name.endswith("followed_by")
+            gaps = [(found.at - item.at) * (1 if follows else -1) for found in _happened(other, view, now)]
+            if any(timedelta() < gap <= span for gap in gaps) is name.startswith("not"):
+                return False
+            if name == "not_followed_by" and now < item.at + span:
+                return False
+    return True
+
+
+def _goes_on(rule: dict[str, Any], steps: list[Any], view: View, now: datetime, made: list[datetime]) -> bool:
+    """Every way to go through the steps, one by one."""
+    if not steps:
+        return "span" not in rule or made[-1] - made[0] <= _span(rule["span"])
+    for item in _happened(steps[0], view, now):
+        if not _in_window(rule, item.at, now) or (made and item.at <= made[-1]):
+            continue
+        if made and "within" in steps[0] and item.at - made[-1] > _span(steps[0]["within"]):
+            continue
+        if _goes_on(rule, steps[1:], view, now, [*made, item.at]):
+            return True
+    return False
+
+
 def _measures_up(rule: dict[str, Any], view: View, now: datetime) -> bool:
     found = [
-        item for item in view.events.get(rule["event"], ())
-        if item.at <= now and ("within" not in rule or _timely("within_last", rule["within"], item.at, now))
-        and all(_satisfies(test, _at_path(item.properties, test["property"]), now) for test in rule.get("where", []))
+        item for item in _happened(rule, view, now)
+        if _in_window(rule, item.at, now) and _beside(rule, item, view, now)
     ]  # fmt: skip
     for name, extreme in (("first", min), ("last", max)):
         if name in rule:
             ((how, operand),) = rule[name].items()
-            return bool(found) and _timely(how, operand, extreme(item.at for item in found), now)
+            at = extreme((item.at for item in found), default=None)
+            if at is None:
+                return False
+            return _calendar(operand, at, now) if how == "within" else _timely(how, operand, at, now)
+    if "distinct" in rule:
+        said = {_text(value) for item in found for value in _at_path(item.properties, rule["distinct"]["property"])}
+        return _bounded(rule["distinct"], Fraction(len(said - {None})))
     for name in ("sum", "average", "min", "max"):
         if name in rule:
             values = [_number(value) for item in found for value in _at_path(item.properties, rule[name]["property"])]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import product
 from typing import Any, cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from perennial.common import rules
 from perennial.common.rules import Occurrence, View
 from perennial.common.rules.facts import EventFact, TraitFact, load_views, record_events, record_traits
 
-Naive = Callable[[dict[str, Any], View, datetime], bool]
+Naive = Callable[..., bool]
 
 EXAMPLES = int(os.environ.get("PERENNIAL_EXAMPLES", "100"))
 NOW = datetime(2026, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -75,7 +76,15 @@ scalars = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
 )
 parts = st.dictionaries(st.sampled_from(["price", "category", "a.b"]), scalars | st.none(), max_size=3)
+places = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.sampled_from([0, 31.2304, "31.2304", 121.4737, -89.9999999, 90, 180, -180, 179.99, 90.01, None, "x"])
+        for name in ("latitude", "lat", "longitude", "lng", "lon")
+    },
+)
 values = st.one_of(
+    places, st.sampled_from(["02-29", "--06-01", "1990-06-02", "2000-02-29", "1990-05-31T23:00:00-11:00", "06-31"]),
     scalars, st.none(), dates, st.lists(scalars | st.none() | parts, max_size=3),
     st.dictionaries(st.sampled_from(["city", "tags", "at"]), scalars | st.lists(scalars, max_size=2), max_size=3),
 )  # fmt: skip
@@ -92,6 +101,25 @@ literal_numbers = st.sampled_from([0, 1, 5, -5, 0.1, 0.5, 0.3, 2.5, 100, 10**29,
 literal_scalars = st.one_of(st.sampled_from([*WORDS, "5", "99"]), literal_numbers, st.booleans())
 words = st.sampled_from([word for word in WORDS if word] + ["o", "%", "_", "\\"])
 patterns = st.lists(st.sampled_from(["*", "?", "p", "ro", "%", "_", "\\", "a", "5", ".", "签"]), min_size=1, max_size=6)
+units = st.sampled_from(["day", "week", "month", "quarter", "year"])
+calendars = st.builds(
+    lambda kind, unit, count: {kind: unit, **count},
+    st.sampled_from(["this", "last"]),
+    units,
+    st.just({}) | st.integers(1, 30).map(lambda count: {"count": count}),
+)
+calendars_to_come = calendars | units.map(lambda unit: {"next": unit})
+ranges = st.one_of(
+    st.lists(st.sampled_from([-5, 0, 0.5, 1, 5, 100]), min_size=2, max_size=2).map(sorted),
+    st.lists(st.sampled_from(sorted(spellings(at)[0] for at in INSTANTS)), min_size=2, max_size=2, unique=True).map(
+        lambda ends: sorted(ends, key=datetime.fromisoformat)
+    ),
+)
+circles = st.fixed_dictionaries({
+    "latitude": st.sampled_from([31.2, 0, 90, -89.5]),
+    "longitude": st.sampled_from([121.5, 180, -180, 0]),
+    "km": st.sampled_from([1, 10.5, 100, 5000, 20016]),
+})  # fmt: skip
 moments = st.sampled_from([*SPANS, "PT0S", "2026-06-01", *(spellings(at)[0] for at in INSTANTS)])
 windows = st.sampled_from(list(SPANS))
 conditions = st.one_of(
@@ -103,12 +131,27 @@ conditions = st.one_of(
     st.tuples(st.sampled_from(["gt", "gte", "lt", "lte"]), literal_numbers),
     st.tuples(st.sampled_from(["before", "after"]), moments),
     st.tuples(st.sampled_from(["within_last", "within_next"]), windows),
+    st.tuples(st.just("within"), calendars_to_come),
+    st.tuples(st.just("birthday_within"), st.integers(0, 40) | st.sampled_from([300, 360])),
+    st.tuples(st.just("between"), ranges),
+    st.tuples(st.just("near"), circles),
 ).map(lambda pair: dict([pair]))
 traits = st.sampled_from(["plan", "createdAt", "address.city", "address.tags[]", "address.at", "items[]",
                           "items[].price", "items[].a\\.b"])  # fmt: skip
 paths = st.sampled_from(["total", "due", "products[].price", "products[].category", "products[]", "products"])
 on_trait = st.builds(lambda name, condition: {"trait": name, **condition}, traits, conditions)
-where = st.builds(lambda path, condition: {"property": path, **condition}, paths, conditions)
+elements = st.builds(
+    lambda kind, path, tests: {kind: path, "where": tests},
+    st.sampled_from(["any_of", "none_of"]),
+    st.sampled_from(["products", "products[]", "items"]),
+    st.lists(
+        st.builds(lambda path, condition: {"property": path, **condition},
+                  st.sampled_from(["price", "category", "a\\.b"]), conditions),
+        min_size=1,
+        max_size=2,
+    ),
+)  # fmt: skip
+where = st.builds(lambda path, condition: {"property": path, **condition}, paths, conditions) | elements
 
 
 def bounds(of: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -123,20 +166,52 @@ measures = st.one_of(
     st.builds(
         lambda name, when: {name: dict([when])},
         st.sampled_from(["first", "last"]),
-        st.tuples(st.sampled_from(["before", "after"]), moments) | st.tuples(st.just("within_last"), windows),
+        st.tuples(st.sampled_from(["before", "after"]), moments)
+        | st.tuples(st.just("within_last"), windows)
+        | st.tuples(st.just("within"), calendars),
     ),
+    st.builds(lambda path, limits: {"distinct": {"property": path, **limits}}, paths, bounds(st.integers(0, 3))),
+)
+filters = st.just({}) | st.lists(where, min_size=1, max_size=2).map(lambda items: {"where": items})
+names = st.sampled_from(["Order Completed", "Page"])
+gaps = st.sampled_from(["PT1S", "P1D", "P29D", "P30D", "P60D"])
+beside = st.dictionaries(
+    st.sampled_from(["followed_by", "not_followed_by", "preceded_by", "not_preceded_by"]),
+    st.builds(lambda name, wanted, gap: {"event": name, **wanted, "within": gap}, names, filters, gaps),
+    max_size=2,
+)
+spans = st.just({}) | windows.map(lambda span: {"within": span}) | calendars.map(lambda span: {"within": span})
+sequences = st.builds(
+    lambda first, steps, within, span: {"sequence": [first, *steps], **within, **span},
+    st.builds(lambda name, wanted: {"event": name, **wanted}, names, filters),
+    st.lists(
+        st.builds(
+            lambda name, wanted, gap: {"event": name, **wanted, **gap},
+            names,
+            st.just({}) | filters,
+            st.just({}) | gaps.map(lambda gap: {"within": gap}),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    spans,
+    st.just({}) | gaps.map(lambda gap: {"span": gap}),
 )
 on_event = st.builds(
-    lambda name, wanted, within, measure: {"event": name, **wanted, **within, **measure},
-    st.sampled_from(["Order Completed", "Page"]),
-    st.just({}) | st.lists(where, min_size=1, max_size=2).map(lambda items: {"where": items}),
-    st.just({}) | windows.map(lambda span: {"within": span}),
+    lambda name, wanted, within, measure, beside: {"event": name, **wanted, **within, **measure, **beside},
+    names,
+    filters,
+    spans,
     measures,
+    st.just({}) | beside,
 )
 leaves = st.one_of(
     on_trait,
     on_event,  # twice: there is more to say about events
     on_event,
+    sequences,
+    elements,
+    st.sampled_from([{"tag": "a"}, {"tag": "5"}, {"stage": "pro"}, {"stage": "true"}]),
     st.sampled_from(SEGMENTS).map(lambda segment: {"segment": str(segment)}),
     bounds(st.integers(0, 99)).map(lambda limits: {"random": {"salt": "x", **limits}}),
     st.just({"everyone": True}),
@@ -150,10 +225,14 @@ documents = st.recursive(
     ),
     max_leaves=4,
 )
+ZONES = ["Pacific/Auckland", "Etc/GMT+12", "America/New_York", "Asia/Kathmandu", "UTC"]
+zones = st.sampled_from([*ZONES, "asia/shanghai", "EST", "UTC+3", "", "localtime", "Nowhere/Land", 5, None])
 trait_facts = st.lists(
     st.builds(
-        TraitFact, st.sampled_from(VIAS), st.sampled_from(["plan", "createdAt", "created_at", "address", "items"]),
-        values, st.sampled_from([NOW, NOW - DAY]), st.sampled_from(["a", "B", "é"]), st.sampled_from(["1", "Z", "a"]),
+        lambda via, fact, *said: TraitFact(via, *fact, *said), st.sampled_from(VIAS),
+        st.tuples(st.sampled_from(["plan", "createdAt", "created_at", "address", "items", "tags", "stage"]), values)
+        | st.tuples(st.sampled_from(["timezone", "timeZone"]), zones),
+        st.sampled_from([NOW, NOW - DAY]), st.sampled_from(["a", "B", "é"]), st.sampled_from(["1", "Z", "a"]),
     ),
     min_size=4, max_size=12,
 )  # fmt: skip
@@ -192,7 +271,7 @@ class History:
     def view(self, customer: UUID) -> View:
         latest: dict[str, tuple[Any, ...]] = {}
         for n, fact in enumerate(self.traits):
-            key = fact.key.replace("createdAt", "created_at")
+            key = fact.key.replace("createdAt", "created_at").replace("timeZone", "time_zone")
             stamp = (fact.at, fact.source, fact.message_id, fact.via, n)
             if self.owners[fact.via] == customer and latest.get(key, (stamp,))[0] <= stamp:
                 latest[key] = (stamp, fact.value)
@@ -219,9 +298,9 @@ class History:
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(history=histories(), chosen=questions)
+@given(history=histories(), chosen=questions, zone=st.sampled_from(ZONES))
 async def test_three_evaluators_agree(
-    facts_connection: AsyncConnection, naive: Naive, history: History, chosen: list[dict[str, Any]]
+    facts_connection: AsyncConnection, naive: Naive, history: History, chosen: list[dict[str, Any]], zone: str
 ) -> None:
     outer = await facts_connection.begin()
     try:
@@ -229,12 +308,12 @@ async def test_three_evaluators_agree(
             await history.write(session)
             for document in chosen:
                 rule = rules.parse(document)
-                query = rules.to_sql(rule, NOW)
+                query = rules.to_sql(rule, NOW, ZoneInfo(zone))
                 by_sql = list((await session.execute(text(query.text), query.params)).scalars())
                 views = await load_views(session, CUSTOMERS, rules.footprint(rule), NOW)
-                holds = rules.compile(rule)
+                holds = rules.compile(rule, ZoneInfo(zone))
                 in_memory = {customer for customer, view in views.items() if holds(view, NOW)}
-                expected = {customer for customer in CUSTOMERS if naive(document, history.view(customer), NOW)}
+                expected = {customer for customer in CUSTOMERS if naive(document, history.view(customer), NOW, zone)}
                 assert in_memory == expected
                 assert sorted(by_sql) == sorted(expected)
     finally:
@@ -251,14 +330,15 @@ def test_an_unsaved_view_answers_alike(naive: Naive, history: History, chosen: l
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(history=histories(), chosen=questions)
-def test_no_answer_changes_before_the_flip(history: History, chosen: list[dict[str, Any]]) -> None:
-    midnights = [at.replace(hour=0, minute=0, second=0, microsecond=0) for at in INSTANTS]
+@given(history=histories(), chosen=questions, zone=st.sampled_from(ZONES))
+def test_no_answer_changes_before_the_flip(history: History, chosen: list[dict[str, Any]], zone: str) -> None:
+    days = [at.replace(hour=0, minute=0, second=0, microsecond=0) for at in INSTANTS]
+    midnights = [day + timedelta(hours=hour) for day in days for hour in (0, 4, 12, 18.25)]
     spans = [sign * span for span in (timedelta(), *SPANS.values()) for sign in (-1, 1)]
     moments = sorted({at + span for at in INSTANTS + midnights for span in spans if at + span > NOW})
     for document, customer in product(chosen, CUSTOMERS):
         view, rule = history.view(customer), rules.parse(document)
-        holds = rules.compile(rule)
-        now, flip = holds(view, NOW), rules.next_flip(rule, view, NOW)
+        holds = rules.compile(rule, ZoneInfo(zone))
+        now, flip = holds(view, NOW), rules.next_flip(rule, view, NOW, ZoneInfo(zone))
         assert flip is None or (flip > NOW and holds(view, flip) != now)
         assert all(holds(view, at) == now for at in moments if flip is None or at < flip)

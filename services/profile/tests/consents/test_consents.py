@@ -240,6 +240,29 @@ async def test_an_event_gives_no_consent_that_must_be_asked_for_by_itself(
     assert await holds(client, ada) == {("cross_border", "*"): "withdrawn"}
 
 
+@pytest.mark.parametrize(
+    ("may", "granted"),
+    [("plain", {("marketing", "*")}), ("separate", {("marketing", "*"), ("cross_border", "*")})],
+    ids=["plain", "allowed"],
+)
+async def test_whoever_has_a_public_key_gives_no_consent_that_must_be_asked_for_by_itself(
+    hear: Any, client: httpx.AsyncClient, ada: UUID, may: str, granted: set[tuple[str, str]]
+) -> None:
+    body = {"purpose": "cross_border", "locale": "zh", "title": "个人信息出境", "body": "数据将传输至新加坡。"}
+    await client.post("/v1/consent-texts", json=body, headers={"Idempotency-Key": "t1"})
+    for purpose in ("cross_border", "marketing"):
+        properties = {"purpose": purpose, "separate": True, "text_locale": "zh", "text_version": 1}
+        event = tracked("Consent Given", properties, at=NOON, via=ada)
+        sent = {"type": "track", "event": event.name, "properties": properties, "context": {"clientConsent": may}}
+        fields = {name: getattr(event, name) for name in event.__struct_fields__}
+        await hear(type(event)(**{**fields, "body": _raw(sent)}))
+    assert set(await holds(client, ada)) == granted
+    rows = (await client.get(f"/v1/customers/{ada}/consents/history")).json()["items"]
+    assert {row["evidence"]["client"] for row in rows} == {may}, "the evidence says that nobody was asked who they are"
+    await hear(said("marketing", given=False, at=NOON + timedelta(hours=1), via=ada))
+    assert (await holds(client, ada))[("marketing", "*")] == "withdrawn"
+
+
 async def test_what_staff_write_down_goes_with_whom_they_named(
     client: httpx.AsyncClient, assign: Any, ada: UUID
 ) -> None:

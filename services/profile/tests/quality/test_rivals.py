@@ -9,6 +9,7 @@ from perennial.common.auth import Principal
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.testing.events import identified
+from perennial.profile.quality.measuring import service as measuring
 from perennial.profile.quality.rules import queries, service
 from perennial.profile.traits import service as traits
 
@@ -19,6 +20,7 @@ UNIQUE = {"kind": "duplicate", "name": "codes", "key": "code", "action": "quaran
 async def test_of_two_batches_at_a_time_one_value_stays_with_the_first(committed: Database) -> None:
     async with committed.write() as session:
         await queries.save(session, uuid7(), UNIQUE, 1, "test")
+        await measuring.fill(session)
     first, second = uuid7(), uuid7()
     written, go_on = asyncio.Event(), asyncio.Event()
 

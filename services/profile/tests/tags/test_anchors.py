@@ -32,6 +32,8 @@ events = st.builds(
     st.one_of(
         st.just({}), st.just({"within": "P5D"}), st.just({"last": {"within_last": "P2D"}}),
         counts.map(lambda found: {"count": found}),
+        counts.map(lambda found: {"distinct": {"property": "n", **found}}),
+        st.just({"within": {"last": "day"}}), st.just({"not_followed_by": {"event": "c", "within": "P1D"}}),
         st.tuples(st.sampled_from(["sum", "min", "max", "average"]), bounds).map(
             lambda said: {said[0]: {"property": "n", **said[1]}}
         ),

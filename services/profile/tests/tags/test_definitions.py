@@ -52,8 +52,13 @@ async def test_a_tag_is_defined_and_shown_in_the_background(
     await fire()
     await derive()
     assert (await shown())[via] == {"pro"}
-    [item] = (await client.get("/v1/tags/summary")).json()["items"]
+    before = (await client.get("/v1/tags/summary")).json()
+    assert (before["as_of"], before["items"][0]["customers"]) == (None, 0)
+    await counting.job(runtime)
+    after = (await client.get("/v1/tags/summary")).json()
+    [item] = after["items"]
     assert (item["key"], item["customers"]) == ("pro", 1)
+    assert after["as_of"] is not None
 
 
 async def test_a_definition_changes_by_version(

@@ -107,7 +107,19 @@ async def _upload(session: ReadSession, by: Principal, import_id: UUID) -> Opera
     found = await kept.by_id(session, import_id)
     if found is None or found.kind != UPLOAD or found.who != name_of(by):
         raise NotFound("id: there is no such import of yours", code="unknown_import", pointer="path/import_id")
+    if "gone" in (found.result or {}):
+        raise _gone()
     return found
+
+
+async def check_there(session: ReadSession, import_id: UUID) -> None:
+    """Raises NotFound for a file that an erasure has taken."""
+    if not await files.read(session, import_id, FILE, 0, 1):
+        raise _gone()
+
+
+def _gone() -> NotFound:
+    return NotFound("id: the file is gone because of an erasure; send it again", code="file_erased")
 
 
 async def _delimiter(session: ReadSession, import_id: UUID, given: Document[str, Any]) -> str:

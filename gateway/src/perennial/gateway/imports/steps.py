@@ -71,7 +71,9 @@ async def _advance(step: Step, *, trial: bool) -> Mapping[str, Any] | None:
 
 async def _opened(step: Step) -> tuple[Records, Plan]:
     """Where the last step ended; the header is read again each time."""
-    read = service.reads(step.session, UUID(step.input["import_id"]))
+    import_id = UUID(step.input["import_id"])
+    read = service.reads(step.session, import_id)
+    await service.check_there(step.session, import_id)
     first = Records(read, step.input["delimiter"])
     plan = await service.plan_of(step.session, step.input, await service.header_of(first))
     if "at" not in step.progress:

@@ -1,4 +1,4 @@
-"""Rejected events are the one thing of persons that the gateway keeps: they are found by the identifiers in them."""
+"""Of persons the gateway keeps rejected events, found by the identifiers in them, and files that were sent in."""
 
 import json
 import re
@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from perennial.common.identifiers import KINDS, blind_index, normalise
-from perennial.common.privacy import Held, Privacy, Searched, Subject
+from perennial.common.privacy import Files, Held, Privacy, Searched, Subject
 from perennial.common.privacy.declaring import Judge
 from perennial.common.settings import CommonSettings
+from perennial.gateway.imports import service as imports
 
 LONGEST, SHORTEST = 320, 3
 DEVICES = frozenset({"device_id", "push_token", "anonymous_id"})
@@ -108,4 +109,5 @@ PRIVACY = Privacy(
         "violation_count": "figures, and names of events",
         "write_key": "settings",
     },
+    files=Files(uploads=(imports.UPLOAD,), readers=(imports.CHECK, imports.RUN)),
 )

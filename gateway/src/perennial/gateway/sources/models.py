@@ -29,6 +29,7 @@ class Source(Base):
     kind: Mapped[str] = mapped_column(Text)
     enabled: Mapped[bool] = mapped_column(default=True)
     may_import: Mapped[bool] = mapped_column(default=False)
+    may_consent: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     origins: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     events_per_second: Mapped[int | None]

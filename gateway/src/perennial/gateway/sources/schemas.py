@@ -25,6 +25,15 @@ Kind = Annotated[
 ]
 MayImport = Annotated[bool, Field(strict=True, description="May send history that nothing follows from.")]
 
+MayConsent = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="The events of a `client` may give consent that must be asked for by itself. Its key is public, so"
+        " it proves nobody: such consent is better given at `/v1/me/consents` or by a `server`.",
+    ),
+]
+
 
 class RateLimit(BaseModel):
     """How many events a source may send, counted in each gateway process; above it 429 for the whole request."""
@@ -45,6 +54,7 @@ class NewSource(BaseModel):
     name: Name
     kind: Kind = "server"
     may_import: MayImport = False
+    may_consent: MayConsent = False
     origins: Origins = []
     rate_limit: RateLimit | None = None
 
@@ -57,6 +67,7 @@ class SourceChange(BaseModel):
     name: Name = left_out()
     kind: Kind = left_out()
     may_import: MayImport = left_out()
+    may_consent: MayConsent = left_out()
     origins: Origins = left_out()
     rate_limit: RateLimit | None = Field(default=None, description="null: no limit.")
 
@@ -77,6 +88,7 @@ class SourceOut(BaseModel):
     kind: Literal["client", "server"]
     enabled: bool
     may_import: bool
+    may_consent: bool
     origins: list[str]
     rate_limit: RateLimit | None
     tracking_plan: int | None = Field(description="The version of the tracking plan in force.")
@@ -93,7 +105,8 @@ class SourceOut(BaseModel):
         return cls.model_validate(
             {
                 "id": source.id, "version": source.version, "name": source.name, "kind": source.kind,
-                "enabled": source.enabled, "may_import": source.may_import, "origins": source.origins,
+                "enabled": source.enabled, "may_import": source.may_import, "may_consent": source.may_consent,
+                "origins": source.origins,
                 "rate_limit": limit if source.events_per_second else None, "tracking_plan": source.plan_version,
                 "write_keys": keys, "created_at": source.created_at,
             }

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from perennial.common import consent
 from perennial.common.commerce import canonical
 from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.common.contracts.hot import Body, read_body
@@ -39,7 +40,10 @@ _NAMED = msgspec.json.Decoder(_Named)
 
 
 class Arrival(NamedTuple):
-    """What is true of every event of one request. `anonymous`: the sender has seen to it that traits identify."""
+    """What is true of every event of one request. `anonymous`: the sender has seen to it that traits identify.
+
+    `may_consent`: a client's events may give consent that must be asked for by itself.
+    """
 
     source_id: str
     received_at: datetime
@@ -49,6 +53,7 @@ class Arrival(NamedTuple):
     ip: str | None = None
     client_side: bool = False
     anonymous: bool = False
+    may_consent: bool = False
 
 
 class Invalid(ValueError):  # noqa: N818 - it says what the event is
@@ -126,6 +131,8 @@ def _accept(
     if not imported and arrival.received_at - moment.timestamp > OLDEST:
         raise Invalid("too_old", f"timestamp: the event is older than {OLDEST.days} days, it can only be imported")
     _fill(changes, data, event, context, arrival)
+    if arrival.client_side and name in consent.EVENTS:
+        _bound_consent(changes, data, context, arrival)
     return AcceptedEvent(
         message_id=message_id,
         type=kind,
@@ -222,6 +229,13 @@ def _fill(
     if arrival.envelope.integrations:
         inner = members(own["integrations"]) if event.get("integrations") else {}
         changes["integrations"] = {**arrival.envelope.integrations, **inner}
+
+
+def _bound_consent(changes: dict[str, object], data: bytes, context: dict[str, Any], arrival: Arrival) -> None:
+    """Say what somebody may agree to whom nobody has asked who they are."""
+    held: Any = changes.get("context") or (members(members(data)["context"]) if context else {})
+    said = consent.SEPARATE if arrival.may_consent else consent.PLAIN
+    changes["context"] = {**held, consent.BY_CLIENT: said}
 
 
 def _too_large(data: bytes) -> bool:

@@ -90,6 +90,7 @@ class Intake:
             header_sent_at=upload.headers.get(b"sentat", b"").decode("latin-1"),
             ip=upload.peer,
             client_side=source.kind == "client",
+            may_consent=source.may_consent,
         )
         accepted, rejected = events.judge(arrival)
         notes = [Note(one) for one in rejected]

@@ -9,6 +9,7 @@ ORDER_COMPLETED = "Order Completed"
 ORDER_UPDATED = "Order Updated"
 ORDER_CANCELLED = "Order Cancelled"
 ORDER_REFUNDED = "Order Refunded"
+ORDER_DELIVERED = "Order Delivered"
 PRODUCT_ADDED = "Product Added"
 ORDER_EVENTS = frozenset({ORDER_COMPLETED, ORDER_UPDATED, ORDER_CANCELLED, ORDER_REFUNDED})
 
@@ -16,7 +17,7 @@ NAMES = (
     "Products Searched", "Product List Viewed", "Product List Filtered", "Promotion Viewed", "Promotion Clicked",
     "Product Clicked", "Product Viewed", PRODUCT_ADDED, "Product Removed", "Cart Viewed", "Checkout Started",
     "Checkout Step Viewed", "Checkout Step Completed", "Payment Info Entered", ORDER_COMPLETED, ORDER_UPDATED,
-    ORDER_CANCELLED, ORDER_REFUNDED, "Coupon Entered", "Coupon Applied", "Coupon Denied", "Coupon Removed",
+    ORDER_CANCELLED, ORDER_REFUNDED, ORDER_DELIVERED, "Coupon Entered", "Coupon Applied", "Coupon Denied", "Coupon Removed",
     "Product Added to Wishlist", "Product Removed from Wishlist", "Wishlist Product Added to Cart", "Product Shared",
     "Cart Shared", "Product Reviewed",
 )  # fmt: skip
@@ -37,6 +38,7 @@ ALIASES = {
     "Cancelled Order": ORDER_CANCELLED,
     "Refunded Order": ORDER_REFUNDED,
     "Viewed Cart": "Cart Viewed",
+    "Membership Canceled": "Membership Cancelled",
 }
 LIFECYCLE = (
     "Email Delivered", "Email Opened", "Email Link Clicked", "Email Bounced", "Email Marked as Spam", "Unsubscribed",
@@ -45,7 +47,8 @@ LIFECYCLE = (
     "Application Crashed", "Deep Link Opened", "Install Attributed", "Live Chat Conversation Started",
     "Live Chat Conversation Ended", "Live Chat Message Sent", "Live Chat Message Received", "Account Created",
     "Account Deleted", "Signed Up", "Signed In", "Signed Out", "Invite Sent", "Account Added User",
-    "Account Removed User", "Trial Started", "Trial Ended",
+    "Account Removed User", "Trial Started", "Trial Ended", "Membership Purchased", "Membership Renewed",
+    "Membership Payment Failed", "Membership Cancelled", "Membership Refunded", "Referral Clicked",
 )  # fmt: skip
 _CANONICAL = {name.casefold(): name for name in (*NAMES, *LIFECYCLE)} | {
     old.casefold(): new for old, new in ALIASES.items()

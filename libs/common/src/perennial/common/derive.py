@@ -33,6 +33,22 @@ _MARK_OWNERS = text("""
     SELECT DISTINCT customer_id, CAST(:live AS boolean), now() + make_interval(secs => :seconds)
     FROM identity_map WHERE via = ANY(CAST(CAST(:vias AS text) AS uuid[]))""")
 
+# Of the customers of the first marks all that is due, so that a backlog computes nobody again and again. What another
+# worker has claimed is passed over: whoever comes second gets the customer's lock after it, and computes anew.
+_CLAIM = """
+    WITH first AS MATERIALIZED (
+        SELECT customer_id FROM stale WHERE at <= clock_timestamp() ORDER BY live DESC, at LIMIT :n
+        FOR UPDATE SKIP LOCKED),
+    claimed AS MATERIALIZED (
+        SELECT id FROM stale WHERE at <= clock_timestamp() AND customer_id IN (SELECT customer_id FROM first)
+        FOR UPDATE SKIP LOCKED)
+    DELETE FROM stale WHERE id IN (SELECT id FROM claimed) RETURNING customer_id, live"""
+_TAKE = text(_CLAIM)
+_PUT_OFF = text(f"""
+    WITH gone AS ({_CLAIM})
+    INSERT INTO stale (customer_id, live, at)
+    SELECT customer_id, bool_or(live), clock_timestamp() + interval '1 minute' FROM gone GROUP BY customer_id""")  # noqa: S608 (ours)
+
 
 @dataclass(frozen=True)
 class Stale:
@@ -95,16 +111,8 @@ async def mark_changes(session: WriteSession, changes: list[MapChange]) -> None:
 
 
 async def derive_once(session: WriteSession, derivation: Derivation) -> int:
-    """Recompute one batch of stale customers; returns how many marks were used up."""
-    taken = (
-        await session.execute(
-            text("""DELETE FROM stale WHERE id IN (
-                        SELECT id FROM stale WHERE at <= clock_timestamp() ORDER BY live DESC, at LIMIT :n
-                        FOR UPDATE SKIP LOCKED)
-                    RETURNING customer_id, live"""),
-            {"n": derivation.batch},
-        )
-    ).all()
+    """Recompute a batch of stale customers, as many as its first marks name; returns how many marks were used up."""
+    taken = (await session.execute(_TAKE, {"n": derivation.batch})).all()
     if not taken:
         return 0
     live: dict[UUID, bool] = {}
@@ -120,14 +128,8 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
 
 
 async def rotate(session: WriteSession) -> None:
-    """Put the first mark off for a minute: the customer that cannot be computed must not stop the others."""
-    await session.execute(
-        text("""WITH first AS (DELETE FROM stale WHERE id = (
-                    SELECT id FROM stale WHERE at <= clock_timestamp() ORDER BY live DESC, at LIMIT 1
-                    FOR UPDATE SKIP LOCKED) RETURNING customer_id, live)
-                INSERT INTO stale (customer_id, live, at)
-                SELECT customer_id, live, clock_timestamp() + interval '1 minute' FROM first""")
-    )
+    """Put the first customer off for a minute: who cannot be computed must not stop the others."""
+    await session.execute(_PUT_OFF, {"n": 1})
 
 
 async def loop(runtime: Runtime) -> None:

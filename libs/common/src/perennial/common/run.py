@@ -1,4 +1,7 @@
-"""One process of one service: `python -m perennial.common.run <service> [--api] [--worker] --port N`."""
+"""One process of one service: `python -m perennial.common.run [service] [--api] [--worker] --port N`.
+
+An image holds one service: there its name may be left out.
+"""
 
 import argparse
 import asyncio
@@ -27,6 +30,7 @@ from perennial.common.web.protocol import Protocol
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
+GRACEFUL_SECONDS = 15
 # Longer than proxies and SDKs keep a connection (60 s; Retry-After): who closes first cuts the other's next request.
 KEEP_ALIVE_SECONDS = 75
 
@@ -122,7 +126,9 @@ async def _run_job(found: Service, name: str) -> None:
 def main() -> None:
     """Parse the command line and serve until a signal."""
     parser = argparse.ArgumentParser(description="Run one process of one service.")
-    parser.add_argument("service", choices=service.names())
+    installed = service.names()
+    alone = installed[0] if len(installed) == 1 else None
+    parser.add_argument("service", choices=installed, nargs="?" if alone else None, default=alone)
     parser.add_argument("--api", action="store_true", help="serve the service's routes")
     parser.add_argument("--worker", action="store_true", help="consume, relay, fire timers, run jobs")
     parser.add_argument("--job", help="run this job once and exit")
@@ -139,7 +145,7 @@ def main() -> None:
     app = build(found, api=arguments.api or both, worker=arguments.worker or both, settings=settings)
     config = uvicorn.Config(
         app, arguments.host, arguments.port, loop="uvloop", http=Protocol, ws="none", lifespan="on", access_log=False,
-        log_config=None, timeout_graceful_shutdown=15, server_header=False, proxy_headers=False,
+        log_config=None, timeout_graceful_shutdown=GRACEFUL_SECONDS, server_header=False, proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )  # fmt: skip
     Server(config).run()

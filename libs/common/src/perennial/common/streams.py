@@ -1,14 +1,18 @@
 """Streams and consumers, provisioned by one command from the contracts and the entry points.
 
-`python -m perennial.common.streams apply` creates or updates; the services themselves call `trim`.
+`python -m perennial.common.streams apply` creates or updates; the services themselves call `trim`. `plan` prints what
+would be applied, for a place where not every service is installed: `apply --plan FILE`.
 """
 
 import argparse
 import asyncio
 import contextlib
+import json
 import os
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
@@ -94,6 +98,23 @@ def plan(found: list[Service], replicas: int = 1) -> Plan:
             if stream in streams:
                 consumers[stream].append(_consumer(service.name, subjects, FACT_ACK_PENDING))
     return Plan(streams, consumers)
+
+
+def write_plan(wanted: Plan) -> str:
+    """The plan as JSON, in the broker's own words."""
+    streams = {name: config.as_dict() for name, config in wanted.streams.items()}
+    consumers = {name: [config.as_dict() for config in configs] for name, configs in wanted.consumers.items()}
+    return json.dumps({"streams": streams, "consumers": consumers}, indent=1) + "\n"
+
+
+def read_plan(written: str, replicas: int = 1) -> Plan:
+    """The plan again; sizes and replicas are this deployment's."""
+    read = json.loads(written)
+    streams = {name: StreamConfig.from_response(config) for name, config in read["streams"].items()}
+    return Plan(
+        {name: replace(config, max_bytes=size_of(name), num_replicas=replicas) for name, config in streams.items()},
+        {name: [ConsumerConfig.from_response(item) for item in found] for name, found in read["consumers"].items()},
+    )
 
 
 async def apply(js: JetStreamContext, wanted: Plan, *, force: bool = False) -> None:
@@ -185,21 +206,30 @@ async def _floors(js: JetStreamContext, stream: str, info: StreamInfo) -> dict[s
     return floors
 
 
-async def _main(replicas: int, *, force: bool) -> None:
+async def _main(wanted: Plan, *, force: bool) -> None:
     client = await connect_nats(os.environ["PERENNIAL_NATS_URL"], "streams")
     try:
-        wanted = plan([services.load(name) for name in services.names()], replicas)
         await apply(client.jetstream(timeout=10), wanted, force=force)
     finally:
         await client.close()
 
 
+def _installed(replicas: int) -> Plan:
+    return plan([services.load(name) for name in services.names()], replicas)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Provision streams and consumers.")
-    parser.add_argument("command", choices=["apply"])
+    parser.add_argument("command", choices=["apply", "plan"])
     parser.add_argument("--replicas", type=int, default=int(os.environ.get("PERENNIAL_STREAM_REPLICAS", "1")))
+    parser.add_argument("--plan", type=Path, help="apply what `plan` has written; default: what the installed need")
     parser.add_argument(
         "--force", action="store_true", help="delete consumers of services that are gone, unread or not"
     )
     arguments = parser.parse_args()
-    asyncio.run(_main(arguments.replicas, force=arguments.force))
+    if arguments.command == "plan":
+        sys.stdout.write(write_plan(_installed(1)))
+    elif arguments.plan is not None:
+        asyncio.run(_main(read_plan(arguments.plan.read_text(), arguments.replicas), force=arguments.force))
+    else:
+        asyncio.run(_main(_installed(arguments.replicas), force=arguments.force))

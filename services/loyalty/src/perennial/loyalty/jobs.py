@@ -1,4 +1,4 @@
-"""Time-driven work: pending points become active, old ones expire, tiers run out, the books are proved."""
+"""Time-driven work: pending points become active, old ones expire, the books are proved."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -11,7 +11,6 @@ from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.ledger.service import verify
 from perennial.loyalty.points import service as points
 from perennial.loyalty.rewards.redemptions import service as redemptions
-from perennial.loyalty.tiers import service as tiers
 
 Step = Callable[[WriteSession, datetime], Awaitable[int]]
 
@@ -45,12 +44,6 @@ async def release_redemptions(runtime: Runtime) -> None:
     await _all(runtime, redemptions.expire_due)
 
 
-async def review_tiers(runtime: Runtime) -> None:
-    """Look again at tiers that rest on points older than the window."""
-    async with runtime.database.write() as session:
-        await tiers.review(session, utc_now())
-
-
 async def verify_ledger(runtime: Runtime) -> None:
     """Prove that the books balance. Raises LedgerBroken with the first bad row."""
     await verify(runtime.database)
@@ -61,6 +54,5 @@ JOBS = (
     Job("expire", timedelta(minutes=10), expire),
     Job("expiry-notices", timedelta(hours=1), announce_expiries),
     Job("release-redemptions", timedelta(seconds=30), release_redemptions),
-    Job("review-tiers", timedelta(hours=1), review_tiers),
     Job("verify-ledger", timedelta(days=1), verify_ledger),
 )

@@ -5,16 +5,31 @@ from perennial.common.privacy import Held, Privacy
 BOOKS = "double-entry books: figures under an id that means nobody any more, and points until they expire"
 ORDERS = "figures of orders, for tax and for refunds"
 CODES = "codes that were given, so that none is given twice"
+OF_BOTH = "via = ANY(:vias) OR {} = ANY(:vias)"
+FRIENDS = "that a friend was rewarded for once, so that nobody is again, under ids that mean nobody any more"
 REDEMPTIONS = "what was taken from the stock and for which points, under an id that means nobody any more"
 
 PRIVACY = Privacy(
     tables={
         "tier_state": Held("customer_id = ANY(:vias)"),
+        "activity": Held(),
+        "cap_use": Held(),
+        "birthday": Held(),
+        "tier_history": Held("customer_id = ANY(:vias)"),
+        "tier_override": Held(),
         "voucher_code": Held(
             "redemption_id IN (SELECT id FROM redemption WHERE via = ANY(:vias) AND state = 'fulfilled')",
             kept=CODES,
             hidden=frozenset({"id"}),
         ),
+        "membership": Held("customer_id = ANY(:vias)"),
+        "membership_event": Held(),
+        "member_saving": Held(),
+        "referral_code": Held(),
+        "referral_touch": Held(),
+        "referral_signal": Held(hidden=frozenset({"digest"})),
+        "referral": Held(OF_BOTH.format("friend"), function="erase_referral_texts", kept=FRIENDS),
+        "split_debt": Held(OF_BOTH.format("lender"), function="erase_debt_texts", kept=BOOKS),
         "redemption": Held(function="erase_redemption_texts", kept=REDEMPTIONS),
         "posting": Held(function="erase_posting_texts", kept=BOOKS),
         "entry": Held("posting_id IN (SELECT id FROM posting WHERE via = ANY(:vias))", kept=BOOKS),
@@ -22,10 +37,11 @@ PRIVACY = Privacy(
         "lot_use": Held("lot_id IN (SELECT id FROM lot WHERE via = ANY(:vias))", kept=BOOKS),
         "lot": Held(kept=BOOKS),
         "refund": Held("purchase_id IN (SELECT id FROM purchase WHERE via = ANY(:vias))", kept=ORDERS),
-        "purchase": Held(kept=ORDERS),
+        "purchase": Held(function="erase_purchase_texts", kept=ORDERS),
     },
     none={
         "programme": "rules that staff wrote",
+        "report": "sums over everybody",
         "reward": "what staff offers",
         "expiry_notice": "which lots were announced",
     },

@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 
 from perennial.common import commerce
-from perennial.common.contracts.hot import read_body
+from perennial.common.contracts.hot import effective_traits, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
-from perennial.common.derive import Derivation, Stale
+from perennial.common.derive import Derivation, Stale, mark_changes
+from perennial.common.identity_map import MapChange
 from perennial.common.messaging import on
+from perennial.loyalty.debts import service as debts
+from perennial.loyalty.earning import service as earning
+from perennial.loyalty.earning.service import Happening
+from perennial.loyalty.memberships import reading as memberships_reading
+from perennial.loyalty.memberships import service as memberships
 from perennial.loyalty.orders import service as orders
 from perennial.loyalty.orders.facts import OrderEvent, What
 from perennial.loyalty.points import service as points
@@ -18,6 +24,7 @@ _WHAT: dict[str, What] = {
     commerce.ORDER_UPDATED: "updated",
     commerce.ORDER_REFUNDED: "refunded",
     commerce.ORDER_CANCELLED: "refunded",
+    commerce.ORDER_DELIVERED: "delivered",
 }
 
 
@@ -52,11 +59,47 @@ def read_order(event: ResolvedEvent) -> Iterator[OrderEvent]:
     )  # fmt: skip
 
 
+async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
+    """Both sides are derived afresh; what a split leaves owed is settled now."""
+    await mark_changes(session, changes)
+    await debts.follow_map(session, changes)
+
+
+async def earn(session: WriteSession, events: list[ResolvedEvent]) -> None:
+    """Events that the programme asks about earn: reviews, shares, surveys, whatever staff has named."""
+    wanted = await earning.names(session)
+    heard = [_happening(event) for event in events if event.type == "track" and event.name in wanted]
+    if heard:
+        await earning.earn(session, heard)
+
+
+def _happening(event: ResolvedEvent) -> Happening:
+    properties = read_body(event.body).properties or {}
+    name = event.name or ""  # nothing that has none is wanted
+    return Happening(event.id, event.via, name, event.source, event.timestamp, event.live, properties)
+
+
+async def learn_birthdays(session: WriteSession, events: list[ResolvedEvent]) -> None:
+    """Traits tell birthdays."""
+    said = []
+    for event in events:
+        traits = effective_traits(read_body(event.body))
+        if "birthday" in traits:
+            said.append((event.via, traits["birthday"], event.timestamp, event.id))
+    await earning.learn_birthdays(session, said)
+
+
 async def refresh(session: WriteSession, stale: Stale) -> None:
     """Derive what customers used and where they stand."""
     await points.settle(session, stale.live)
     await tiers.refresh(session, stale)
+    await memberships.refresh(session, stale)
 
 
-REACTIONS = (on(ResolvedEvent, account_for_orders, names=commerce.ORDER_EVENTS),)
+REACTIONS = (
+    on(ResolvedEvent, account_for_orders, names=_WHAT),
+    on(ResolvedEvent, memberships.hear, names=memberships_reading.NAMES),
+    on(ResolvedEvent, learn_birthdays, types=["identify"]),
+    on(ResolvedEvent, earn, types=["track"]),
+)
 DERIVATION = Derivation(refresh)

@@ -12,6 +12,7 @@ from perennial.common.contracts.profile import (
     ErasureRequested,
     QualityThresholdCrossed,
     TraitsChanged,
+    TraitsDefined,
 )
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
@@ -35,7 +36,7 @@ from perennial.profile.orders.api import router as orders
 from perennial.profile.privacy import models as _privacy  # noqa: F401
 from perennial.profile.privacy.api import router as privacy
 from perennial.profile.privacy.declared import PRIVACY
-from perennial.profile.privacy.jobs import BEGIN_HELD
+from perennial.profile.privacy.jobs import JOBS as PRIVACY_JOBS
 from perennial.profile.quality import main as quality
 from perennial.profile.quality import models as _quality  # noqa: F401
 from perennial.profile.reveals.api import router as reveals
@@ -54,6 +55,7 @@ from perennial.profile.timeline.api import router as timeline
 from perennial.profile.timeline.retention.api import router as retention
 from perennial.profile.traits import models as _traits  # noqa: F401
 from perennial.profile.traits.definitions.api import router as traits
+from perennial.profile.traits.definitions.telling import announce
 from perennial.profile.traits.edits.api import router as trait_edits
 from perennial.profile.traits.sweeps.jobs import JOBS as TRAIT_JOBS
 from perennial.profile.worker import REACTIONS
@@ -88,6 +90,7 @@ SERVICE = Service(
     reactions=REACTIONS,
     emits=(
         TraitsChanged,
+        TraitsDefined,
         ComputedTraitsChanged,
         ConsentsChanged,
         ErasureRequested,
@@ -100,11 +103,11 @@ SERVICE = Service(
     preview=PREVIEW,
     privacy=PRIVACY,
     timers={computed.CLOCK: computed.strike, **tags.TIMERS},
-    jobs=(*JOBS, *COMPUTED_JOBS, *TRAIT_JOBS, *quality.JOBS, BEGIN_HELD, *tags.JOBS),
+    jobs=(*JOBS, *COMPUTED_JOBS, *TRAIT_JOBS, *quality.JOBS, *PRIVACY_JOBS, *tags.JOBS),
     operations={exporting.KIND: exporting.export, **quality.OPERATIONS},
     startup=check_keys,
     channels=(BUILDS, WORDS),
-    tasks=(build, *tags.TASKS),
+    tasks=(build, announce, *tags.TASKS),
 )
 
 

@@ -1,44 +1,28 @@
-"""Time-driven work of segments: builds, the nightly reconciliation."""
+"""Time-driven work of segments: the nightly reconciliation, and looking after builds."""
 
-import asyncio
 from datetime import timedelta
 
-import structlog
-
-from perennial.common import notify
-from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
-from perennial.segments.definitions.service import BUILDS
-from perennial.segments.memberships import service
-
-log = structlog.get_logger()
-
-IDLE_SECONDS = 30.0
-
-
-async def build(runtime: Runtime) -> None:
-    """Build segments as they are defined, for as long as the process lives."""
-    while not runtime.stopping.is_set():
-        runtime.beats[BUILDS] = asyncio.get_running_loop().time()
-        try:
-            async with runtime.database.write() as session:
-                built = await service.build_next(session)
-        except Exception as error:
-            if is_infrastructure(error):
-                log.warning("builds.waiting", error=repr(error))
-            else:
-                log.exception("builds.failed")
-            await runtime.pause(2)
-            continue
-        if not built:
-            await notify.wait(runtime, BUILDS, IDLE_SECONDS)
+from perennial.segments.definitions import queries as definitions
+from perennial.segments.memberships import reconcile as memberships
 
 
 async def reconcile(runtime: Runtime) -> None:
-    """Compare memberships with what SQL says, and repair."""
+    """Compare memberships with what SQL says, a segment a transaction, and repair."""
+    async with runtime.database.read() as session:
+        rows = await definitions.serving(session)
+    for row in rows:
+        if runtime.stopping.is_set():
+            return
+        async with runtime.database.write() as session:
+            await memberships.reconcile(session, row)
+
+
+async def attend(runtime: Runtime) -> None:
+    """See to segments that are to be built and that nobody builds."""
     async with runtime.database.write() as session:
-        await service.reconcile(session)
+        await memberships.attend(session)
 
 
-JOBS = (Job("reconcile", timedelta(hours=24), reconcile),)
+JOBS = (Job("reconcile", timedelta(hours=24), reconcile), Job("attend", timedelta(minutes=1), attend))

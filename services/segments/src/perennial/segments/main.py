@@ -13,31 +13,42 @@ from perennial.common.run import build as build_process
 from perennial.common.service import Service
 from perennial.segments import jobs
 from perennial.segments.definitions.api import router as definitions
-from perennial.segments.definitions.service import BUILDS
+from perennial.segments.definitions.service import BACKFILL
+from perennial.segments.deriving import derive
 from perennial.segments.facts import service as facts
+from perennial.segments.lists import importing
+from perennial.segments.lists.api import router as lists
+from perennial.segments.lists.service import IMPORT
+from perennial.segments.memberships import backfill
 from perennial.segments.memberships import service as memberships
+from perennial.segments.memberships.api import router as members
 from perennial.segments.memberships.preview import PREVIEW
 from perennial.segments.models import metadata
 from perennial.segments.privacy import PRIVACY
-from perennial.segments.rfm import service as rfm
+from perennial.segments.rfm import models as _rfm  # noqa: F401 (its tables)
 from perennial.segments.rfm.api import router as rfm_router
+from perennial.segments.rfm.runs import jobs as rfm_jobs
+from perennial.segments.rfm.runs import service as rfm
+from perennial.segments.rfm.runs.api import router as rfm_runs
+from perennial.segments.rfm.settings.api import router as rfm_settings
 from perennial.segments.worker import REACTIONS
 
 SERVICE = Service(
     name="segments",
     title="Perennial segments",
     metadata=metadata,
-    routers=(definitions, rfm_router),
+    routers=(definitions, lists, members, rfm_settings, rfm_runs, rfm_router),
     reactions=REACTIONS,
     emits=(MembershipsChanged, MembershipEntered, MembershipExited, ErasureCompleted),
     map_changed=facts.follow_map,
-    derive=Derivation(memberships.compute, batch=250),
+    derive=Derivation(derive, batch=250),
     preview=PREVIEW,
     privacy=PRIVACY,
-    timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.score},
-    jobs=jobs.JOBS,
-    channels=(BUILDS,),
-    tasks=(jobs.build,),
+    timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.wake},
+    jobs=(*jobs.JOBS, *rfm_jobs.JOBS),
+    channels=(rfm.RUNS,),
+    tasks=(rfm_jobs.compute,),
+    operations={BACKFILL: backfill.step, IMPORT: importing.step},
 )
 
 

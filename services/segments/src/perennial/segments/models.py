@@ -17,14 +17,16 @@ from sqlalchemy import (
     Uuid,
     func,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from perennial.common.db import add_common_tables, new_metadata
+from perennial.common.operations import add_operation_tables
 from perennial.common.orders import order_table
 from perennial.common.rules.facts import fact_tables
 
 metadata = new_metadata()
 add_common_tables(metadata)
+add_operation_tables(metadata)
 trait, event = fact_tables(metadata)
 purchase = order_table(metadata)
 
@@ -35,15 +37,68 @@ segment = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("rule", JSONB, nullable=False),
-    Column("state", Text, nullable=False, comment="building (the old version serves), live, archived, failed"),
+    Column("kind", Text, server_default="rule", nullable=False, comment="rule, list"),
+    Column("rule", JSONB, comment="Of the newest version; none for a list."),
+    Column("state", Text, nullable=False, comment="draft, building, live, failed, archived: of the newest version"),
     Column("version", Integer, nullable=False),
+    Column("serving_rule", JSONB, comment="By which members are kept up to date, whatever the newest version does."),
+    Column("serving_version", Integer),
+    Column("operation_id", Uuid, comment="The backfill of the newest version."),
     Column("error", Text),
     Column("created_at", _instant, server_default=func.now(), nullable=False),
     Column("updated_at", _instant, server_default=func.now(), nullable=False),
-    Column("as_of", _instant),
+    Column("as_of", _instant, comment="When the version that serves was computed whole."),
 )
 Index("ix_segment_name", segment.c.name, unique=True, postgresql_where=segment.c.state != "archived")
+segment_version = Table(
+    "segment_version",
+    metadata,
+    Column("segment_id", Uuid, ForeignKey("segment.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("rule", JSONB),
+    Column("by", Text, nullable=False),
+    Column("at", _instant, server_default=func.now(), nullable=False),
+    Column("restored", Integer, comment="The version that this one repeats."),
+)
+list_member = Table(
+    "list_member",
+    metadata,
+    Column("segment_id", Uuid, ForeignKey("segment.id"), primary_key=True),
+    Column("via", Uuid, primary_key=True, index=True),
+    Column("at", _instant, server_default=func.now(), nullable=False),
+    Column("by", Text, nullable=False),
+)
+staged_member = Table(
+    "staged_member",
+    metadata,
+    Column("operation_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True, index=True),
+    Column("member", Boolean, nullable=False, comment="Whether the customer is to enter, or to leave."),
+    Column("version", BigInteger, comment="Of the membership, once it has changed."),
+    comment="What a backfill is about to change.",
+)
+
+# What profile says of customers. `trait` has a copy of the values of whoever is a customer of their own today.
+derived_trait = Table(
+    "derived_trait",
+    metadata,
+    Column("customer_id", Uuid, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", JSONB),
+    Column("version", BigInteger, nullable=False),
+    Column("at", _instant, nullable=False),
+)
+trait_definition = Table(
+    "trait_definition",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("computed", Boolean, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("values", ARRAY(Text), nullable=False, comment="Of an enum."),
+    Column("archived", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+)
 
 # Every entry and every exit draws a number: whoever keeps a copy ignores what is older than what it has.
 membership_version = Sequence("membership_version", metadata=metadata)
@@ -64,6 +119,7 @@ membership_change = Table(
     Column("entered", Boolean, nullable=False),
     Column("at", _instant, nullable=False),
     Index(None, "segment_id", "customer_id", "at"),
+    Index(None, "customer_id"),
 )
 rfm = Table(
     "rfm",

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import Field
+
 from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Part, Version, Via, personal
 
 POINTS = "points"
@@ -113,6 +115,60 @@ class TierChanged(Event):
     version: Version
 
 
+class Benefit(Part):
+    """What is granted, of which kind, and its value in the field that the kind has."""
+
+    code: str
+    kind: str
+    percent: Decimal | None = None
+    amount: Decimal | None = Field(default=None, description="Orders from then on.")
+    points: int | None = None
+    hours: int | None = None
+    name: str | None = Field(default=None, description="A level, a team, a gift.")
+
+
+class CustomerBenefits(Part):
+    """All that a customer is granted by one origin: a tier, say."""
+
+    customer: CustomerId
+    origin: str = Field(description="What grants it; benefits of another origin are said apart.")
+    held_by: str = Field(description="The tier's name.")
+    benefits: list[Benefit]
+    version: Version
+
+
+class BenefitsChanged(Event):
+    """State for whoever grants benefits; live or not."""
+
+    subject: ClassVar[str] = "loyalty.benefits.changed.v1"
+    state: ClassVar[bool] = True
+
+    customers: list[CustomerBenefits]
+
+
+class BenefitGranted(Event):
+    """A customer has a benefit now that was not there before, or has it with another value."""
+
+    subject: ClassVar[str] = "loyalty.benefit.granted.v1"
+
+    customer: CustomerId
+    origin: str
+    held_by: str
+    benefit: Benefit
+    version: Version
+
+
+class BenefitRevoked(Event):
+    """A customer has a benefit no longer."""
+
+    subject: ClassVar[str] = "loyalty.benefit.revoked.v1"
+
+    customer: CustomerId
+    origin: str
+    benefit: Benefit
+    version: Version
+
+
 class PointsReturned(Event):
     """A spending was given back whole: its lots are free again, each with the expiry that it has."""
 
@@ -178,6 +234,98 @@ class RedemptionExpired(RedemptionEvent):
     """Nobody confirmed it in time: points and stock were given back."""
 
     subject: ClassVar[str] = "loyalty.redemption.expired.v1"
+
+
+class SplitSettled(Event):
+    """A split left one side in debt to the other, or what became of that. `outcome`: debt, review, waived, rejoined."""
+
+    subject: ClassVar[str] = "loyalty.split.settled.v1"
+
+    debt_id: UUID
+    via: Via
+    customer: CustomerId
+    lender: UUID = Field(description="The identifier whose points had been spent.")
+    currency: str
+    points: int
+    outcome: str
+
+
+class Membership(Part):
+    """One customer's paid membership of one plan; `member` while its benefits hold."""
+
+    customer: CustomerId
+    plan: str
+    status: str = Field(description="trial, active, grace, lapsed, cancelled or refunded")
+    member: bool
+    since: datetime
+    until: datetime = Field(description="Paid for, or tried, until then.")
+    version: Version
+
+
+class MembershipsChanged(Event):
+    """State for whoever treats members otherwise; live or not."""
+
+    subject: ClassVar[str] = "loyalty.memberships.changed.v1"
+    state: ClassVar[bool] = True
+
+    memberships: list[Membership]
+
+
+class MembershipChanged(Event):
+    """A live event, or the clock, began, prolonged or ended a paid membership."""
+
+    subject: ClassVar[str] = "loyalty.membership.changed.v1"
+
+    customer: CustomerId
+    plan: str
+    status: str
+    previous: str | None
+    since: datetime
+    until: datetime
+    refund_due: Decimal = Field(description="To be paid back by whoever takes the payments; 0 is nothing.")
+    money: str
+    version: Version
+
+
+class ReferralEvent(Event):
+    """What every fact about a referral says: who brought whom, by which order. `version` counts its steps."""
+
+    referral_id: UUID
+    via: Via
+    customer: CustomerId
+    friend: UUID = Field(description="The identifier of the friend who ordered.")
+    friend_customer: CustomerId
+    version: Version
+
+
+class ReferralQualified(ReferralEvent):
+    """A friend's order counts; both are rewarded at `due_at` if it is not given back."""
+
+    subject: ClassVar[str] = "loyalty.referral.qualified.v1"
+
+    due_at: datetime
+
+
+class ReferralHeld(ReferralEvent):
+    """The two have something in common: staff decide."""
+
+    subject: ClassVar[str] = "loyalty.referral.held.v1"
+
+    reasons: list[str] = Field(description="device, phone, address, payment, velocity, self")
+
+
+class ReferralRewarded(ReferralEvent):
+    """Both have their points."""
+
+    subject: ClassVar[str] = "loyalty.referral.rewarded.v1"
+
+
+class ReferralEnded(ReferralEvent):
+    """Nobody is rewarded, or what both were given was taken back. `outcome`: void, rejected or reversed."""
+
+    subject: ClassVar[str] = "loyalty.referral.ended.v1"
+
+    outcome: str
 
 
 class ErasureCompleted(ErasureReceipt):

@@ -19,6 +19,28 @@ class TraitsChanged(Event):
     traits: dict[str, Any] = personal("traits", description="Only the traits that changed.")
 
 
+class TraitDefinition(Part):
+    """What is known of a trait: that there is one, and of which type its values are."""
+
+    key: str
+    type: str = Field(
+        description="string, number, boolean, date, datetime, enum, list, object, money, geo; any: of several types."
+    )
+    values: list[str] = Field(default=[], description="Of an enum.")
+    computed: bool = Field(default=False, description="Profile works it out; a key has one version for each of both.")
+    archived: bool = Field(default=False, description="It is defined no more.")
+    version: Version
+
+
+class TraitsDefined(Event):
+    """State for whoever asks about traits: definitions that are new or another, all of them when profile starts."""
+
+    subject: ClassVar[str] = "profile.traits.defined.v1"
+    state: ClassVar[bool] = True
+
+    traits: list[TraitDefinition]
+
+
 class ErasureCompleted(ErasureReceipt):
     """What profile held about a person is erased."""
 
@@ -43,6 +65,7 @@ class CustomerTags(Part):
     tags: list[str]
     added: list[str] = Field(default=[])
     removed: list[str] = Field(default=[])
+    live: bool = Field(default=False, description="Something live was the cause, so messages may follow.")
 
 
 class TagsChanged(Event):
@@ -62,6 +85,7 @@ class CustomerStage(Part):
     stage: str | None
     since: datetime
     version: Version
+    live: bool = Field(default=False, description="Something live was the cause, so messages may follow.")
 
 
 class StagesChanged(Event):
@@ -94,6 +118,7 @@ class ComputedTraits(Part):
     customer: CustomerId
     version: Version
     traits: dict[str, Any] = personal("traits", description="Only the values that changed.")
+    live: bool = Field(default=False, description="Something live was the cause, so messages may follow.")
 
 
 class ComputedTraitsChanged(Event):

@@ -1,8 +1,9 @@
 """Schemas and roles: per service an owner that migrates and a login that runs, which reaches nothing else.
 
-`python -m perennial.common.db.provision`, with an administrator's URL; running it again changes nothing.
+`python -m perennial.common.db.provision [service …]`, with an administrator's URL; running it again changes nothing.
 """
 
+import argparse
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,10 @@ def _grants(name: str, owner: str) -> Sequence[str]:
 
 def main() -> None:
     """Read the administrator's URL and two passwords per service from the environment."""
-    named = {name: f"PERENNIAL_DB_PASSWORD_{name.upper()}" for name in services.names()}
+    parser = argparse.ArgumentParser(description="Create schemas and roles.")
+    parser.add_argument("services", nargs="*", metavar="service", help="default: those that are installed")
+    names = parser.parse_args().services or services.names()
+    named = {name: f"PERENNIAL_DB_PASSWORD_{name.upper()}" for name in names}
     passwords = {name: (os.environ[key], os.environ[f"{key}_OWNER"]) for name, key in named.items()}
     asyncio.run(provision(os.environ["PERENNIAL_ADMIN_DATABASE_URL"], passwords))
 

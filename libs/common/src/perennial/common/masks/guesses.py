@@ -13,6 +13,7 @@ addresses everything is allowed; to others:
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +26,7 @@ LONGEST_NUMBER, MOST_DECIMALS = 10, 3
 _INSIDE = frozenset({"ends_with", "matches"})
 _MEMBER = frozenset({"contains", "not_contains"})
 _EXACT = frozenset({"is", "is_not", "in", "not_in"})
-_ORDER = frozenset({"eq", "gt", "gte", "lt", "lte"})
+_ORDER = frozenset({"eq", "gt", "gte", "lt", "lte", "between"})
 
 
 def tells(principal: Principal, operator: str, operand: Any, shown: Callable[[str], Any]) -> bool:
@@ -37,7 +38,7 @@ def tells(principal: Principal, operator: str, operand: Any, shown: Callable[[st
     if operator == "starts_with":
         return not str(operand).endswith("/") or _masked(operand, shown)
     if operator in _ORDER:
-        return _long(operand)
+        return any(_long(limit) for limit in _limits(operand))
     if operator in _EXACT | _MEMBER:
         return any(_masked(item, shown) for item in (operand if isinstance(operand, list | tuple) else (operand,)))
     return False
@@ -47,6 +48,13 @@ def _masked(operand: Any, shown: Callable[[str], Any]) -> bool:
     if isinstance(operand, str):
         return HIDDEN in operand or shown(operand) != operand
     return not isinstance(operand, bool) and _long(operand)
+
+
+def _limits(operand: Any) -> list[Any]:
+    """What a number is compared with; the two of `between` may be times, which tell nothing."""
+    if not isinstance(operand, list | tuple):
+        return [operand]
+    return [limit for limit in operand if limit == HIDDEN or not isinstance(limit, str | datetime)]
 
 
 def _long(operand: Any) -> bool:

@@ -6,9 +6,11 @@ deletes in small transactions and answers with a receipt.
 """
 
 from perennial.common.privacy.declaring import Held, Privacy, Searched, Subject
+from perennial.common.privacy.files import Files
 from perennial.common.privacy.tables import create_privacy_tables, drop_privacy_tables, erasable
 
 __all__ = [
+    "Files",
     "Held",
     "Privacy",
     "Searched",

@@ -80,5 +80,5 @@ NONE = {
     "erased": "ids that mean nobody any more",
     "erasure": "ids that mean nobody any more, and figures",
     "operation": "work that somebody on the staff began, for as long as it is kept",
-    "operation_file": "its files, for as long as it is kept",
+    "operation_file": "its files: an erasure takes what may hold anybody",
 }

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from perennial.common.privacy.files import Files
 from perennial.common.settings import CommonSettings
 
 OF_VIA, OF_CUSTOMER = "via = ANY(:vias)", "customer_id = ANY(:vias)"
@@ -64,11 +65,12 @@ class Searched:
 class Privacy:
     """Every table of a schema: with a person's rows, or (`none`) with the reason why there are no such rows.
 
-    In the order in which they are erased: what refers to a row before the row.
+    In the order in which they are erased: what refers to a row before the row; at last the `files` of operations.
     """
 
     tables: Mapping[str, Held | Searched] = field(default_factory=dict)
     none: Mapping[str, str] = field(default_factory=dict)
+    files: Files | None = None
 
     def all(self) -> dict[str, Held | Searched]:
         """The tables that hold something, those of common included."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,18 +13,21 @@ from perennial.common.privacy.declaring import Held, Searched, Subject
 from perennial.common.settings import CommonSettings
 
 _NEXT = text("""
-    SELECT id, customer_id, vias, digests, at, state, position, after, counts FROM erasure
+    SELECT id, customer_id, vias, digests, at, state, position, after, counts,
+        coalesce(finished_at, clock_timestamp()) FROM erasure
     WHERE state <> 'done' AND next_at <= clock_timestamp() ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED""")
 _AWAY = text("SELECT extract(epoch FROM min(next_at) - clock_timestamp()) FROM erasure WHERE state <> 'done'")
 _NOTE = text("""
     UPDATE erasure SET position = :position, after = :after, counts = CAST(:counts AS jsonb), failure = NULL
     WHERE id = :id""")
+_WAIT = text("UPDATE erasure SET next_at = clock_timestamp() + make_interval(secs => :seconds) WHERE id = :id")
 _PUT_OFF = text("""
     UPDATE erasure SET next_at = clock_timestamp() + interval '1 minute', failure = :failure
     WHERE id = (SELECT id FROM erasure WHERE state <> 'done' AND next_at <= clock_timestamp()
                 ORDER BY next_at LIMIT 1)""")
 _SETTLE = text("""
-    UPDATE erasure SET state = 'settling', position = 0, after = NULL, finished_at = clock_timestamp(),
+    UPDATE erasure SET state = 'settling', position = 0, after = NULL,
+        finished_at = coalesce(finished_at, clock_timestamp()),
         next_at = clock_timestamp() + make_interval(secs => :again)
     WHERE id = :id""")
 _DONE = text("UPDATE erasure SET state = 'done', digests = '{}' WHERE id = :id")
@@ -41,6 +45,7 @@ class Task(NamedTuple):
     position: int
     after: str | None
     counts: dict[str, int]
+    before: datetime  # from when on nothing new holds the person
 
     @property
     def subject(self) -> Subject:
@@ -64,6 +69,11 @@ async def note(session: WriteSession, task: Task, position: int, after: str | No
     """How far it is now."""
     bound = {"id": task.id, "position": position, "after": after, "counts": json.dumps(task.counts)}
     await session.execute(_NOTE, bound)
+
+
+async def wait(session: WriteSession, task: Task, seconds: float) -> None:
+    """Go on with it later: somebody must be through first."""
+    await session.execute(_WAIT, {"id": task.id, "seconds": seconds})
 
 
 async def put_off(session: WriteSession, failure: str) -> None:

@@ -8,16 +8,20 @@ from sqlalchemy import text
 
 from perennial.common import identity_map, notify
 from perennial.common.contracts.identity import RESOLVED_SUBJECT, CustomerErased
-from perennial.common.db import WriteSession
+from perennial.common.db import ReadSession, WriteSession
 from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.ids import partition_of
 
 log = structlog.get_logger()
 
 _FORGET = text("INSERT INTO erased (via) SELECT unnest(CAST(:vias AS uuid[])) ON CONFLICT DO NOTHING")
+# Who asks again has heard no receipt: what is over is looked through once more, and said again.
 _BEGIN = text("""
-    INSERT INTO erasure (id, customer_id, vias, digests, at)
-    VALUES (:id, :customer, CAST(:vias AS uuid[]), CAST(:digests AS bytea[]), :at) ON CONFLICT DO NOTHING""")
+    INSERT INTO erasure AS e (id, customer_id, vias, digests, at)
+    VALUES (:id, :customer, CAST(:vias AS uuid[]), CAST(:digests AS bytea[]), :at)
+    ON CONFLICT (id) DO UPDATE SET state = 'erasing', position = 0, after = NULL, next_at = clock_timestamp()
+        WHERE e.state <> 'erasing'""")
+_TOLD = text("SELECT customer_id, vias, digests, at FROM erasure WHERE id = :id")
 _UNMAP = text("DELETE FROM identity_map WHERE via = ANY(CAST(:vias AS uuid[]))")
 
 
@@ -46,6 +50,17 @@ async def accept(session: WriteSession, events: Sequence[CustomerErased]) -> Non
     )
     await notify.notify(session, notify.PRIVACY)
     log.info("erasure.accepted", erasures=[str(event.erasure_id) for event in events])
+
+
+async def told(session: ReadSession, erasure_id: UUID) -> CustomerErased | None:
+    """What was said of an erasure that has begun here; the digests are forgotten when it is over."""
+    row = (await session.execute(_TOLD, {"id": erasure_id})).one_or_none()
+    if row is None:
+        return None
+    digests = [bytes(digest).hex() for digest in row.digests]
+    return CustomerErased(
+        erasure_id=erasure_id, customer=row.customer_id, vias=row.vias, digests=digests, at=row.at
+    )  # fmt: skip
 
 
 async def _fence(session: WriteSession, vias: Sequence[UUID]) -> None:

@@ -16,8 +16,9 @@ from perennial.common.contracts.base import ErasedTable, ErasureReceipt
 from perennial.common.db import WriteSession
 from perennial.common.failures import is_infrastructure
 from perennial.common.outbox import emit
-from perennial.common.privacy import queries
+from perennial.common.privacy import files, queries
 from perennial.common.privacy.declaring import Held, Privacy, Searched
+from perennial.common.privacy.files import Files
 from perennial.common.privacy.queries import Task
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
@@ -51,7 +52,9 @@ async def step_once(runtime: Runtime) -> bool:
         if task is None:
             return False
         tables = list(privacy.all().items())
-        if task.position >= len(tables):
+        if task.position == len(tables) and privacy.files is not None:
+            await _forget_files(session, runtime, task, privacy.files)
+        elif task.position >= len(tables):
             await _finish(session, runtime.service, task)
         else:
             name, held = tables[task.position]
@@ -78,6 +81,14 @@ async def _step(runtime: Runtime, session: WriteSession, task: Task, name: str, 
     return str(rows[-1]["key_"]) if len(rows) == SEARCHED else None
 
 
+async def _forget_files(session: WriteSession, runtime: Runtime, task: Task, which: Files) -> None:
+    found = await files.forget(session, runtime.name, which, task.before, task.after)
+    task.counts[files.TABLE] = task.counts.get(files.TABLE, 0) + found.operations
+    await queries.note(session, task, task.position + (found.after is None), found.after)
+    if found.waited:
+        await queries.wait(session, task, files.WAIT_SECONDS)
+
+
 async def _finish(session: WriteSession, service: Service, task: Task) -> None:
     if task.state == "settling":
         await queries.done(session, task)
@@ -96,6 +107,8 @@ async def _receipt(session: WriteSession, service: Service, task: Task) -> Erasu
         if task.counts.get(name) or kept:
             erased = task.counts.get(name, 0)
             tables.append(ErasedTable(table=name, erased=erased, kept=kept, because=because if kept else None))
+    if task.counts.get(files.TABLE):
+        tables.append(ErasedTable(table=files.TABLE, erased=task.counts[files.TABLE], kept=0))
     return contract(erasure_id=task.id, customer=task.customer_id, tables=tables)
 
 

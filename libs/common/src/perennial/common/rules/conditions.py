@@ -6,12 +6,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
-from perennial.common.rules.criteria import Bounds, Condition, When
+from perennial.common.rules.birthdays import birthday_changes, birthday_check
+from perennial.common.rules.calendars import Calendar, calendar_changes, calendar_check
+from perennial.common.rules.criteria import Beside, Bounds, Condition, Element, When
 from perennial.common.rules.literals import Moment, Scalar
+from perennial.common.rules.paths import parse_path, reader
+from perennial.common.rules.places import near_check
 from perennial.common.rules.values import EXACT, instant, number, text
+from perennial.common.rules.zones import FIRST_YEAR, LAST_YEAR
 
 Check = Callable[[object, datetime], bool]
-Changes = Callable[[object], Iterator[datetime]]
+Changes = Callable[[object, datetime], Iterator[datetime]]
+Timed = Moment | Calendar
 
 # The negative of an operator is its exact opposite: it holds where the value is absent.
 OPPOSITES = {"is_not": "is", "not_in": "in", "not_contains": "contains"}
@@ -22,6 +28,17 @@ COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "lt": lambda a, b: a < b,
     "lte": lambda a, b: a <= b,
 }
+
+
+# These are asked on the customer's calendar: the zone of the moment that they are given says whose day it is.
+ON_CALENDAR = frozenset({"within", "birthday_within"})
+
+
+def on_calendar(part: Condition | Element | When | Beside) -> bool:
+    """Whether the answer depends on the customer's time zone."""
+    if isinstance(part, Element | Beside):
+        return any(on_calendar(item) for item in part.where)
+    return part.operator in ON_CALENDAR
 
 
 def affirmative(condition: Condition) -> tuple[str, object, bool]:
@@ -37,12 +54,14 @@ def check(operator: str, operand: object) -> Check:
     if operator in COMPARE:
         return _compares(operator, cast("Decimal", operand))
     if operator in _TIMES:
-        return time_check(operator, cast("Moment", operand))
+        return time_check(operator, cast("Timed", operand))
     return _BUILDERS[operator](operand)
 
 
-def time_check(operator: str, operand: Moment) -> Check:
+def time_check(operator: str, operand: Timed) -> Check:
     """`before` and `after` split time in two; `within_last` is after that long ago and not in the future."""
+    if isinstance(operand, Calendar):
+        return calendar_check(operand)
     test = _TIMES[operator](operand)
 
     def holds(value: object, now: datetime) -> bool:
@@ -52,15 +71,37 @@ def time_check(operator: str, operand: Moment) -> Check:
     return holds
 
 
-def changes(condition: Condition | When) -> Changes | None:
-    """The instants at which a value's answer can change by the clock alone, past ones too; None: never."""
-    operand = condition.operand
-    if condition.operator not in _TIMES or not isinstance(operand, timedelta):
+def changes(condition: Condition | Element | When) -> Changes | None:
+    """The instants at which a value's answer can change by the clock alone, past ones too; None: never.
+
+    Of an element's conditions the answers about one element.
+    """
+    if isinstance(condition, Element):
+        return _element_changes(condition)
+    operator, operand = condition.operator, condition.operand
+    if isinstance(operand, Calendar):
+        return calendar_changes(operand)
+    if operator == "birthday_within":
+        return birthday_changes(cast("int", operand))
+    if operator not in _TIMES or not isinstance(operand, timedelta):
         return None
 
-    def instants(value: object) -> Iterator[datetime]:
-        if (found := instant(value)) is not None:
+    def instants(value: object, _now: datetime) -> Iterator[datetime]:
+        if (found := instant(value)) is not None and FIRST_YEAR <= found.year <= LAST_YEAR:
             yield from (found - operand, found, found + operand)
+
+    return instants
+
+
+def _element_changes(element: Element) -> Changes | None:
+    dated = [(reader(parse_path(item.property)), on) for item in element.where if (on := changes(item))]
+    if not dated:
+        return None
+
+    def instants(value: object, now: datetime) -> Iterator[datetime]:
+        for read, on in dated:
+            for found in read(value):
+                yield from on(found, now)
 
     return instants
 
@@ -83,6 +124,15 @@ def _compares(operator: str, limit: Decimal) -> Check:
         return found is not None and compare(found, limit)
 
     return holds
+
+
+def _between(limits: tuple[Decimal, Decimal] | tuple[datetime, datetime]) -> Check:
+    """Numbers with both limits, times from the first until the second."""
+    first, last = limits
+    if isinstance(first, datetime) and isinstance(last, datetime):
+        return lambda value, _now: (found := instant(value)) is not None and first <= found < last
+    least, most = cast("tuple[Decimal, Decimal]", limits)
+    return lambda value, _now: (found := number(value)) is not None and least <= found <= most
 
 
 def _is(wanted: Scalar) -> Check:
@@ -146,6 +196,10 @@ _BUILDERS: dict[str, Callable[..., Check]] = {
     "starts_with": lambda wanted: _text_check(lambda found: found.startswith(wanted)),
     "ends_with": lambda wanted: _text_check(lambda found: found.endswith(wanted)),
     "matches": _matches,
+    "between": _between,
+    "within": calendar_check,
+    "birthday_within": birthday_check,
+    "near": near_check,
     "exists": lambda _wanted: lambda value, _now: value is not None,
 }
 

@@ -1,38 +1,38 @@
-"""What leaves compare with: one operator for a value or a time, bounds for a number."""
+"""What leaves compare with: one operator for a value or a time, bounds for a number, conditions on one element."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    Tag,
+    model_validator,
+)
 from pydantic.config import JsonDict
-from pydantic.json_schema import SkipJsonSchema
 
-from perennial.common.rules.literals import MomentField, Name, Number, Path, ScalarField, Scalars, Window, Word
+from perennial.common.rules.birthdays import MOST_DAYS
+from perennial.common.rules.calendars import CalendarField
+from perennial.common.rules.literals import (
+    MomentField,
+    Name,
+    Number,
+    Path,
+    RangeField,
+    ScalarField,
+    Scalars,
+    Window,
+    Word,
+)
+from perennial.common.rules.places import AroundField
+from perennial.common.rules.shape import Node, Unset, exactly_one
 
-Unset = SkipJsonSchema[None]
 ONE_OPERATOR: JsonDict = {"minProperties": 2, "maxProperties": 2}
-
-
-class Node(BaseModel):
-    """Frozen, and strict about unknown members."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
-
-    def chosen(self, *besides: str) -> list[str]:
-        """The optional members given, in their JSON spelling."""
-        given = ((name, info) for name, info in type(self).model_fields.items() if name not in besides)
-        return [info.alias or name for name, info in given if getattr(self, name) is not None]
-
-    @model_validator(mode="after")
-    def _no_nulls(self) -> Self:
-        if missing := [name for name in self.model_fields_set if getattr(self, name) is None]:
-            raise ValueError(f"{missing[0].rstrip('_')} must not be null")
-        return self
-
-
-def exactly_one(chosen: list[str], of: str) -> None:
-    if len(chosen) != 1:
-        found = f", found {' and '.join(chosen)}" if chosen else ""
-        raise ValueError(f"must have exactly one {of}{found}")
+MOST_CONDITIONS = 20
 
 
 class Condition(Node):
@@ -52,10 +52,14 @@ class Condition(Node):
     gte: Number | Unset = None
     lt: Number | Unset = None
     lte: Number | Unset = None
+    between: RangeField | Unset = None
     before: MomentField | Unset = None
     after: MomentField | Unset = None
     within_last: Window | Unset = None
     within_next: Window | Unset = None
+    within: CalendarField | Unset = None
+    birthday_within: Annotated[StrictInt, Field(ge=0, le=MOST_DAYS), PlainSerializer(lambda days: days)] | Unset = None
+    near: AroundField | Unset = None
 
     @property
     def operator(self) -> str:
@@ -79,6 +83,45 @@ class Property(Condition):
 
     model_config = ConfigDict(json_schema_extra=ONE_OPERATOR)
     property: Path
+
+
+class Element(Node):
+    """Conditions that one element of a list satisfies together; with `none_of` no element does."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2, "maxProperties": 2})
+    any_of: Path | Unset = None
+    none_of: Path | Unset = None
+    where: tuple[Property, ...] = Field(min_length=1, max_length=MOST_CONDITIONS)
+
+    @property
+    def property(self) -> str:
+        """The path of the elements."""
+        path = self.any_of or self.none_of or ""
+        return path if path.endswith("[]") else f"{path}[]"
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Self:
+        exactly_one(self.chosen("where"), "of any_of, none_of")
+        return self
+
+
+def _kind_of_where(item: object) -> str:
+    listed = isinstance(item, Element) or (isinstance(item, Mapping) and ("any_of" in item or "none_of" in item))
+    return "<element>" if listed else "<property>"
+
+
+Wanted = Annotated[
+    Annotated[Property, Tag("<property>")] | Annotated[Element, Tag("<element>")], Discriminator(_kind_of_where)
+]
+Where = Annotated[tuple[Wanted, ...], Field(max_length=MOST_CONDITIONS)]
+
+
+class Beside(Node):
+    """Another event of the same customer, within a duration."""
+
+    event: Name
+    where: Where = ()
+    within: Window
 
 
 class Bounds(Node):
@@ -116,10 +159,11 @@ class When(Node):
     before: MomentField | Unset = None
     after: MomentField | Unset = None
     within_last: Window | Unset = None
+    within: CalendarField | Unset = None
 
     @property
     def operator(self) -> str:
-        """`before`, `after` or `within_last`."""
+        """`before`, `after`, `within_last` or `within`."""
         return self.chosen()[0]
 
     @property
@@ -129,5 +173,5 @@ class When(Node):
 
     @model_validator(mode="after")
     def _one_operator(self) -> Self:
-        exactly_one(self.chosen(), "of before, after, within_last")
+        exactly_one(self.chosen(), "of before, after, within_last, within")
         return self

@@ -1,13 +1,14 @@
 """A rule as closures: built once, asked millions of times."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from hashlib import sha256
 from typing import assert_never
 from uuid import UUID
 
-from perennial.common.rules.conditions import bounds
+from perennial.common.rules.conditions import bounds, on_calendar
+from perennial.common.rules.criteria import When
 from perennial.common.rules.events import matching, measure, occurred
 from perennial.common.rules.nodes import (
     AllOf,
@@ -16,31 +17,40 @@ from perennial.common.rules.nodes import (
     InBucket,
     InSegment,
     Not,
+    OnElement,
     OnEvent,
+    OnSequence,
     OnTrait,
     Rule,
 )
 from perennial.common.rules.paths import Step, trait_path
+from perennial.common.rules.sequences import chains, completed
 from perennial.common.rules.view import View
+from perennial.common.rules.zones import localiser
 
 Predicate = Callable[[View, datetime], bool]
 
 
-def compile_rule(rule: Rule) -> Predicate:  # noqa: PLR0911 (one return per kind of node)
-    """A function of a view and a moment with a zone, which says whether the rule holds."""
+def compile_rule(rule: Rule, zone: tzinfo | None = None) -> Predicate:  # noqa: PLR0911 (one return per kind of node)
+    """A function of a view and a moment of fixed offset, which says whether the rule holds.
+
+    `zone` is whose calendar counts for customers who have none of their own; None: the deployment's.
+    """
     match rule:
         case AllOf():
-            return _all([compile_rule(inner) for inner in rule.rules])
+            return _all([compile_rule(inner, zone) for inner in rule.rules])
         case AnyOf():
-            return _any([compile_rule(inner) for inner in rule.rules])
+            return _any([compile_rule(inner, zone) for inner in rule.rules])
         case Not():
-            inner = compile_rule(rule.rule)
+            inner = compile_rule(rule.rule, zone)
             return lambda view, now: not inner(view, now)
-        case OnTrait():
-            return _trait(rule)
+        case OnTrait() | OnElement():
+            return _trait(rule, zone)
         case OnEvent():
-            find, measures = occurred(rule), measure(rule)
-            return lambda view, now: measures(find(view, now), now)
+            return _event(rule, zone)
+        case OnSequence():
+            reach = chains(rule, zone)
+            return lambda view, now: bool(completed(rule, reach(view, now)))
         case InSegment():
             segment = rule.segment
             return lambda view, _now: segment in view.segments
@@ -77,7 +87,18 @@ def _any(checks: list[Predicate]) -> Predicate:
     return holds
 
 
-def _trait(rule: OnTrait) -> Predicate:
-    key, (head, *rest) = trait_path(rule.trait)
+def _trait(rule: OnTrait | OnElement, zone: tzinfo | None) -> Predicate:
+    key, (head, *rest) = trait_path(rule.trait if isinstance(rule, OnTrait) else rule.property)
     match = matching(rule, (Step(key, head.each), *rest))
-    return lambda view, now: match(view.traits, now)
+    if not on_calendar(rule):
+        return lambda view, now: match(view.traits, now)
+    localise = localiser(zone)
+    return lambda view, now: match(view.traits, localise(view, now))
+
+
+def _event(rule: OnEvent, zone: tzinfo | None) -> Predicate:
+    find, measures, wanted = occurred(rule, zone), measure(rule), rule.measure[1]
+    if not isinstance(wanted, When) or not on_calendar(wanted):
+        return lambda view, now: measures(find(view, now), now)
+    localise = localiser(zone)
+    return lambda view, now: measures(find(view, now), localise(view, now))

@@ -2,15 +2,27 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from perennial.common.rules.describe import phrase
 from perennial.common.rules.evaluate import bucket, compile_rule
 from perennial.common.rules.events import measured, occurred
 from perennial.common.rules.flip import next_flip
-from perennial.common.rules.nodes import AllOf, AnyOf, InBucket, InSegment, Not, OnEvent, OnTrait, Rule
+from perennial.common.rules.nodes import (
+    AllOf,
+    AnyOf,
+    InBucket,
+    InSegment,
+    Not,
+    OnElement,
+    OnEvent,
+    OnSequence,
+    OnTrait,
+    Rule,
+)
 from perennial.common.rules.paths import Step, reader, trait_path
 from perennial.common.rules.phrases import Language
+from perennial.common.rules.sequences import chains, furthest
 from perennial.common.rules.view import Occurrence, View
 
 MOST_EVIDENCE = 10
@@ -20,9 +32,9 @@ MOST_EVIDENCE = 10
 class Explanation:
     """One node: where it stands, whether it holds, and for a leaf what it saw.
 
-    `value` is the trait's value (a list where the path passes a list), the measure, the membership or the
-    bucket; `evidence` the latest occurrences that counted, newest first; `next_change` the next instant at
-    which the node's own answer can change by the clock.
+    `value` is the trait's value (a list where the path passes a list), the measure, the steps made of a sequence,
+    the membership or the bucket; `evidence` the latest occurrences that counted, newest first; `next_change` the next
+    instant at which the node's own answer can change by the clock.
     """
 
     pointer: str
@@ -35,19 +47,28 @@ class Explanation:
     parts: tuple["Explanation", ...] = ()
 
 
-def explain(rule: Rule, view: View, now: datetime, *, language: Language = "en", pointer: str = "") -> Explanation:
+def explain(
+    rule: Rule,
+    view: View,
+    now: datetime,
+    *,
+    language: Language = "en",
+    pointer: str = "",
+    zone: tzinfo | None = None,
+) -> Explanation:
     """The rule's tree with the truth of every node, computed by the same closures as the answer."""
-    value, evidence = _seen(rule, view, now)
+    value, evidence = _seen(rule, view, now, zone)
     return Explanation(
         pointer=pointer,
         rule=rule,
         phrase=phrase(rule, language),
-        holds=compile_rule(rule)(view, now),
+        holds=compile_rule(rule, zone)(view, now),
         value=value,
         evidence=evidence,
-        next_change=next_flip(rule, view, now),
+        next_change=next_flip(rule, view, now, zone),
         parts=tuple(
-            explain(inner, view, now, language=language, pointer=pointer + step) for step, inner in _inside(rule)
+            explain(inner, view, now, language=language, pointer=pointer + step, zone=zone)
+            for step, inner in _inside(rule)
         ),
     )
 
@@ -63,16 +84,18 @@ def _inside(rule: Rule) -> Iterator[tuple[str, Rule]]:
             return
 
 
-def _seen(rule: Rule, view: View, now: datetime) -> tuple[object, tuple[Occurrence, ...]]:
+def _seen(rule: Rule, view: View, now: datetime, zone: tzinfo | None) -> tuple[object, tuple[Occurrence, ...]]:
     match rule:
-        case OnTrait():
-            key, (head, *rest) = trait_path(rule.trait)
+        case OnTrait() | OnElement():
+            key, (head, *rest) = trait_path(rule.trait if isinstance(rule, OnTrait) else rule.property)
             steps = (Step(key, head.each), *rest)
             values = reader(steps)(view.traits)
             return (list(values) if any(step.each for step in steps) else next(iter(values), None)), ()
         case OnEvent():
-            found = occurred(rule)(view, now)
+            found = occurred(rule, zone)(view, now)
             return measured(rule, found), tuple(reversed(found[-MOST_EVIDENCE:]))
+        case OnSequence():
+            return furthest(rule, chains(rule, zone)(view, now))
         case InSegment():
             return rule.segment in view.segments, ()
         case InBucket():

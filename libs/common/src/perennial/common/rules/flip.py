@@ -1,31 +1,36 @@
 """When the clock alone can change an answer."""
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, tzinfo
 from heapq import nsmallest
+from typing import Any
 
-from perennial.common.rules.conditions import changes
-from perennial.common.rules.criteria import When
+from perennial.common.rules.calendars import Calendar, turns
+from perennial.common.rules.conditions import changes, on_calendar
+from perennial.common.rules.criteria import Element, Property, When
 from perennial.common.rules.evaluate import compile_rule
 from perennial.common.rules.footprint import leaves
-from perennial.common.rules.nodes import OnEvent, OnTrait, Rule
+from perennial.common.rules.nodes import OnElement, OnEvent, OnSequence, OnTrait, Rule
 from perennial.common.rules.paths import Step, parse_path, reader, trait_path
-from perennial.common.rules.view import View
+from perennial.common.rules.view import Occurrence, View
+from perennial.common.rules.zones import LAST_YEAR, Localise, day_of, localiser
 
 # A customer with very many events pays for this many evaluations; the timer then asks again.
 MOST_TRIES = 32
 
-Instants = Callable[[View], Iterator[datetime]]
+Instants = Callable[[View, datetime], Iterator[datetime]]
+Moments = Callable[[Occurrence, datetime], Iterator[datetime]]
 Flip = Callable[[View, datetime], datetime | None]
 
 
-def flips(rule: Rule) -> Flip:
+def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
     """`next_flip` for one rule and many customers."""
-    sources = [source for leaf in leaves(rule) if (source := _instants(leaf))]
-    holds = compile_rule(rule)
+    localise = localiser(zone)
+    sources = [source for leaf in leaves(rule) if (source := _instants(leaf, localise))]
+    holds = compile_rule(rule, zone)
 
     def find(view: View, now: datetime) -> datetime | None:
-        ahead = {at for source in sources for at in source(view) if at > now}
+        ahead = {at for source in sources for at in source(view, now) if at > now}
         if not ahead:
             return None
         answer = holds(view, now)
@@ -38,45 +43,93 @@ def flips(rule: Rule) -> Flip:
     return find
 
 
-def next_flip(rule: Rule, view: View, now: datetime) -> datetime | None:
+def next_flip(rule: Rule, view: View, now: datetime, zone: tzinfo | None = None) -> datetime | None:
     """The next instant at which the answer can change without a new fact; never too late, rarely too early."""
-    return flips(rule)(view, now)
+    return flips(rule, zone)(view, now)
 
 
-def _instants(leaf: Rule) -> Instants | None:
+def _instants(leaf: Rule, localise: Localise) -> Instants | None:
     match leaf:
-        case OnTrait():
-            return _trait_instants(leaf)
+        case OnTrait() | OnElement():
+            return _trait_instants(leaf, localise)
         case OnEvent():
-            return _event_instants(leaf)
+            return _event_instants(leaf, localise)
+        case OnSequence():
+            steps = [_moments(step.event, step.where, [_leaves(leaf.within)]) for step in leaf.steps]
+            return _all_of(steps, localise, local=isinstance(leaf.within, Calendar) or _dated(leaf.steps))
         case _:
             return None
 
 
-def _trait_instants(leaf: OnTrait) -> Instants | None:
-    key, (head, *rest) = trait_path(leaf.trait)
+def _trait_instants(leaf: OnTrait | OnElement, localise: Localise) -> Instants | None:
+    key, (head, *rest) = trait_path(leaf.trait if isinstance(leaf, OnTrait) else leaf.property)
     read, change = reader((Step(key, head.each), *rest)), changes(leaf)
     if change is None:
         return None
-    return lambda view: (at for value in read(view.traits) for at in change(value))
+    local = on_calendar(leaf)
+
+    def instants(view: View, now: datetime) -> Iterator[datetime]:
+        here = localise(view, now) if local else now
+        for value in read(view.traits):
+            yield from change(value, here)
+
+    return instants
 
 
-def _event_instants(leaf: OnEvent) -> Instants:
+def _event_instants(leaf: OnEvent, localise: Localise) -> Instants:
     """An occurrence begins to count at its time, leaves the window, or a date inside it comes."""
-    name, within = leaf.event, leaf.within
-    wanted = leaf.measure[1]
-    change = changes(wanted) if isinstance(wanted, When) else None
-    dated = [(reader(parse_path(item.property)), on) for item in leaf.where if (on := changes(item))]
+    wanted, beside = leaf.measure[1], leaf.beside
+    ends: list[Moments] = [_leaves(leaf.within)]
+    ends += [_leaves(other.within) for name, other in beside if name == "not_followed_by"]
+    if isinstance(wanted, When) and (change := changes(wanted)):
+        ends.append(lambda item, here: change(item.at, here))
+    sources = [_moments(leaf.event, leaf.where, ends)]
+    sources += [_moments(other.event, other.where, []) for _, other in beside]
+    local = (
+        isinstance(leaf.within, Calendar)
+        or (isinstance(wanted, When) and on_calendar(wanted))
+        or _dated([leaf, *(other for _, other in beside)])
+    )
+    return _all_of(sources, localise, local=local)
 
-    def instants(view: View) -> Iterator[datetime]:
+
+def _dated(parts: Sequence[Any]) -> bool:
+    return any(on_calendar(item) for part in parts for item in part.where)
+
+
+def _all_of(sources: Sequence[Instants], localise: Localise, *, local: bool) -> Instants:
+    def instants(view: View, now: datetime) -> Iterator[datetime]:
+        here = localise(view, now) if local else now
+        for source in sources:
+            yield from source(view, here)
+
+    return instants
+
+
+def _moments(name: str, where: Sequence[Property | Element], ends: Sequence[Moments]) -> Instants:
+    """Of an event: its time, what follows from it, and the dates among its properties; `here` is in the zone."""
+    dated = [(reader(parse_path(item.property)), on) for item in where if (on := changes(item))]
+
+    def instants(view: View, here: datetime) -> Iterator[datetime]:
         for item in view.events.get(name, ()):
             yield item.at
-            if within:
-                yield item.at + within
-            if change:
-                yield from change(item.at)
+            for end in ends:
+                yield from end(item, here)
             for read, on in dated:
                 for value in read(item.properties):
-                    yield from on(value)
+                    yield from on(value, here)
+
+    return instants
+
+
+def _leaves(within: timedelta | Calendar | None) -> Moments:
+    """When an occurrence comes into a window and leaves it."""
+
+    def instants(item: Occurrence, here: datetime) -> Iterator[datetime]:
+        if isinstance(within, timedelta):
+            if item.at.year <= LAST_YEAR:
+                yield item.at + within
+        elif within and (zone := here.tzinfo) and (day := day_of(item.at, zone)):
+            yield from turns(within, day, zone)
 
     return instants

@@ -5,8 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from perennial.common.rules.nodes import AllOf, AnyOf, InSegment, Not, OnEvent, OnTrait, Rule
+from perennial.common.rules.calendars import Calendar
+from perennial.common.rules.conditions import on_calendar
+from perennial.common.rules.criteria import Amount, When
+from perennial.common.rules.nodes import AllOf, AnyOf, InSegment, Not, OnElement, OnEvent, OnSequence, OnTrait, Rule
 from perennial.common.rules.paths import trait_path
+from perennial.common.rules.zones import TRAITS as ZONES
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,6 @@ class Footprint:
         return replace(self, detailed=self.events)
 
 
-AMOUNTS = frozenset({"sum", "average", "min", "max"})
 NOTHING = Footprint(frozenset(), frozenset(), frozenset(), timedelta())
 
 
@@ -64,13 +67,42 @@ def leaves(rule: Rule) -> Iterator[Rule]:
 
 def _reads(leaf: Rule) -> Footprint:
     match leaf:
-        case OnTrait():
-            return Footprint(frozenset({trait_path(leaf.trait)[0]}), frozenset(), frozenset(), timedelta())
+        case OnTrait() | OnElement():
+            key = trait_path(leaf.trait if isinstance(leaf, OnTrait) else leaf.property)[0]
+            return replace(NOTHING, traits=frozenset({key}).union(ZONES if on_calendar(leaf) else ()))
         case OnEvent():
-            names = frozenset({leaf.event})
-            detailed = names if leaf.where or leaf.measure[0] in AMOUNTS else frozenset()
-            return Footprint(frozenset(), names, frozenset(), leaf.within, detailed)
+            return _event(leaf)
+        case OnSequence():
+            names = frozenset(step.event for step in leaf.steps)
+            detailed = frozenset(step.event for step in leaf.steps if step.where)
+            local = isinstance(leaf.within, Calendar) or any(on_calendar(item) for s in leaf.steps for item in s.where)
+            return Footprint(_zones(local), names, frozenset(), _look_back(leaf.within), detailed)
         case InSegment():
-            return Footprint(frozenset(), frozenset(), frozenset({leaf.segment}), timedelta())
+            return replace(NOTHING, segments=frozenset({leaf.segment}))
         case _:
             return NOTHING
+
+
+def _event(leaf: OnEvent) -> Footprint:
+    wanted, beside, look_back = leaf.measure[1], leaf.beside, _look_back(leaf.within)
+    names = {leaf.event, *(other.event for _, other in beside)}
+    detailed = {other.event for _, other in beside if other.where}
+    if leaf.where or isinstance(wanted, Amount):
+        detailed.add(leaf.event)
+    local = (
+        isinstance(leaf.within, Calendar)
+        or (isinstance(wanted, When) and on_calendar(wanted))
+        or any(on_calendar(item) for item in leaf.where)
+        or any(on_calendar(other) for _, other in beside)
+    )
+    if look_back is not None:
+        look_back += max((other.within for name, other in beside if name.endswith("preceded_by")), default=timedelta())
+    return Footprint(_zones(local), frozenset(names), frozenset(), look_back, frozenset(detailed))
+
+
+def _look_back(within: timedelta | Calendar | None) -> timedelta | None:
+    return within.look_back if isinstance(within, Calendar) else within
+
+
+def _zones(local: bool) -> frozenset[str]:  # noqa: FBT001 (a word for the traits, or for none)
+    return frozenset(ZONES if local else ())

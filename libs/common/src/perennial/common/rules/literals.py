@@ -1,10 +1,19 @@
 """The literals that a rule may hold, as pydantic types: strict, and written back as they were read."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from perennial.common.rules.durations import PATTERN as DURATION
 from perennial.common.rules.durations import format_duration, parse_duration
@@ -77,6 +86,29 @@ def _moment(value: object) -> Moment:
     return found
 
 
+def _range(value: object) -> tuple[Decimal, Decimal] | tuple[datetime, datetime]:
+    """Two numbers, or two times; both in order."""
+    given = tuple(value) if isinstance(value, list | tuple) else ()
+    if len(given) != 2:
+        raise ValueError("must be two numbers or two times, such as [18, 30]")
+    first, last = given
+    if all(isinstance(item, str | datetime) for item in given):
+        times = instant(first), instant(last)
+        if times[0] is None or times[1] is None:
+            raise ValueError("must be two ISO 8601 dates or times")
+        if times[0] >= times[1]:
+            raise ValueError("must be an earlier and a later time")
+        return times[0], times[1]
+    least, most = _number(first), _number(last)
+    if least > most:
+        raise ValueError("must be a lesser and a greater number")
+    return least, most
+
+
+def _plain_range(value: Sequence[object]) -> list[object]:
+    return [format_moment(item) if isinstance(item, datetime) else _plain(cast("Scalar", item)) for item in value]
+
+
 def format_moment(value: Moment | str) -> str:
     """`P30D`, `2026-01-01` for a midnight in UTC, else `2026-01-01T08:30:00Z`."""
     if not isinstance(value, datetime):
@@ -113,4 +145,18 @@ MomentField = Annotated[
     BeforeValidator(_moment),
     PlainSerializer(format_moment),
     WithJsonSchema({"type": "string", "description": "An ISO 8601 date or time, or a duration: that long ago."}),
+]
+RangeField = Annotated[
+    tuple[Decimal, Decimal] | tuple[datetime, datetime],
+    PlainValidator(_range),
+    PlainSerializer(_plain_range),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "anyOf": [{"items": _NUMBER}, {"items": {"type": "string"}}],
+            "minItems": 2,
+            "maxItems": 2,
+            "description": "Two numbers, both included, or two dates or times, the latter excluded.",
+        }
+    ),
 ]

@@ -1,28 +1,37 @@
 """The rule tree: one frozen model per kind of node, and its JSON form."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from perennial.common.rules.calendars import Span
 from perennial.common.rules.criteria import (
     ONE_OPERATOR,
     Amount,
+    Beside,
     Bounds,
     Bucket,
     Condition,
-    Node,
-    Property,
-    Unset,
+    Element,
     When,
-    exactly_one,
+    Where,
 )
 from perennial.common.rules.literals import Name, Path, Window
+from perennial.common.rules.shape import Node, Unset, exactly_one
+
+MEASURES = ("count", "distinct", "sum", "average", "min", "max", "first", "last")
+RELATIONS = ("followed_by", "not_followed_by", "preceded_by", "not_preceded_by")
+MOST_STEPS = 10
+TAGS, STAGE = "tags[]", "stage"
 
 
-def _whole(count: Bounds) -> Bounds:
-    if any(getattr(count, name) % 1 or getattr(count, name) < 0 for name in count.chosen()):
+Counted = TypeVar("Counted", bound=Bounds)
+
+
+def _whole(count: Counted) -> Counted:
+    if any(getattr(count, name) % 1 or getattr(count, name) < 0 for name in count.chosen("property")):
         raise ValueError("must compare with whole numbers from 0")
     return count
 
@@ -57,14 +66,41 @@ class OnTrait(Condition):
     model_config = ConfigDict(json_schema_extra=ONE_OPERATOR)
     trait: Path
 
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, data: Any) -> Any:
+        """`{"tag": key}` and `{"stage": key}`."""
+        if isinstance(data, Mapping):
+            for name, path in (("tag", TAGS), ("stage", STAGE)):
+                if name in data:
+                    return _spelled_out(data, name, path)
+        return data
+
+
+def _spelled_out(data: Mapping[str, Any], name: str, path: str) -> dict[str, object]:
+    if not isinstance(data[name], str) or not data[name]:
+        raise ValueError(f"{name} must be a key")
+    if len(data) > 1:
+        raise ValueError(f"{name} must stand alone")
+    return {"trait": path, "is": data[name]}
+
+
+class OnElement(Element):
+    """Conditions that one element of a list in a trait satisfies together."""
+
 
 class OnEvent(Node):
     """A measure over the occurrences of one event; it happened at least once where none is given."""
 
     event: Name
-    where: tuple[Property, ...] = Field(default=(), max_length=20)
-    within: Window | Unset = None
+    where: Where = ()
+    within: Span | Unset = None
+    followed_by: Beside | Unset = None
+    not_followed_by: Beside | Unset = None
+    preceded_by: Beside | Unset = None
+    not_preceded_by: Beside | Unset = None
     count: Annotated[Bounds, AfterValidator(_whole)] | Unset = None
+    distinct: Annotated[Amount, AfterValidator(_whole)] | Unset = None
     sum: Amount | Unset = None
     average: Amount | Unset = None
     min: Amount | Unset = None
@@ -75,14 +111,42 @@ class OnEvent(Node):
     @property
     def measure(self) -> tuple[str, Bounds | Amount | When]:
         """The measure's name and what it must satisfy."""
-        for name in self.chosen("event", "where", "within"):
-            return name, getattr(self, name)
+        for name in MEASURES:
+            if (wanted := getattr(self, name)) is not None:
+                return name, wanted
         return "count", AT_LEAST_ONCE
+
+    @property
+    def beside(self) -> list[tuple[str, Beside]]:
+        """The other events that must be near, or must not, by the name of the relation."""
+        return [(name, other) for name in RELATIONS if (other := getattr(self, name)) is not None]
 
     @model_validator(mode="after")
     def _one_measure(self) -> Self:
-        if (chosen := self.chosen("event", "where", "within")) and len(chosen) > 1:
+        if len(chosen := [name for name in MEASURES if getattr(self, name) is not None]) > 1:
             exactly_one(chosen, "measure")
+        return self
+
+
+class Step(Node):
+    """One event of a sequence, at most `within` after the one before it."""
+
+    event: Name
+    where: Where = ()
+    within: Window | Unset = None
+
+
+class OnSequence(Node):
+    """Events one after the other; all of them `within` the window, the last at most `span` after the first."""
+
+    steps: tuple[Step, ...] = Field(alias="sequence", min_length=2, max_length=MOST_STEPS)
+    within: Span | Unset = None
+    span: Window | Unset = None
+
+    @model_validator(mode="after")
+    def _first_follows_nothing(self) -> Self:
+        if self.steps[0].within is not None:
+            raise ValueError("the first step cannot have within: there is no step before it")
         return self
 
 
@@ -105,15 +169,30 @@ class Everyone(Node):
 
 
 AT_LEAST_ONCE = Bounds.model_validate({"gte": 1})
-KINDS = ("all", "any", "not", "trait", "event", "segment", "random", "everyone")
+_KINDS = {
+    "all": "<all>",
+    "any": "<any>",
+    "not": "<not>",
+    "trait": "<trait>",
+    "tag": "<trait>",
+    "stage": "<trait>",
+    "any_of": "<element>",
+    "none_of": "<element>",
+    "event": "<event>",
+    "sequence": "<sequence>",
+    "segment": "<segment>",
+    "random": "<random>",
+    "everyone": "<everyone>",
+}
+KINDS = tuple(_KINDS)
 
 
 def _kind(data: object) -> str | None:
     if isinstance(data, Mapping):
-        return next((f"<{kind}>" for kind in KINDS if kind in data), None)
+        return next((tag for kind, tag in _KINDS.items() if kind in data), None)
     fields = type(data).model_fields if isinstance(data, Node) else {}
     spelled = {info.alias or name for name, info in fields.items()}
-    return next((f"<{kind}>" for kind in KINDS if kind in spelled), None)
+    return next((tag for kind, tag in _KINDS.items() if kind in spelled), None)
 
 
 Rule = Annotated[
@@ -121,7 +200,9 @@ Rule = Annotated[
     | Annotated[AnyOf, Tag("<any>")]
     | Annotated[Not, Tag("<not>")]
     | Annotated[OnTrait, Tag("<trait>")]
+    | Annotated[OnElement, Tag("<element>")]
     | Annotated[OnEvent, Tag("<event>")]
+    | Annotated[OnSequence, Tag("<sequence>")]
     | Annotated[InSegment, Tag("<segment>")]
     | Annotated[InBucket, Tag("<random>")]
     | Annotated[Everyone, Tag("<everyone>")],

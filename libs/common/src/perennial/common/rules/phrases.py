@@ -36,6 +36,26 @@ class Words:
     count: tuple[str, str]
     measures: Mapping[str, str]
     moments: Mapping[str, str]
+    during: str
+    between: tuple[str, str]
+    calendar: Mapping[tuple[str, str], str]
+    calendars: Mapping[str, str]
+    calendar_units: Mapping[str, str]
+    in_calendar: str
+    birthday: tuple[str, str]
+    near: str
+    element: tuple[str, str]
+    element_join: str
+    sequence: str
+    step: str
+    step_within: str
+    step_join: str
+    sequence_within: str
+    sequence_during: str
+    sequence_span: str
+    beside: Mapping[str, str]
+    tag: tuple[str, str]
+    stage: str
 
 
 ENGLISH = Words(
@@ -87,12 +107,51 @@ ENGLISH = Words(
     never="{event} did not happen",
     count=("{event} happened {x} time", "{event} happened {x} times"),
     measures={
+        "distinct": "the number of different {of} over {event} is {x}",
         "sum": "the sum of {of} over {event} is {x}",
         "average": "the average of {of} over {event} is {x}",
         "min": "the least {of} over {event} is {x}",
         "max": "the greatest {of} over {event} is {x}",
     },
     moments={"first": "the first {event}", "last": "the last {event}"},
+    during="{event} within {x}",
+    between=("{it} is from {x} to {y}", "{it} is from {x} until before {y}"),
+    calendar={
+        ("this", "day"): "today",
+        ("last", "day"): "yesterday",
+        ("next", "day"): "tomorrow",
+        **{
+            (kind, unit): f"{kind} {unit}"
+            for kind in ("this", "last", "next")
+            for unit in ("week", "month", "quarter", "year")
+        },
+    },
+    calendars={
+        "this": "the {n} calendar {units} up to the current one",
+        "last": "the last {n} whole {units}",
+        "next": "the next {n} whole {units}",
+    },
+    calendar_units={unit: f"{unit}s" for unit in ("day", "week", "month", "quarter", "year")},
+    in_calendar="{it} is within {x}",
+    birthday=("{it} comes round today", "{it} comes round within {n} days"),
+    near="{it} is within {km} km of {latitude}, {longitude}",
+    element=("one of {it} has {x}", "none of {it} has {x}"),
+    element_join=" and ",
+    sequence="these happened one after the other: {x}",
+    step="{event}",
+    step_within="within {x} {event}",
+    step_join=", then ",
+    sequence_within="{x}, all within the last {y}",
+    sequence_during="{x}, all within {y}",
+    sequence_span="{x}, from first to last at most {y}",
+    beside={
+        "followed_by": "{event} followed within {x} by {other}",
+        "not_followed_by": "{event} not followed within {x} by {other}",
+        "preceded_by": "{event} preceded within {x} by {other}",
+        "not_preceded_by": "{event} not preceded within {x} by {other}",
+    },
+    tag=("the customer has the tag {x}", "the customer has not the tag {x}"),
+    stage="the customer is in the stage {x}",
 )
 
 CHINESE = Words(
@@ -138,12 +197,60 @@ CHINESE = Words(
     never="{event} 未发生",
     count=("{event} 的次数{x}", "{event} 的次数{x}"),
     measures={
+        "distinct": "{event} 的不同 {of} 个数{x}",
         "sum": "{event} 的 {of} 之和{x}",
         "average": "{event} 的 {of} 平均值{x}",
         "min": "{event} 的 {of} 最小值{x}",
         "max": "{event} 的 {of} 最大值{x}",
     },
     moments={"first": "首次 {event}", "last": "最近一次 {event}"},
+    during="{x}内的 {event}",
+    between=("{it} 为 {x} 至 {y}", "{it} 自 {x} 起、早于 {y}"),
+    calendar={
+        ("this", "day"): "今天",
+        ("last", "day"): "昨天",
+        ("next", "day"): "明天",
+        ("this", "week"): "本周",
+        ("last", "week"): "上周",
+        ("next", "week"): "下周",
+        ("this", "month"): "本月",
+        ("last", "month"): "上月",
+        ("next", "month"): "下月",
+        ("this", "quarter"): "本季度",
+        ("last", "quarter"): "上季度",
+        ("next", "quarter"): "下季度",
+        ("this", "year"): "今年",
+        ("last", "year"): "去年",
+        ("next", "year"): "明年",
+    },
+    calendars={"this": "截至当前的 {n} 个{units}", "last": "此前 {n} 个完整{units}", "next": "此后 {n} 个完整{units}"},
+    calendar_units={
+        "day": "自然日",
+        "week": "自然周",
+        "month": "自然月",
+        "quarter": "自然季度",
+        "year": "自然年",
+    },
+    in_calendar="{it} 在{x}之内",
+    birthday=("{it} 的周年日为今天", "{it} 的周年日在 {n} 天之内"),
+    near="{it} 距 {latitude}, {longitude} 不超过 {km} 公里",
+    element=("{it} 中有一项满足{x}", "{it} 中没有一项满足{x}"),
+    element_join="且",
+    sequence="依次发生了：{x}",
+    step="{event}",
+    step_within="{x}之内 {event}",
+    step_join="，然后 ",
+    sequence_within="{x}，均在过去 {y}内",
+    sequence_during="{x}，均在{y}之内",
+    sequence_span="{x}，首尾相距不超过 {y}",
+    beside={
+        "followed_by": "之后 {x}内有{other} 的 {event}",
+        "not_followed_by": "之后 {x}内没有{other} 的 {event}",
+        "preceded_by": "之前 {x}内有{other} 的 {event}",
+        "not_preceded_by": "之前 {x}内没有{other} 的 {event}",
+    },
+    tag=("客户有标签 {x}", "客户没有标签 {x}"),
+    stage="客户处于阶段 {x}",
 )
 
 WORDS: dict[Language, Words] = {"en": ENGLISH, "zh": CHINESE}

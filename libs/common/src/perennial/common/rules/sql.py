@@ -2,15 +2,16 @@
 
 Tables in the search path: `identity_map (via, customer_id)`, `trait (via, key, value, at, source, message_id)`,
 `event (via, name, at, properties)`, `membership (segment_id, customer_id)`, a row being a member. Only those
-that the rule reads need exist.
+that the rule reads need exist; what depends on the customer's calendar reads the trait of the time zone.
 """
 
 # ruff: noqa: S608 (what is not ours is bound, never written into the text)
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import assert_never
 
+from perennial.common.rules.conditions import on_calendar
 from perennial.common.rules.nodes import (
     AllOf,
     AnyOf,
@@ -18,18 +19,22 @@ from perennial.common.rules.nodes import (
     InBucket,
     InSegment,
     Not,
+    OnElement,
     OnEvent,
+    OnSequence,
     OnTrait,
     Rule,
 )
 from perennial.common.rules.parsing import dump
 from perennial.common.rules.paths import trait_path
+from perennial.common.rules.sql_clock import LATEST, Clock, Zones
 from perennial.common.rules.sql_conditions import bounds_sql, condition_sql
 from perennial.common.rules.sql_events import exceptions_sql, holds_without_events
+from perennial.common.rules.sql_sequences import sequence_sql
 from perennial.common.rules.sql_values import Binds
+from perennial.common.rules.zones import deployment_zone
 
-# Which of a customer's identifiers speaks for a trait: the latest fact, ties by source and message.
-LATEST = 't.at DESC, t.source COLLATE "C" DESC, t.message_id COLLATE "C" DESC, t.via DESC'
+__all__ = ["LATEST", "Sql", "to_sql"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +45,30 @@ class Sql:
     params: dict[str, object]
 
 
-def to_sql(rule: Rule, now: datetime) -> Sql:
-    """The customers for whom `compile(rule)` answers true at `now` (with a zone)."""
-    query = _Query(now)
+def to_sql(rule: Rule, now: datetime, zone: tzinfo | None = None) -> Sql:
+    """The customers for whom `compile(rule, zone)` answers true at `now` (of fixed offset)."""
+    clock = Clock(now, Binds(), zone or deployment_zone())
+    query = _Query(clock, Zones(clock))
     held = query.rule(rule)
     joins = "".join(
         f"\nLEFT JOIN ({select}) AS {alias} ON {alias}.customer_id = c.customer_id"
         for select, alias in query.joins.items()
     )
     source = "(SELECT DISTINCT customer_id FROM identity_map) AS c"
-    return Sql(f"SELECT c.customer_id FROM {source}{joins}\nWHERE {held}", query.binds.values)
+    text = f"{query.zones.prelude()}SELECT c.customer_id FROM {source}{joins}\nWHERE {held}"
+    return Sql(text, query.binds.values)
 
 
 @dataclass(slots=True)
 class _Query:
-    now: datetime
-    binds: Binds = field(default_factory=Binds)
+    clock: Clock
+    zones: Zones
     joins: dict[str, str] = field(default_factory=dict)
     leaves: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def binds(self) -> Binds:
+        return self.clock.binds
 
     def rule(self, rule: Rule) -> str:
         match rule:
@@ -79,12 +90,16 @@ class _Query:
 
     def leaf(self, leaf: Rule) -> str:
         match leaf:
-            case OnTrait():
-                key, steps = trait_path(leaf.trait)
-                return condition_sql(leaf, f"{self.trait(key)}.value", steps, self.binds, self.now)
+            case OnTrait() | OnElement():
+                key, steps = trait_path(leaf.trait if isinstance(leaf, OnTrait) else leaf.property)
+                clock = self.local() if on_calendar(leaf) else self.clock
+                return condition_sql(leaf, f"{self.trait(key)}.value", steps, self.binds, self.clock.now, clock)
             case OnEvent():
-                alias = self.join(exceptions_sql(leaf, self.binds, self.now))
-                return f"({alias}.customer_id IS {'' if holds_without_events(leaf, self.now) else 'NOT '}NULL)"
+                alias = self.join(exceptions_sql(leaf, self.clock, self.zones))
+                return f"({alias}.customer_id IS {'' if holds_without_events(leaf, self.clock.now) else 'NOT '}NULL)"
+            case OnSequence():
+                alias = self.join(sequence_sql(leaf, self.clock, self.zones))
+                return f"({alias}.customer_id IS NOT NULL)"
             case InSegment():
                 segment = self.binds(leaf.segment, "uuid")
                 alias = self.join(f"SELECT DISTINCT customer_id FROM membership WHERE segment_id = {segment}")
@@ -99,6 +114,11 @@ class _Query:
             case AllOf() | AnyOf() | Not():
                 raise TypeError(leaf)
         assert_never(leaf)
+
+    def local(self) -> Clock:
+        """By the customer's own zone."""
+        alias = self.join(f"SELECT customer_id, zone FROM {self.zones.named()}")
+        return self.clock.told_by(f"{alias}.zone")
 
     def trait(self, key: str) -> str:
         mark = f"trait {key}"

@@ -7,28 +7,55 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
-from perennial.common.rules.conditions import affirmative
-from perennial.common.rules.criteria import Bounds, Condition
-from perennial.common.rules.literals import Moment, Scalar
-from perennial.common.rules.paths import Step
+from perennial.common.rules.calendars import Calendar
+from perennial.common.rules.conditions import Timed, affirmative
+from perennial.common.rules.criteria import Bounds, Condition, Element
+from perennial.common.rules.literals import Scalar
+from perennial.common.rules.paths import Step, parse_path
+from perennial.common.rules.sql_clock import Clock
+from perennial.common.rules.sql_places import near_sql
 from perennial.common.rules.sql_values import Binds, as_list, instant, number, text, walk
 from perennial.common.rules.values import text as spell
+from perennial.common.rules.zones import deployment_zone
 
 COMPARE = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _LIKE = str.maketrans({"*": "%", "?": "_", "%": r"\%", "_": r"\_", "\\": r"\\"})
 
 
-def condition_sql(condition: Condition, value: str, steps: Sequence[Step], binds: Binds, now: datetime) -> str:
+def condition_sql(
+    condition: Condition | Element,
+    value: str,
+    steps: Sequence[Step],
+    binds: Binds,
+    now: datetime,
+    clock: Clock | None = None,
+) -> str:
     """Whether any value at the path from `value` satisfies the condition: true or false, never null."""
+    clock = clock or Clock(now, binds, deployment_zone())
+    if isinstance(condition, Element):
+        return _element_sql(condition, value, steps, clock)
     operator, operand, negated = affirmative(condition)
     found, items = walk(value, steps, binds)
-    test = _test(operator, operand, found, binds, now)
+    test = _test(operator, operand, found, clock)
     held = f"EXISTS (SELECT 1 FROM {', '.join(items)} WHERE {test})" if items else f"({test}) IS TRUE"
     return f"NOT ({held})" if negated else f"({held})"
 
 
-def time_sql(operator: str, operand: Moment, at: str, binds: Binds, now: datetime) -> str:
+def _element_sql(element: Element, value: str, steps: Sequence[Step], clock: Clock) -> str:
+    found, items = walk(value, steps, clock.binds, "element")
+    tests = [f"jsonb_typeof({found}) <> 'null'"]
+    tests += [
+        condition_sql(item, found, parse_path(item.property), clock.binds, clock.now, clock) for item in element.where
+    ]
+    held = f"EXISTS (SELECT 1 FROM {', '.join(items)} WHERE {' AND '.join(tests)})"
+    return f"(NOT {held})" if element.none_of is not None else f"({held})"
+
+
+def time_sql(operator: str, operand: Timed, at: str, clock: Clock) -> str:
     """Whether a timestamptz satisfies a time operator."""
+    if isinstance(operand, Calendar):
+        return clock.within(operand, at)
+    binds, now = clock.binds, clock.now
     edge = binds(_edge(operator, operand, now), "timestamptz")
     match operator:
         case "before":
@@ -49,18 +76,31 @@ def bounds_sql(limits: Bounds, total: str, binds: Binds, share: str = "1") -> st
     )
 
 
-def _edge(operator: str, operand: Moment, now: datetime) -> datetime:
+def _edge(operator: str, operand: timedelta | datetime, now: datetime) -> datetime:
     if isinstance(operand, timedelta):
         return now + operand if operator == "within_next" else now - operand
     return operand
 
 
-def _test(operator: str, operand: object, value: str, binds: Binds, now: datetime) -> str:
+def _test(operator: str, operand: object, value: str, clock: Clock) -> str:
     if operator in COMPARE:
-        return f"{number(value)} {COMPARE[operator]} {binds(operand, 'numeric')}"
+        return f"{number(value)} {COMPARE[operator]} {clock.binds(operand, 'numeric')}"
     if operator in _BUILDERS:
-        return _BUILDERS[operator](value, operand, binds)
-    return time_sql(operator, cast("Moment", operand), f"({instant(value)})", binds, now)
+        return _BUILDERS[operator](value, operand, clock.binds)
+    if isinstance(operand, Calendar):
+        return clock.dated(operand, value)
+    if operator == "birthday_within":
+        return clock.birthday(cast("int", operand), value)
+    return time_sql(operator, cast("Timed", operand), f"({instant(value)})", clock)
+
+
+def _between(value: str, limits: tuple[Decimal, Decimal] | tuple[datetime, datetime], binds: Binds) -> str:
+    first, last = limits
+    if isinstance(first, datetime):
+        at = f"({instant(value)})"
+        return f"{at} >= {binds(first, 'timestamptz')} AND {at} < {binds(last, 'timestamptz')}"
+    found = f"({number(value)})"
+    return f"{found} >= {binds(first, 'numeric')} AND {found} <= {binds(last, 'numeric')}"
 
 
 def _is(value: str, wanted: Scalar, binds: Binds) -> str:
@@ -97,5 +137,7 @@ _BUILDERS: dict[str, Callable[..., str]] = {
     "starts_with": lambda value, wanted, binds: f"starts_with({text(value)}, {binds(wanted, 'text')})",
     "ends_with": _ends_with,
     "matches": lambda value, wanted, binds: f"{text(value)} LIKE {binds(wanted.translate(_LIKE), 'text')}",
+    "between": _between,
+    "near": lambda value, wanted, binds: near_sql(wanted, value, binds),
     "exists": lambda value, _wanted, _binds: f"jsonb_typeof({value}) <> 'null'",
 }

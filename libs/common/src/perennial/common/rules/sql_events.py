@@ -2,17 +2,22 @@
 
 # ruff: noqa: S608 (what is not ours is bound, never written into the text)
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import cast
 
-from perennial.common.rules.criteria import Amount, Bounds, When
+from perennial.common.rules.calendars import Calendar
+from perennial.common.rules.conditions import Timed, on_calendar
+from perennial.common.rules.criteria import Amount, Beside, Bounds, Element, Property, When
 from perennial.common.rules.events import measure
-from perennial.common.rules.literals import Moment
 from perennial.common.rules.nodes import OnEvent
 from perennial.common.rules.paths import parse_path
+from perennial.common.rules.sql_clock import Clock, Zones
 from perennial.common.rules.sql_conditions import bounds_sql, condition_sql, time_sql
-from perennial.common.rules.sql_values import Binds, number, walk
+from perennial.common.rules.sql_values import number, text, walk
+
+ZONED = "zoned"  # where a source reads the customer's zone
 
 
 def holds_without_events(rule: OnEvent, now: datetime) -> bool:
@@ -20,46 +25,100 @@ def holds_without_events(rule: OnEvent, now: datetime) -> bool:
     return measure(rule)((), now)
 
 
-def exceptions_sql(rule: OnEvent, binds: Binds, now: datetime) -> str:
-    """A query of the customers whose answer is not `holds_without_events`."""
-    name, wanted = rule.measure
-    source = "event AS e JOIN identity_map AS m ON m.via = e.via"
+def exceptions_sql(rule: OnEvent, clock: Clock, zones: Zones) -> str:
+    """A query of the customers whose answer is not `holds_without_events`; `zones` are the customers' own."""
+    (name, wanted), binds = rule.measure, clock.binds
+    clock = clock.told_by(f"{ZONED}.zone")
+    source, tests = happened_sql(rule.event, rule.within, rule.where, clock, zones)
+    if (isinstance(wanted, When) and on_calendar(wanted)) or any(on_calendar(other) for _, other in rule.beside):
+        source = with_zone(source, zones)
+    tests += [_beside(relation, other, clock) for relation, other in rule.beside]
     amount = ""
     if isinstance(wanted, Amount):
         value, items = walk("e.properties", parse_path(wanted.property), binds)
-        source = " CROSS JOIN ".join([source, *items, f"LATERAL (SELECT {number(value)}) AS a(amount)"])
+        said = (text if name == "distinct" else number)(value)
+        source = " CROSS JOIN ".join([source, *items, f"LATERAL (SELECT {said}) AS a(amount)"])
         amount = "a.amount"
-    held = _HAVING[name](wanted, amount, binds, now)
-    having = f"NOT ({held})" if holds_without_events(rule, now) else held
-    return (
-        f"SELECT m.customer_id FROM {source} WHERE {_occurred(rule, binds, now)} GROUP BY m.customer_id HAVING {having}"
-    )
+    held = _HAVING[name](wanted, amount, clock.told_by(f"min({ZONED}.zone)"))
+    having = f"NOT ({held})" if holds_without_events(rule, clock.now) else held
+    return f"SELECT m.customer_id FROM {source} WHERE {' AND '.join(tests)} GROUP BY m.customer_id HAVING {having}"
 
 
-def _occurred(rule: OnEvent, binds: Binds, now: datetime) -> str:
-    tests = [f"e.name = {binds(rule.event, 'text')}", f"e.at <= {binds(now, 'timestamptz')}"]
-    if rule.within:
-        tests.append(f"e.at > {binds(now - rule.within, 'timestamptz')}")
-    tests += [condition_sql(item, "e.properties", parse_path(item.property), binds, now) for item in rule.where]
-    return " AND ".join(tests)
+def happened_sql(
+    name: str,
+    within: timedelta | Calendar | None,
+    where: Sequence[Property | Element],
+    clock: Clock,
+    zones: Zones,
+) -> tuple[str, list[str]]:
+    """What to select from and what must hold for the occurrences of an event that count: `e`, of `m.customer_id`."""
+    binds, source = clock.binds, "event AS e JOIN identity_map AS m ON m.via = e.via"
+    tests = [f"e.name = {binds(name, 'text')}", f"e.at <= {binds(clock.now, 'timestamptz')}"]
+    if isinstance(within, Calendar):
+        first, stop = (binds(at, "timestamptz") for at in clock.span(within))
+        tests.append(f"e.at >= {first} AND e.at < {stop}")
+        usual = replace(clock, zone=None).edges(within)
+        source += f" LEFT JOIN {zones.lying(within)} AS span ON span.customer_id = m.customer_id"
+        tests.append(f"e.at >= coalesce(span.begins, {usual[0]}) AND e.at < coalesce(span.ends, {usual[1]})")
+    elif within:
+        tests.append(f"e.at > {binds(clock.now - within, 'timestamptz')}")
+    if any(on_calendar(item) for item in where):
+        source = with_zone(source, zones)
+    tests += _properties("e", where, clock)
+    return source, tests
 
 
-def _when(extreme: str) -> Callable[[When, str, Binds, datetime], str]:
-    def build(wanted: When, _amount: str, binds: Binds, now: datetime) -> str:
-        return time_sql(wanted.operator, cast("Moment", wanted.operand), f"{extreme}(e.at)", binds, now)
+def with_zone(source: str, zones: Zones) -> str:
+    """The same source with the customer's zone, once."""
+    joined = f" LEFT JOIN {zones.named()} AS {ZONED} ON {ZONED}.customer_id = m.customer_id"
+    return source if joined in source else source + joined
+
+
+def _properties(alias: str, where: Sequence[Property | Element], clock: Clock) -> list[str]:
+    return [
+        condition_sql(item, f"{alias}.properties", parse_path(item.property), clock.binds, clock.now, clock)
+        for item in where
+    ]
+
+
+def _beside(relation: str, other: Beside, clock: Clock) -> str:
+    """Whether another event is near in time; its seconds are counted, as a day of an interval follows the clock."""
+    binds, wanted = clock.binds, not relation.startswith("not_")
+    span = f"make_interval(secs => {binds(other.within.total_seconds(), 'float8')})"
+    now = binds(clock.now, "timestamptz")
+    follows = relation.endswith("followed_by")
+    near = "b.at > e.at AND b.at <= e.at + {0}" if follows else "b.at < e.at AND b.at >= e.at - {0}"
+    tests = [
+        "n.customer_id = m.customer_id",
+        f"b.name = {binds(other.event, 'text')}",
+        f"b.at <= {now}",
+        near.format(span),
+        *_properties("b", other.where, clock),
+    ]
+    found = f"EXISTS (SELECT 1 FROM event AS b JOIN identity_map AS n ON n.via = b.via WHERE {' AND '.join(tests)})"
+    if wanted:
+        return found
+    known = f"e.at <= {binds(clock.now - other.within, 'timestamptz')} AND " if follows else ""
+    return f"{known}NOT {found}"
+
+
+def _when(extreme: str) -> Callable[[When, str, Clock], str]:
+    def build(wanted: When, _amount: str, clock: Clock) -> str:
+        return time_sql(wanted.operator, cast("Timed", wanted.operand), f"{extreme}(e.at)", clock)
 
     return build
 
 
-def _amount(total: str, share: str = "1") -> Callable[[Bounds, str, Binds, datetime], str]:
-    def build(wanted: Bounds, amount: str, binds: Binds, _now: datetime) -> str:
-        return bounds_sql(wanted, total.format(amount), binds, share.format(amount))
+def _amount(total: str, share: str = "1") -> Callable[[Bounds, str, Clock], str]:
+    def build(wanted: Bounds, amount: str, clock: Clock) -> str:
+        return bounds_sql(wanted, total.format(amount), clock.binds, share.format(amount))
 
     return build
 
 
 _HAVING: dict[str, Callable[..., str]] = {
     "count": _amount("count(*)"),
+    "distinct": _amount("count(DISTINCT {0})"),
     "sum": _amount("coalesce(sum({0}), 0)"),
     "average": _amount("sum({0})", "count({0})"),
     "min": _amount("min({0})"),

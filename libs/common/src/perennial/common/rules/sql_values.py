@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from perennial.common.rules.paths import Step
 from perennial.common.rules.values import BEYOND_MICROSECONDS, LIMIT, LOCAL, NUMBER, ZONED
@@ -9,14 +10,21 @@ from perennial.common.rules.values import BEYOND_MICROSECONDS, LIMIT, LOCAL, NUM
 
 @dataclass(slots=True)
 class Binds:
-    """Parameters, each bound under a name of its own with its type said."""
+    """Parameters with their types said; lists and dates, which the calendar repeats, are bound once."""
 
     values: dict[str, object] = field(default_factory=dict)
+    known: dict[object, str] = field(default_factory=dict)
 
     def __call__(self, value: object, of: str) -> str:
+        key = (of, tuple(value)) if isinstance(value, list) else (of, value) if isinstance(value, date) else None
+        if key is not None and key in self.known:
+            return self.known[key]
         name = f"rule_{len(self.values)}"
         self.values[name] = value
-        return f"CAST(:{name} AS {of})"
+        said = f"CAST(:{name} AS {of})"
+        if key is not None:
+            self.known[key] = said
+        return said
 
 
 def spelled(value: str) -> str:
@@ -54,14 +62,14 @@ def instant(value: str) -> str:
     )
 
 
-def walk(value: str, steps: Sequence[Step], binds: Binds) -> tuple[str, list[str]]:
+def walk(value: str, steps: Sequence[Step], binds: Binds, called: str = "item") -> tuple[str, list[str]]:
     """SQL of the value at a path, and the FROM items that pass through its lists."""
     items: list[str] = []
     for step in steps:
         if step.name is not None:
             value = f"({value} -> {binds(step.name, 'text')})"
         if step.each:
-            alias = f"item{len(items)}"
+            alias = f"{called}{len(items)}"
             items.append(f"jsonb_array_elements({as_list(value)}) AS {alias}(value)")
             value = f"{alias}.value"
     return value, items

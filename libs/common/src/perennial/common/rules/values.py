@@ -1,7 +1,7 @@
 """How a JSON value is read: as text, as a number, as an instant. `sql_values` says the same in SQL."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from functools import lru_cache
 
@@ -61,6 +61,12 @@ def instant(value: object) -> datetime | None:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value
     return None
+
+
+def dated(value: object) -> datetime | date | None:
+    """The same, but a mere day where no zone is named: whose day it is, the reader says."""
+    found = instant(value)
+    return found.date() if found is not None and isinstance(value, str) and _local.fullmatch(value) else found
 
 
 @lru_cache(maxsize=65_536)

@@ -11,28 +11,34 @@ from perennial.common.db import ReadSession
 from perennial.loyalty.programme.definition import Definition
 
 _ACCOUNTS = text("""
-    SELECT c.id AS customer_id, t.tier, t.since,
+    SELECT c.id AS customer_id,
            CAST(coalesce(sum(a.balance), 0) AS bigint) AS balance,
            CAST(coalesce(sum(a.pending), 0) AS bigint) AS pending,
            CAST(coalesce(sum(a.earned), 0) AS bigint) AS earned,
            CAST(coalesce(sum(a.spent), 0) AS bigint) AS spent,
            CAST(coalesce(sum(a.reversed), 0) AS bigint) AS reversed,
            CAST(coalesce(sum(a.expired), 0) AS bigint) AS expired,
-           CAST(coalesce(sum(a.adjusted), 0) AS bigint) AS adjusted,
-           (SELECT CAST(coalesce(sum(l.points - l.reversed), 0) AS bigint)
-            FROM identity_map o JOIN lot l ON l.via = o.via
-            WHERE o.customer_id = c.id AND l.qualifies AND l.currency = :tiers_rest_on
-              AND l.earned_at > :since AND l.earned_at <= :now) AS qualifying
+           CAST(coalesce(sum(a.adjusted), 0) AS bigint) AS adjusted
     FROM unnest(CAST(:ids AS uuid[])) AS c (id)
     LEFT JOIN identity_map m ON m.customer_id = c.id
     LEFT JOIN account a ON a.via = m.via AND a.currency = :currency
-    LEFT JOIN tier_state t ON t.customer_id = c.id
-    GROUP BY c.id, t.tier, t.since ORDER BY c.id""")
+    GROUP BY c.id ORDER BY c.id""")
 _WALLETS = text("""
     SELECT m.customer_id, a.currency, CAST(sum(a.balance) AS bigint) AS balance,
            CAST(sum(a.pending) AS bigint) AS pending
     FROM identity_map m JOIN account a ON a.via = m.via
     WHERE m.customer_id = ANY(CAST(:ids AS uuid[])) GROUP BY m.customer_id, a.currency""")
+_EXPIRING = text("""
+    SELECT customer_id, currency, CAST(sum(points) AS bigint) AS points, min(expires_at) AS expires_at
+    FROM (
+        SELECT m.customer_id, l.currency, l.expires_at, l.points - l.reversed - l.expired
+                   - coalesce((SELECT sum(u.points) FROM lot_use u WHERE u.lot_id = l.id), 0) AS points
+        FROM identity_map m JOIN lot l ON l.via = m.via
+        WHERE m.customer_id = ANY(CAST(:ids AS uuid[])) AND NOT l.swept AND l.state = 'active'
+          AND l.expires_at > :now AND l.expires_at <= :until
+    ) AS ending WHERE points > 0
+    GROUP BY customer_id, currency, CAST(timezone(:zone, expires_at) AS date)
+    ORDER BY min(expires_at), currency""")
 _OWNERS = text("""
     SELECT c.via FROM identity_map c
     WHERE c.via = c.customer_id AND (CAST(:after AS uuid) IS NULL OR c.via > :after)
@@ -61,12 +67,20 @@ _SUMMARY = text("""
     FROM customers""")
 
 
-async def accounts(
-    session: ReadSession, customers: Collection[UUID], rules: Definition, since: datetime, now: datetime
-) -> list[Row[Any]]:
-    """The main accounts of customers, sorted by id, with what counts towards the tier since `since`."""
-    values = {"currency": rules.main.code, "tiers_rest_on": rules.tiers_rest_on, "since": since, "now": now}
-    return list(await session.execute(_ACCOUNTS, {"ids": list(customers), **values}))
+async def accounts(session: ReadSession, customers: Collection[UUID], rules: Definition) -> list[Row[Any]]:
+    """The main accounts of customers, sorted by id."""
+    return list(await session.execute(_ACCOUNTS, {"ids": list(customers), "currency": rules.main.code}))
+
+
+async def expiring(
+    session: ReadSession, customers: Collection[UUID], now: datetime, until: datetime, zone: str
+) -> dict[UUID, list[tuple[str, int, datetime]]]:
+    """What nobody has spent of lots that end before an instant, by currency and day, the soonest first."""
+    asked = {"ids": list(customers), "now": now, "until": until, "zone": zone}
+    found: dict[UUID, list[tuple[str, int, datetime]]] = {}
+    for row in await session.execute(_EXPIRING, asked):
+        found.setdefault(row.customer_id, []).append((row.currency, row.points, row.expires_at))
+    return found
 
 
 async def wallets(session: ReadSession, customers: Collection[UUID]) -> dict[tuple[UUID, str], tuple[int, int]]:

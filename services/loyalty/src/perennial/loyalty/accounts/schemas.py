@@ -6,17 +6,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from perennial.loyalty.tiers.schemas import TierOut
+
 SHOWN = ConfigDict(from_attributes=True)
 
 
-class TierOut(BaseModel):
-    """Where a customer stands. `to_next` is null at the top."""
+class ExpiringOut(BaseModel):
+    """Points that end on the same day if nobody spends them."""
 
     model_config = SHOWN
 
-    name: str
-    since: datetime | None = None
-    to_next: int | None
+    currency: str
+    points: int
+    expires_at: datetime
 
 
 class WalletOut(BaseModel):
@@ -46,6 +48,7 @@ class AccountOut(BaseModel):
     tier: TierOut
     currency: str = Field(description="The main one of the programme: all figures above are in it.")
     wallets: list[WalletOut] = Field(description="Every currency of the programme.")
+    expiring: list[ExpiringOut] = Field(description="What ends within 30 days, the soonest first.")
 
 
 class PostingOut(BaseModel):

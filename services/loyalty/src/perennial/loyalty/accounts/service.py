@@ -3,27 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from perennial.common import identity_map
 from perennial.common.contracts.base import utc_now
-from perennial.common.db import ReadSession
+from perennial.common.db import ReadSession, settings_of
 from perennial.common.web import NotFound
 from perennial.loyalty.accounts import queries
 from perennial.loyalty.programme import service as programme
-from perennial.loyalty.programme.definition import TierRule
+from perennial.loyalty.tiers.shown import Standing, standings
 
-
-@dataclass(frozen=True)
-class Standing:
-    """A customer's tier, and what is missing to the next; None at the top."""
-
-    name: str
-    since: datetime | None
-    to_next: int | None
+EXPIRING = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -34,6 +24,15 @@ class Wallet:
     kind: str
     balance: int
     pending: int
+
+
+@dataclass(frozen=True)
+class Expiring:
+    """Points that end on the same day if nobody spends them."""
+
+    currency: str
+    points: int
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ class CustomerAccount:
     tier: Standing
     currency: str
     wallets: Sequence[Wallet]
+    expiring: Sequence[Expiring]
 
 
 @dataclass(frozen=True)
@@ -82,24 +82,22 @@ async def owner_of(session: ReadSession, customer_id: UUID) -> UUID:
 async def accounts(session: ReadSession, customers: Sequence[UUID]) -> list[CustomerAccount]:
     """The accounts of customers of today, sorted by id; without any posting they are empty."""
     rules, now = await programme.current(session), utc_now()
-    rows = await queries.accounts(session, customers, rules, now - timedelta(days=rules.tier_window_days), now)
+    rows = await queries.accounts(session, customers, rules)
     wallets = await queries.wallets(session, customers)
+    tiers = await standings(session, customers, now)
+    ending = await queries.expiring(session, customers, now, now + EXPIRING, settings_of(session).timezone)
     return [
         CustomerAccount(
             row.customer_id, row.balance, row.pending, row.earned, row.spent, row.reversed, row.expired, row.adjusted,
-            _standing(row, rules.tiers), rules.main.code,
+            tiers[row.customer_id], rules.main.code,
             [
                 Wallet(item.code, item.kind, *wallets.get((row.customer_id, item.code), (0, 0)))
                 for item in rules.currencies
             ],
+            [Expiring(*item) for item in ending.get(row.customer_id, ())],
         )
         for row in rows
     ]  # fmt: skip
-
-
-def _standing(row: Row[Any], tiers: Sequence[TierRule]) -> Standing:
-    higher = [tier.threshold for tier in tiers if tier.threshold > row.qualifying]
-    return Standing(row.tier or tiers[0].name, row.since, min(higher) - row.qualifying if higher else None)
 
 
 async def balance(session: ReadSession, customer: UUID, currency: str) -> int:

@@ -1,7 +1,7 @@
 """Orders, whatever the sequence in which their events come: what an order has earned, and what a refund takes back."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from perennial.common.ids import digest_uuid
 
-What = Literal["completed", "updated", "refunded"]
+What = Literal["completed", "updated", "refunded", "delivered"]
 Points = Mapping[str, int]
 """By currency; one that is not there is 0."""
 
@@ -44,12 +44,16 @@ class OrderEvent:
 
 @dataclass(frozen=True)
 class Stated:
-    """The worth of an order as one event states it, and the points for that. Of several, the first or last is taken."""
+    """The worth of an order as one event states it, and the points for that. Of several, the first or last is taken.
+
+    `told` is what the rules saw, where the amount alone does not tell.
+    """
 
     at: datetime
     by: UUID
     amount: Decimal
     points: Points
+    told: Mapping[str, Any] | None = None
 
     @property
     def order(self) -> tuple[datetime, UUID]:
@@ -59,7 +63,10 @@ class Stated:
 
 @dataclass
 class Purchase:
-    """An order as its events tell it so far, and what has been posted for it."""
+    """An order as its events tell it so far, and what has been posted for it.
+
+    `waived` is what refunds asked for and the currency's policy left to the customer.
+    """
 
     id: UUID
     source: str
@@ -71,10 +78,16 @@ class Purchase:
     whole: bool = False
     earned: Points = field(default_factory=dict)
     reversed: Points = field(default_factory=dict)
+    waived: Points = field(default_factory=dict)
+    delivered_at: datetime | None = None
+    released_at: datetime | None = None
 
-    def hear(self, event: OrderEvent, points: Points) -> None:
-        """Take over what a completion or an update says; the earliest completion and the latest update hold."""
-        stated = Stated(event.at, event.id, event.amount or NOTHING, points)
+    def hear(self, event: OrderEvent, stated: Stated | None) -> None:
+        """Take over what an event says; the earliest completion and delivery and the latest update hold."""
+        if event.what == "delivered":
+            self.delivered_at = min(self.delivered_at or event.at, event.at)
+        if stated is None:
+            return
         if event.what == "completed":
             self.via = self.via or event.via
             if self.completed is None or stated.order < self.completed.order:
@@ -88,6 +101,13 @@ class Purchase:
         if self.completed is None or self.updated is None or self.updated.at < self.completed.at:
             return self.completed
         return self.updated
+
+    def grant(self, points: Points, told: Mapping[str, Any]) -> None:
+        """Let what holds now bring so many points."""
+        if self.completed is not None and self.stated is self.completed:
+            self.completed = replace(self.completed, points=points, told=told)
+        elif self.updated is not None:
+            self.updated = replace(self.updated, points=points, told=told)
 
     @property
     def currencies(self) -> set[str]:
@@ -103,8 +123,8 @@ class Purchase:
         if stated is None or self.whole or (self.refunded and self.refunded >= stated.amount):
             return 0
         points = stated.points.get(currency, 0)
-        if not points:
-            return 0
+        if not points or not self.refunded:
+            return points
         return points - points * int(self.refunded * CENTS) // int(stated.amount * CENTS)
 
     @property
@@ -121,7 +141,10 @@ class Purchase:
 
     def owes(self) -> Points:
         """What refunds have still to take back."""
-        due = {currency: points - self.reversed.get(currency, 0) for currency, points in self.target[1].items()}
+        due = {
+            currency: points - self.reversed.get(currency, 0) - self.waived.get(currency, 0)
+            for currency, points in self.target[1].items()
+        }
         return {currency: points for currency, points in due.items() if points > 0}
 
 

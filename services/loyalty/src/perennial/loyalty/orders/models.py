@@ -8,6 +8,7 @@ from perennial.loyalty.models import metadata
 MOMENT = DateTime(timezone=True)
 
 # An order as its events tell it so far, and what has been posted for it. Counted once per source and order id.
+# `…_told`: what the rules saw of it, where the amount alone does not tell; `waived`: what a refund left by policy.
 purchase = Table(
     "purchase",
     metadata,
@@ -25,6 +26,11 @@ purchase = Table(
     Column("updated_points", JSONB),
     Column("earned", JSONB, server_default=text("'{}'"), nullable=False),
     Column("reversed", JSONB, server_default=text("'{}'"), nullable=False),
+    Column("waived", JSONB, server_default=text("'{}'"), nullable=False),
+    Column("completed_told", JSONB),
+    Column("updated_told", JSONB),
+    Column("delivered_at", MOMENT),
+    Column("released_at", MOMENT),
 )
 
 # Refunds and cancellations of an order; an amount of null is the whole of it.

@@ -2,26 +2,44 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import dataclass
+from datetime import tzinfo
 from uuid import UUID
 
 import structlog
 
-from perennial.common import derive, identity_map
+from perennial.common import audit, derive, identity_map
+from perennial.common.auth import Principal
 from perennial.common.contracts.base import Event, utc_now
 from perennial.common.contracts.loyalty import PointsEarned, PointsReversed
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.ids import digest_uuid
-from perennial.loyalty.orders import queries
-from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, gather
+from perennial.common.web import NotFound
+from perennial.loyalty.earning import queries as uses
+from perennial.loyalty.earning.known import Known, hold, know, remember
+from perennial.loyalty.orders import queries, releasing, reversing
+from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, Stated, What, gather
+from perennial.loyalty.orders.stating import grant, state
 from perennial.loyalty.points import queries as ledger
 from perennial.loyalty.points import service as points
-from perennial.loyalty.points.posting import Lot, Posting, cut, issue
+from perennial.loyalty.points.posting import Lot, Posting, issue
 from perennial.loyalty.programme import service as programmes
 from perennial.loyalty.programme.definition import POINTS
 from perennial.loyalty.programme.earning import Earner, in_force
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Released:
+    """An order whose points wait no longer, and what that let be spent."""
+
+    purchase_id: UUID
+    source: str
+    order_id: str
+    customer_id: UUID
+    points: Points
+    posting_ids: list[UUID]
 
 
 async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> None:
@@ -32,70 +50,98 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     """
     orders, zone = gather(events), settings_of(session).zone
     earners = await programmes.history(session)
-    purchases = await _heard(session, orders, await _worth(session, earners, events))
-    lots = [lot for item, before in purchases.values() for lot in _lots(earners, item, before, zone)]
-    references = {item.id: item.order_id for item, _ in purchases.values()}
+    people = {event.via for event in events} | await _holders(session, earners, orders)
+    known = await know(session, earners, people)
+    book = await _heard(session, earners, orders, known, zone)
+    lots = [lot for item, before in book.values() for lot in _lots(earners, item, before, zone)]
+    references = {item.id: item.order_id for item, _ in book.values()}
     postings = [issue(lot, "earn", "order", references.get(lot.purchase_id or lot.id)) for lot in lots]
-    wanted = {key: owed for key, (item, _) in purchases.items() if (owed := item.owes())}
+    items = {key: item for key, (item, _) in book.items()}
+    wanted = {key: owed for key, item in items.items() if (owed := item.owes())}
     if wanted:
-        concerned = {item.via for item, _ in purchases.values() if item.via is not None}
-        await ledger.lock_accounts(session, concerned)
+        await reversing.hold(session, items.values())
     live = {key for key, heard in orders.items() if any(event.live for event in heard)}
     bought = {key for key in live if any(event.live and event.what != "refunded" for event in orders[key])}
-    owners = await identity_map.customers_of(session, {item.via for item, _ in purchases.values() if item.via})
+    owners = await identity_map.customers_of(session, {item.via for item in items.values() if item.via})
     await points.book(session, postings, lots, *_earned(lots, postings, owners, bought))
+    await releasing.follow(session, earners, [items[key] for key in orders if _tells(orders[key], "delivered")])
     if wanted:
-        reversals = await _reversals(session, purchases, wanted, orders)
-        facts = [_reversed(item, owners) for key, items in reversals.items() if key in live for item in items]
-        await points.book(session, [item for items in reversals.values() for item in items], (), *facts)
-    await _mark(session, purchases.values(), owners, live)
+        fresh = {lot.id for lot in lots}
+        reversals = await reversing.reverse(session, earners, items, wanted, orders, fresh)
+        facts = [_reversed(item, owners) for key, made in reversals.items() if key in live for item in made]
+        await points.book(session, [item for made in reversals.values() for item in made], (), *facts)
+    await _mark(session, items.values(), owners, live)
     log.debug("orders.accounted", orders=len(orders), earned=sum(lot.points for lot in lots))
 
 
-async def _worth(session: WriteSession, earners: Sequence[Earner], events: Sequence[OrderEvent]) -> dict[UUID, Points]:
-    """The points of each event that states an order's worth."""
-    stating = [event for event in events if event.what != "refunded"]
-    tiers: Mapping[UUID, str] = {}
-    if any(earner.by_tier for earner in earners):
-        tiers = await queries.tiers(session, {event.via for event in stating})
-    return {
-        event.id: in_force(earners, event.at).points(
-            event.via, event.at, event.amount, event.properties, tiers.get(event.via)
-        )
-        for event in stating
-    }
+def _tells(heard: Iterable[OrderEvent], what: What) -> bool:
+    return any(event.what == what for event in heard)
+
+
+async def _holders(session: WriteSession, earners: Sequence[Earner], orders: Mapping[UUID, list[OrderEvent]]) -> set[UUID]:
+    """Hold the customers concerned, where it matters what they have had; returns who owned the orders before."""
+    if not any(earner.guarded for earner in earners):
+        return set()
+    before = await queries.vias(session, list(orders))
+    await hold(session, before.union(event.via for heard in orders.values() for event in heard))
+    return before
 
 
 async def _heard(
-    session: WriteSession, orders: Mapping[UUID, list[OrderEvent]], worth: Mapping[UUID, Points]
-) -> dict[UUID, tuple[Purchase, Points]]:
+    session: WriteSession, earners: Sequence[Earner], orders: Mapping[UUID, list[OrderEvent]], known: Known,
+    zone: tzinfo,
+) -> dict[UUID, tuple[Purchase, Points]]:  # fmt: skip
     """Orders with all that is known of them now, their `earned` already raised, and what that was before."""
+    stated = state(earners, [event for heard in orders.values() for event in heard], known, zone)
     fresh = {
-        key: _tell(Purchase(key, heard[0].source, heard[0].order_id), heard, worth) for key, heard in orders.items()
+        key: _tell(Purchase(key, heard[0].source, heard[0].order_id), heard, stated) for key, heard in orders.items()
     }
     refunds = [event for heard in orders.values() for event in heard if event.what == "refunded"]
-    refunded = {event.purchase_id for event in refunds}
+    limited = any(earner.limited for earner in earners)
+    late = set(fresh) if limited else {event.purchase_id for event in refunds}
     for key, item in fresh.items():
-        item.earned = {} if key in refunded else item.target[0]
+        item.earned = {} if key in late else item.target[0]
     new = await queries.insert(session, list(fresh.values()))
     result: dict[UUID, tuple[Purchase, Points]] = {key: (item, {}) for key, item in fresh.items() if key in new}
-    again = [key for key in fresh if key not in new or key in refunded]
+    again = [key for key in fresh if key not in new or key in late]
     if again:
         await queries.add_refunds(session, refunds)
-        known = await queries.lock(session, again)
-        for key, item in known.items():
-            before = item.earned
-            _tell(item, orders[key], worth)
+        items = await queries.lock(session, again)
+        before = {key: (None if key in new else item.stated, item.earned) for key, item in items.items()}
+        for key, item in items.items():
+            _tell(item, orders[key], stated)
+        if limited:
+            changed = [item for key, item in items.items() if _restated(before[key][0], item)]
+            await _grant(session, earners, changed, known, zone)
+        for key, item in items.items():
             item.earned = item.target[0]
-            result[key] = (item, before)
-        await queries.update(session, list(known.values()))
+            result[key] = (item, before[key][1])
+        await queries.update(session, list(items.values()))
     return result
 
 
-def _tell(item: Purchase, heard: Iterable[OrderEvent], worth: Mapping[UUID, Points]) -> Purchase:
+def _restated(before: Stated | None, item: Purchase) -> bool:
+    return item.stated is not None and (before is None or before.by != item.stated.by)
+
+
+async def _grant(
+    session: WriteSession, earners: Sequence[Earner], items: Sequence[Purchase], known: Known, zone: tzinfo
+) -> None:
+    """Give orders the points that caps leave them."""
+    vias = {item.via for item in items if item.via is not None}
+    strangers = vias - known.owners.keys()  # completed by another identifier while we waited for the order
+    if strangers:
+        await hold(session, strangers)
+        known.owners.update(await identity_map.customers_of(session, strangers))
+    moments = [item.completed.at for item in items if item.completed is not None]
+    await remember(session, known, earners, vias, moments, zone)
+    made = grant(earners, items, known, zone)
+    await uses.replace_uses(session, list(made), [use for given in made.values() for use in given])
+
+
+def _tell(item: Purchase, heard: Iterable[OrderEvent], stated: Mapping[UUID, Stated]) -> Purchase:
     for event in heard:
-        if event.what != "refunded":
-            item.hear(event, worth[event.id])
+        item.hear(event, stated.get(event.id))
     return item
 
 
@@ -109,7 +155,7 @@ def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinf
         had = before.get(currency, 0)
         if earned > had:
             rules = programme.currency(currency)
-            active_at = completed.at + timedelta(days=rules.pending_days)
+            active_at = releasing.active_at(item, rules) or completed.at
             yield Lot(
                 _lot_id(item.id, currency, had), via, earned - had, completed.at, active_at,
                 rules.expiry.after(completed.at, zone), item.id,
@@ -123,39 +169,23 @@ def _lot_id(purchase: UUID, currency: str, before: int) -> UUID:
     return digest_uuid("earn", str(purchase), str(before), *named)
 
 
-async def _reversals(
-    session: WriteSession,
-    purchases: Mapping[UUID, tuple[Purchase, Points]],
-    wanted: Mapping[UUID, Points],
-    orders: Mapping[UUID, list[OrderEvent]],
-) -> dict[UUID, list[Posting]]:
-    """What takes back what refunds ask for, from the lots that the orders brought; never what has expired."""
-    made: dict[UUID, list[Posting]] = {}
-    for key, lots in (await ledger.lots_of_purchases(session, wanted)).items():
-        item, _ = purchases[key]
-        made[key] = _cuts(lots, wanted[key], _moment(item, orders[key]), item.order_id)
-        taken = Counter(item.reversed)
-        for posting in made[key]:
-            taken[posting.currency] -= posting.points + posting.pending
-        item.reversed = dict(taken)
-    await queries.update(session, [purchases[key][0] for key in made])
-    return made
-
-
-def _cuts(lots: Sequence[Lot], wanted: Points, at: datetime, order_id: str) -> list[Posting]:
-    made, left = [], dict(wanted)
-    for lot in lots:
-        taken = min(left.get(lot.currency, 0), lot.standing)
-        if taken:
-            made.append(cut(lot, "reverse", taken, at, "refund", order_id))
-            left[lot.currency] -= taken
-    return made
-
-
-def _moment(item: Purchase, heard: Iterable[OrderEvent]) -> datetime:
-    """When the points went back: with the last refund heard, but not before the order."""
-    moments = [event.at for event in heard]
-    return max([*moments, item.completed.at] if item.completed else moments)
+async def release(session: WriteSession, principal: Principal, source: str, order_id: str) -> Released:
+    """Let what an order earned be spent now, whatever it waits for. Raises NotFound."""
+    key, now = digest_uuid(source, order_id), utc_now()
+    item = (await queries.lock(session, [key])).get(key)
+    if item is None or item.completed is None or item.via is None:
+        raise NotFound(f"order_id: nothing is known of an order {order_id} of {source}", pointer="/order_id")
+    item.released_at = min(item.released_at or now, now)
+    await queries.update(session, [item])
+    await releasing.follow(session, await programmes.history(session), [item])
+    lots = (await ledger.lots_of_purchases(session, [key])).get(key, [])
+    made = await points.activate_lots(session, [lot for lot in lots if lot.state == "pending" and lot.active_at <= now])
+    total: Counter[str] = Counter()
+    for posting in made:
+        total[posting.currency] += posting.points
+    await audit.record(session, principal, "loyalty.released", str(key), {"points": dict(total)})
+    owner = (await identity_map.customer_of(session, item.via)) or item.via
+    return Released(key, source, order_id, owner, dict(total), [posting.id for posting in made])
 
 
 def _earned(
@@ -180,11 +210,11 @@ def _reversed(posting: Posting, owners: Mapping[UUID, UUID]) -> PointsReversed:
 
 
 async def _mark(
-    session: WriteSession, purchases: Iterable[tuple[Purchase, Points]], owners: Mapping[UUID, UUID], live: set[UUID]
+    session: WriteSession, purchases: Iterable[Purchase], owners: Mapping[UUID, UUID], live: set[UUID]
 ) -> None:
     """Have the customers' tiers and lot uses derived."""
     flags: dict[UUID, bool] = {}
-    for item, _ in purchases:
+    for item in purchases:
         owner = owners.get(item.via) if item.via else None
         if owner:
             flags[owner] = flags.get(owner, False) or item.id in live

@@ -130,12 +130,19 @@ def _repeated() -> Conflict:
 async def activate_due(session: WriteSession, now: datetime) -> int:
     """Let one batch of pending points be spent; returns how many lots."""
     waiting = await queries.pending_lots(session, now, BATCH)
+    await activate_lots(session, waiting)
+    return len(waiting)
+
+
+async def activate_lots(session: WriteSession, waiting: Collection[Lot]) -> list[Posting]:
+    """Let these lots be spent, those of them that are pending still; returns what was posted."""
     await queries.lock_accounts(session, [lot.via for lot in waiting])
     lots = [lot for lot in await queries.lots(session, [lot.id for lot in waiting]) if lot.state == "pending"]
     await queries.activate_lots(session, [lot.id for lot in lots])
-    await book(session, [activate(lot) for lot in lots if lot.standing])
+    postings = [activate(lot) for lot in lots if lot.standing]
+    await book(session, postings)
     await _mark(session, {lot.via for lot in lots})
-    return len(lots)
+    return postings
 
 
 async def expire_due(session: WriteSession, now: datetime) -> int:

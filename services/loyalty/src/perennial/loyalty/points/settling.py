@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -67,6 +67,34 @@ def allocate(lots: Iterable[Source], spendings: Iterable[Spending]) -> Uses:
             debts.append((spending.id, owed))
     open_until(NEVER)
     return uses
+
+
+def uncovered(spendings: Iterable[Spending], uses: Uses) -> int:
+    """The points of spendings that no lot has paid for."""
+    covered: dict[UUID, int] = {}
+    for (spending, _), points in uses.items():
+        covered[spending] = covered.get(spending, 0) + points
+    return sum(item.points - covered.get(item.id, 0) for item in spendings)
+
+
+def lent(
+    spendings: Sequence[Spending], before: Uses, gone: Mapping[UUID, UUID], missing: int
+) -> dict[tuple[UUID, UUID], int]:
+    """What one side of a split owes the others, by spending and by who earned it.
+
+    `before` is what the spendings of that side used while all were one customer, `gone` who earned the lots among it
+    that are another's now, and `missing` how many points more than before the side cannot pay by itself.
+    """
+    owed: dict[tuple[UUID, UUID], int] = {}
+    mine = {item.id: item for item in spendings}
+    crossing = [(mine[key], lot, points) for (key, lot), points in before.items() if key in mine and lot in gone]
+    for spending, lot, points in sorted(crossing, key=lambda use: (use[0].at, use[0].id, use[1])):
+        taken = min(points, missing)
+        if taken > 0:
+            key = spending.id, gone[lot]
+            owed[key] = owed.get(key, 0) + taken
+            missing -= taken
+    return owed
 
 
 def _repay(uses: Uses, debts: deque[tuple[UUID, int]], lot: Source) -> int:

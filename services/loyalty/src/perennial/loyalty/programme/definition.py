@@ -1,46 +1,20 @@
 """What a programme says: earn rules, tiers, expiry. The same on the wire and in its table."""
 
 from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from perennial.common import rules
-from perennial.common.commerce import ORDER_COMPLETED
 from perennial.common.web.fields import Whole
+from perennial.loyalty.earning.definition import CurrencyCap, EarnRule
+from perennial.loyalty.memberships.definition import Plan
 from perennial.loyalty.programme.expiry import Expiry
+from perennial.loyalty.programme.fields import POINTS, Code, Name
+from perennial.loyalty.referrals.definition import Referral, SplitPolicy
+from perennial.loyalty.tiers.benefits import Amount, Given
+from perennial.loyalty.tiers.tiering import Tiering
 
-POINTS = "points"
-Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
-
-
-def _decimal(most: int, pattern: str) -> WithJsonSchema:
-    options = [{"type": "number", "minimum": 0, "maximum": most}, {"type": "string", "pattern": pattern}]
-    return WithJsonSchema({"anyOf": options}, mode="validation")
-
-
-Rate = Annotated[
-    Decimal, Field(ge=0, le=10_000, decimal_places=6), _decimal(10_000, r"^([0-9]{1,4}(\.[0-9]{1,6})?|10000)$")
-]
-Factor = Annotated[Decimal, Field(ge=0, le=100, decimal_places=4), _decimal(100, r"^([0-9]{1,2}(\.[0-9]{1,4})?|100)$")]
-
-
-def _about_the_order(condition: dict[str, Any] | None) -> dict[str, Any] | None:
-    if condition is None:
-        return None
-    reads = rules.footprint(rules.parse(condition))
-    if reads.events or reads.segments:
-        raise ValueError("may ask about the order alone: its properties are the traits, such as products[].category")
-    return condition
-
-
-Condition = Annotated[
-    dict[str, Any],
-    AfterValidator(_about_the_order),
-    Field(description="A rule in the platform's rule language, whose traits are the properties of the order."),
-]
+__all__ = ["POINTS", "Code", "Currency", "Definition", "EarnRule", "Name", "Programme", "TierRule"]
 
 
 class Currency(BaseModel):
@@ -55,9 +29,25 @@ class Currency(BaseModel):
     )
     pending_days: Whole = Field(default=0, ge=0, le=365, description="How long it waits before it can be spent.")
     expiry: Expiry = Expiry()
-    refund_policy: Literal["unlimited"] = Field(
-        default="unlimited", description="A refund takes back all that the order earned, below zero if it was spent."
+    pending_until: Literal["earned", "delivered"] = Field(
+        default="earned", description="What an order earns waits the `pending_days` from then on, or until released."
     )
+    pending_at_most_days: Whole | None = Field(
+        default=None, ge=1, le=3660, description="An order that nobody says was delivered waits so long from its time."
+    )
+    refund_policy: Literal["unlimited", "within_balance", "only_pending"] = Field(
+        default="unlimited",
+        description="What a refund takes back of what the order earned: all, below zero if it was spent; what the "
+        "customer still has; or what cannot be spent yet. What it leaves then is left for good.",
+    )
+
+    @model_validator(mode="after")
+    def _waits(self) -> Self:
+        if self.pending_at_most_days is not None and self.pending_until == "earned":
+            raise ValueError("pending_at_most_days: has a meaning for delivered alone")
+        if self.refund_policy == "only_pending" and not self.pending_days and self.pending_until == "earned":
+            raise ValueError("refund_policy: nothing is ever pending, so only_pending would take nothing back")
+        return self
 
     @property
     def slides(self) -> bool:
@@ -65,29 +55,23 @@ class Currency(BaseModel):
         return self.expiry.kind == "sliding"
 
 
-class EarnRule(BaseModel):
-    """Points for each unit of an order's currency; an order earns by every rule whose condition holds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Name
-    event: Literal["Order Completed"] = ORDER_COMPLETED  # type: ignore[assignment]
-    currency: Code | None = Field(default=None, description="Null: the first of the programme.")
-    points_per_unit: Rate = Decimal(1)
-    rounding: Literal["floor"] = "floor"
-    condition: Condition | None = None
-    multipliers: dict[Name, Factor] = Field(
-        default_factory=dict, max_length=20, description="By tier: the customer's when the order was counted."
-    )
-
-
 class TierRule(BaseModel):
-    """A tier and the points within the window that it takes."""
+    """A tier, what it takes within the period, any of it being enough, and what it gives."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
-    threshold: Whole = Field(ge=0, le=10**12)
+    threshold: Whole | None = Field(default=None, ge=0, le=10**12, description="Points of the tiers' currency.")
+    spend: Amount | None = Field(default=None, description="Money paid for orders and not given back.")
+    orders: Whole | None = Field(default=None, ge=1, le=10**6, description="Orders paid for and not given back whole.")
+    benefits: list[Given] = Field(default_factory=list, max_length=20)
+
+    @model_validator(mode="after")
+    def _codes_are_unique(self) -> Self:
+        codes = [benefit.code for benefit in self.benefits]
+        if len(set(codes)) < len(codes):
+            raise ValueError("benefits: codes must be unique")
+        return self
 
 
 class Definition(BaseModel):
@@ -98,19 +82,34 @@ class Definition(BaseModel):
     currencies: list[Currency] = Field(
         default_factory=lambda: [Currency()], min_length=1, max_length=10, description="The first is the main one."
     )
-    earn_rules: list[EarnRule] = Field(max_length=20)
+    earn_rules: list[EarnRule] = Field(max_length=50)
+    earn_caps: list[CurrencyCap] = Field(default_factory=list, max_length=10)
     tiers: list[TierRule] = Field(min_length=1, max_length=20, description="Ascending; the first from 0 points.")
-    tier_window_days: Whole = Field(default=365, ge=1, le=3660)
+    tier_window_days: Whole = Field(default=365, ge=1, le=3660, description="For the rolling period.")
+    tiering: Tiering = Tiering()
     expiry_notices: list[Annotated[Whole, Field(ge=1, le=365)]] = Field(
         default=[30, 7], max_length=10, description="So many days before points expire it is said."
     )
     tier_currency: Code | None = Field(default=None, description="What tiers rest on; null: the first currency.")
+    plans: list[Plan] = Field(default_factory=list, max_length=20, description="Memberships that are paid for.")
+    referral: Referral | None = Field(default=None, description="Null: nobody is rewarded for friends.")
+    split_policy: SplitPolicy = "debt"
 
     @model_validator(mode="after")
     def _tiers_ascend(self) -> Self:
-        thresholds = [tier.threshold for tier in self.tiers]
-        if thresholds[0] != 0 or thresholds != sorted(set(thresholds)):
+        first, *higher = self.tiers
+        thresholds = [tier.threshold for tier in self.tiers if tier.threshold is not None]
+        if first.threshold != 0 or thresholds != sorted(set(thresholds)):
             raise ValueError("tiers: thresholds must ascend from 0")
+        if first.spend is not None or first.orders is not None:
+            raise ValueError("tiers: the first takes nothing but 0 points")
+        for way in ("spend", "orders"):
+            asked = [value for tier in higher if (value := getattr(tier, way)) is not None]
+            if asked != sorted(set(asked)) or 0 in asked:
+                raise ValueError(f"tiers: {way} must ascend, above 0")
+        for tier in higher:
+            if tier.threshold is None and tier.spend is None and tier.orders is None:
+                raise ValueError(f"tiers: no way leads to {tier.name}: give it a threshold, spend or orders")
         return self
 
     @model_validator(mode="after")
@@ -132,8 +131,27 @@ class Definition(BaseModel):
         for rule in self.earn_rules:
             if rule.currency is not None and rule.currency not in codes:
                 raise ValueError(f"earn_rules: {rule.name} earns an unknown currency: {rule.currency}")
+        for cap in self.earn_caps:
+            if cap.currency is not None and cap.currency not in codes:
+                raise ValueError(f"earn_caps: there is no currency {cap.currency}")
         if self.tier_currency is not None and self.tier_currency not in codes:
             raise ValueError(f"tier_currency: there is no currency {self.tier_currency}")
+        return self
+
+    @model_validator(mode="after")
+    def _plans_and_referral_fit(self) -> Self:
+        codes, skus = [plan.code for plan in self.plans], [sku for plan in self.plans for sku in plan.skus]
+        if len(set(codes)) < len(codes) or len(set(skus)) < len(skus):
+            raise ValueError("plans: codes and skus must be unique")
+        for plan in self.plans:
+            given = [benefit.code for benefit in plan.benefits]
+            if len(set(given)) < len(given):
+                raise ValueError(f"plans: codes of the benefits of {plan.code} must be unique")
+        sides = (self.referral.referrer, self.referral.friend) if self.referral else ()
+        known = {currency.code for currency in self.currencies}
+        for side in sides:
+            if side.currency is not None and side.currency not in known:
+                raise ValueError(f"referral: there is no currency {side.currency}")
         return self
 
     @property

@@ -23,8 +23,9 @@ async def insert(session: WriteSession, version: int, definition: str, author: s
 
 
 async def mark_everyone(session: WriteSession) -> None:
-    """Have every customer who has an account recomputed."""
+    """Have every customer who has an account, or a membership, recomputed."""
     await session.execute(
         text("""INSERT INTO stale (customer_id, live)
-                SELECT DISTINCT m.customer_id, false FROM account a JOIN identity_map m ON m.via = a.via""")
+                SELECT m.customer_id, false FROM account a JOIN identity_map m ON m.via = a.via
+                UNION SELECT customer_id, false FROM membership""")
     )

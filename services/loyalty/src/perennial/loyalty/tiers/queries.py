@@ -1,102 +1,201 @@
 """The SQL of tiers."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.loyalty.programme.definition import Definition
+from perennial.loyalty.tiers.ladder import Ladder, Sums
+from perennial.loyalty.tiers.path import Fact
+from perennial.loyalty.tiers.position import Override
+from perennial.loyalty.tiers.standing import State
 
-# The tier rests on the newest points that reach its threshold; it must be looked at again when the oldest of those
-# leave the window.
-_STANDINGS = text("""
-    WITH owner AS MATERIALIZED (
-        SELECT customer_id, via FROM identity_map WHERE customer_id = ANY(:ids)
-    ), recent AS (
-        SELECT o.customer_id, l.earned_at,
-               sum(l.points - l.reversed) OVER (PARTITION BY o.customer_id ORDER BY l.earned_at DESC, l.id) AS upto
-        FROM owner o JOIN lot l ON l.via = o.via
-        WHERE l.qualifies AND l.currency = :currency AND l.points > l.reversed
-          AND l.earned_at > :since AND l.earned_at <= :now
-    ), total AS (
-        SELECT o.customer_id, coalesce(r.points, 0) AS points
-        FROM (SELECT DISTINCT o.customer_id FROM owner o JOIN account a ON a.via = o.via) AS o
-        LEFT JOIN (SELECT customer_id, max(upto) AS points FROM recent GROUP BY customer_id) AS r
-            ON r.customer_id = o.customer_id
-    ), tier AS (
-        SELECT t.customer_id, CAST(t.points AS bigint) AS points, s.name, s.threshold
-        FROM total t CROSS JOIN LATERAL (
-            SELECT name, threshold
-            FROM unnest(CAST(:names AS text[]), CAST(:thresholds AS bigint[])) AS x (name, threshold)
-            WHERE threshold <= t.points ORDER BY threshold DESC LIMIT 1) AS s
-    )
-    SELECT t.customer_id, t.points, t.name AS tier,
-           max(r.earned_at) FILTER (WHERE t.threshold > 0 AND r.upto >= t.threshold) AS rests_on
-    FROM tier t LEFT JOIN recent r ON r.customer_id = t.customer_id
-    GROUP BY t.customer_id, t.points, t.name""")
+BEGINNING = datetime(1971, 1, 1, tzinfo=UTC)
+
+# What counts: lots as far as they were not taken back, orders as far as they were paid and not refunded. What is
+# older than anything that a calendar of ours reckons with is of its first day.
+_COUNTED = """
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:sinces AS timestamptz[])) AS c (customer_id, since)
+    JOIN identity_map m ON m.customer_id = c.customer_id
+    CROSS JOIN LATERAL (
+        SELECT greatest(l.earned_at, :beginning) AS at, l.points - l.reversed AS points, 0 AS cents, 0 AS orders
+        FROM lot l WHERE l.via = m.via AND l.qualifies AND l.currency = :currency AND l.points > l.reversed
+          AND l.earned_at > c.since AND l.earned_at <= :until
+        UNION ALL
+        SELECT greatest(p.completed_at, :beginning), 0, CAST((w.worth - r.back) * 100 AS bigint), 1
+        FROM purchase p
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN p.updated_at >= p.completed_at THEN p.updated_amount ELSE p.completed_amount END AS worth
+        ) AS w
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(f.amount), 0) AS back, coalesce(bool_or(f.amount IS NULL), false) AS whole
+            FROM refund f WHERE f.purchase_id = p.id
+        ) AS r
+        WHERE :by_orders AND p.via = m.via AND p.completed_at > c.since AND p.completed_at <= :until
+          AND NOT r.whole AND w.worth > r.back
+    ) AS f"""
+_FACTS = text(f"""SELECT c.customer_id, f.at, CAST(sum(f.points) AS bigint) AS points,
+    CAST(sum(f.cents) AS bigint) AS cents, CAST(sum(f.orders) AS bigint) AS orders {_COUNTED}
+    GROUP BY c.customer_id, f.at ORDER BY f.at""")
+_SUMS = text(f"""SELECT c.customer_id, CAST(sum(f.points) AS bigint) AS points,
+    CAST(sum(f.cents) AS bigint) AS cents, CAST(sum(f.orders) AS bigint) AS orders {_COUNTED}
+    GROUP BY c.customer_id""")
+_MEMBERS = text("""
+    SELECT DISTINCT m.customer_id FROM identity_map m
+    WHERE m.customer_id = ANY(CAST(:ids AS uuid[])) AND (
+        EXISTS (SELECT FROM account a WHERE a.via = m.via)
+        OR :by_orders AND EXISTS (SELECT FROM purchase p WHERE p.via = m.via AND p.completed_at IS NOT NULL)
+        OR EXISTS (SELECT FROM tier_override t WHERE t.via = m.via AND t.ended_at IS NULL AND t.until > :now))""")
+_OVERRIDES = text("""
+    SELECT m.customer_id, t.id, t.tier, t.exact, t.set_at, t.until
+    FROM identity_map m JOIN tier_override t ON t.via = m.via
+    WHERE m.customer_id = ANY(CAST(:ids AS uuid[])) AND t.ended_at IS NULL AND t.until > :now
+    ORDER BY t.set_at, t.id""")
 _UPSERT = text("""
-    INSERT INTO tier_state AS s (customer_id, tier, since, points, review_at, version)
-    SELECT n.customer_id, n.tier, :now, n.points, n.review_at, nextval('tier_version')
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:tiers AS text[]), CAST(:points AS bigint[]),
-                CAST(:reviews AS timestamptz[])) AS n (customer_id, tier, points, review_at)
+    INSERT INTO tier_state AS s (customer_id, tier, since, points, review_at, version, earned, why, held_until,
+                                 projected, projected_at, override_id, benefits, programme, clock)
+    SELECT * FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:tiers AS text[]), CAST(:sinces AS timestamptz[]), CAST(:points AS bigint[]),
+        CAST(:reviews AS timestamptz[]), CAST(:versions AS bigint[]), CAST(:earned AS text[]), CAST(:whys AS text[]),
+        CAST(:held AS timestamptz[]), CAST(:projected AS text[]), CAST(:projected_at AS timestamptz[]),
+        CAST(:overrides AS uuid[]), CAST(:benefits AS jsonb[]), CAST(:programmes AS integer[]),
+        CAST(:clocks AS timestamptz[]))
     ON CONFLICT (customer_id) DO UPDATE SET
-        tier = excluded.tier, points = excluded.points, review_at = excluded.review_at,
-        since = CASE WHEN s.tier = excluded.tier THEN s.since ELSE excluded.since END,
-        version = CASE WHEN s.tier = excluded.tier THEN s.version ELSE excluded.version END
-    WHERE (s.tier, s.points, s.review_at) IS DISTINCT FROM (excluded.tier, excluded.points, excluded.review_at)
-    RETURNING customer_id, tier, since, version""")
+        tier = excluded.tier, since = excluded.since, points = excluded.points, review_at = excluded.review_at,
+        version = excluded.version, earned = excluded.earned, why = excluded.why, held_until = excluded.held_until,
+        projected = excluded.projected, projected_at = excluded.projected_at, override_id = excluded.override_id,
+        benefits = excluded.benefits, programme = excluded.programme, clock = excluded.clock""")
+_STATES = text("""
+    SELECT customer_id, tier, since, points, review_at, version, earned, why, held_until, projected, projected_at,
+           override_id, benefits, programme, clock
+    FROM tier_state WHERE customer_id = ANY(CAST(:ids AS uuid[]))""")
+_NOTE = text("""
+    INSERT INTO tier_history (customer_id, version, tier, previous, at, why, programme)
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:tiers AS text[]),
+                         CAST(:previous AS text[]), CAST(:ats AS timestamptz[]), CAST(:whys AS text[]),
+                         CAST(:programmes AS integer[]))""")
 
 
-async def standings(
-    session: ReadSession, customers: Collection[UUID], rules: Definition, since: datetime, now: datetime
-) -> list[Row[Any]]:
-    """The points within the window and the tier that they make, of every customer who has an account."""
-    found = await session.execute(
-        _STANDINGS,
-        {
-            "ids": list(customers),
-            "since": since,
-            "now": now,
-            "currency": rules.tiers_rest_on,
-            "names": [tier.name for tier in rules.tiers],
-            "thresholds": [tier.threshold for tier in rules.tiers],
-        },
-    )
-    return list(found)
+async def facts(
+    session: ReadSession, since: Mapping[UUID, datetime], ladder: Ladder, until: datetime
+) -> dict[UUID, list[Fact]]:
+    """What counts towards the tiers of customers, from after an instant each until another, ascending."""
+    found: dict[UUID, list[Fact]] = {}
+    for row in await session.execute(_FACTS, _asked(since, ladder, until)):
+        found.setdefault(row.customer_id, []).append(Fact(row.at, Sums(row.points, row.cents, row.orders)))
+    return found
 
 
-async def states(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, str]:
+async def sums(
+    session: ReadSession, since: Mapping[UUID, datetime], ladder: Ladder, until: datetime
+) -> dict[UUID, Sums]:
+    """The same, added up; whoever has none is left out."""
+    rows = await session.execute(_SUMS, _asked(since, ladder, until))
+    return {row.customer_id: Sums(row.points, row.cents, row.orders) for row in rows}
+
+
+def _asked(since: Mapping[UUID, datetime], ladder: Ladder, until: datetime) -> dict[str, Any]:
+    return {
+        "ids": list(since), "sinces": list(since.values()), "currency": ladder.currency, "until": until,
+        "by_orders": ladder.by_orders, "beginning": BEGINNING,
+    }  # fmt: skip
+
+
+async def members(session: ReadSession, customers: Collection[UUID], ladder: Ladder, now: datetime) -> set[UUID]:
+    """Those of whom there is anything that a tier may rest on."""
+    asked = {"ids": list(customers), "by_orders": ladder.by_orders, "now": now}
+    return set((await session.execute(_MEMBERS, asked)).scalars())
+
+
+async def overrides(session: ReadSession, customers: Collection[UUID], now: datetime) -> dict[UUID, list[Override]]:
+    """What staff said of customers and still holds."""
+    found: dict[UUID, list[Override]] = {}
+    for row in await session.execute(_OVERRIDES, {"ids": list(customers), "now": now}):
+        found.setdefault(row.customer_id, []).append(Override(row.id, row.tier, row.exact, row.set_at, row.until))
+    return found
+
+
+async def states(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, State]:
     """The tiers that are written down."""
+    rows = (await session.execute(_STATES, {"ids": list(customers)})).mappings()
+    return {row["customer_id"]: State(**row) for row in rows}
+
+
+async def last_told(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, Row[Any]]:
+    """Where the history of each ends."""
     rows = await session.execute(
-        text("SELECT customer_id, tier FROM tier_state WHERE customer_id = ANY(:ids)"), {"ids": list(customers)}
+        text("""SELECT DISTINCT ON (customer_id) customer_id, tier, at FROM tier_history
+                WHERE customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY customer_id, version DESC"""),
+        {"ids": list(customers)},
     )
-    return {row.customer_id: row.tier for row in rows}
+    return {row.customer_id: row for row in rows}
 
 
-async def write(session: WriteSession, rows: Sequence[Row[Any]], window: timedelta, now: datetime) -> list[Row[Any]]:
-    """Write what differs; returns those rows."""
-    found = await session.execute(
-        _UPSERT,
-        {
-            "now": now,
-            "ids": [row.customer_id for row in rows],
-            "tiers": [row.tier for row in rows],
-            "points": [row.points for row in rows],
-            "reviews": [row.rests_on and row.rests_on + window for row in rows],
-        },
-    )
-    return list(found)
+async def versions(session: WriteSession, count: int) -> list[int]:
+    """So many numbers, ascending."""
+    if not count:
+        return []
+    asked = text("SELECT nextval('tier_version') FROM generate_series(1, :n)")
+    return sorted((await session.execute(asked, {"n": count})).scalars())
+
+
+async def write(session: WriteSession, rows: Sequence[State]) -> None:
+    """Write tiers down."""
+    if rows:
+        await session.execute(
+            _UPSERT,
+            {
+                "ids": [row.customer_id for row in rows],
+                "tiers": [row.tier for row in rows],
+                "sinces": [row.since for row in rows],
+                "points": [row.points for row in rows],
+                "reviews": [row.review_at for row in rows],
+                "versions": [row.version for row in rows],
+                "earned": [row.earned for row in rows],
+                "whys": [row.why for row in rows],
+                "held": [row.held_until for row in rows],
+                "projected": [row.projected for row in rows],
+                "projected_at": [row.projected_at for row in rows],
+                "overrides": [row.override_id for row in rows],
+                "benefits": [json.dumps(row.benefits) for row in rows],
+                "programmes": [row.programme for row in rows],
+                "clocks": [row.clock for row in rows],
+            },
+        )
+
+
+async def note(session: WriteSession, rows: Sequence[tuple[State, str | None, str]], now: datetime) -> None:
+    """Keep what customers were told: the state, the tier before, and why."""
+    if rows:
+        await session.execute(
+            _NOTE,
+            {
+                "ids": [state.customer_id for state, _, _ in rows],
+                "versions": [state.version for state, _, _ in rows],
+                "tiers": [state.tier for state, _, _ in rows],
+                "previous": [previous for _, previous, _ in rows],
+                "ats": [now for _ in rows],
+                "whys": [why for _, _, why in rows],
+                "programmes": [state.programme for state, _, _ in rows],
+            },
+        )
 
 
 async def remove(session: WriteSession, customers: Collection[UUID]) -> None:
     """Forget the tiers of customers that are no more."""
-    await session.execute(text("DELETE FROM tier_state WHERE customer_id = ANY(:ids)"), {"ids": list(customers)})
+    if customers:
+        await session.execute(text("DELETE FROM tier_state WHERE customer_id = ANY(:ids)"), {"ids": list(customers)})
 
 
-async def due(session: ReadSession, now: datetime) -> list[UUID]:
-    """Customers whose tier rests on points that have left the window."""
-    found = await session.execute(text("SELECT customer_id FROM tier_state WHERE review_at <= :now"), {"now": now})
-    return list(found.scalars())
+async def advance(session: WriteSession, customers: Sequence[UUID], until: Sequence[datetime]) -> None:
+    """Note how far the pipeline has let the clock go."""
+    await session.execute(
+        text("""UPDATE tier_state SET clock = greatest(clock, c.until)
+                FROM unnest(CAST(:ids AS uuid[]), CAST(:untils AS timestamptz[])) AS c (id, until)
+                WHERE customer_id = c.id"""),
+        {"ids": list(customers), "untils": list(until)},
+    )

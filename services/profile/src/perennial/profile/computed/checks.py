@@ -10,6 +10,7 @@ from perennial.common.auth import Principal
 from perennial.common.problems import Unprocessable
 from perennial.common.rules import RuleError
 from perennial.common.rules.conditions import changes
+from perennial.common.rules.criteria import Element
 from perennial.common.rules.durations import parse_duration
 from perennial.common.rules.nodes import OnEvent
 from perennial.common.rules.paths import parse_path
@@ -64,6 +65,8 @@ def conditions(who: Principal, given: Sequence[dict[str, Any]], name: str) -> li
         raise refuse(pointer, error.message) from error
     assert isinstance(rule, OnEvent)  # noqa: S101 (parse says so)
     for place, item in enumerate(rule.where):
+        if isinstance(item, Element):
+            raise refuse(f"/{name}/{place}", "must compare a property; elements of a list are not counted up")
         if changes(item) is not None:
             raise refuse(f"/{name}/{place}", "depends on the clock, so it cannot be counted up; use the window")
         if item.property.startswith("$") and item.property not in NAMED:

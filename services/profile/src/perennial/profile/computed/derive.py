@@ -109,6 +109,7 @@ def _value(item: Served, merged: Merged, covers: Window, now: datetime, settings
 async def _say(session: WriteSession, drafts: Collection[Draft]) -> None:
     """Of each customer the values that differ from what was written before; null where there is none any more."""
     changed: dict[UUID, dict[str, object]] = {}
+    live = {draft.id for draft in drafts if draft.live}
     for draft in drafts:
         before = (draft.before or {}).get("computed") or {}
         news = {key: value for key, value in draft.computed.items() if before.get(key) != value}
@@ -118,6 +119,9 @@ async def _say(session: WriteSession, drafts: Collection[Draft]) -> None:
     if not changed:
         return
     version = await queries.next_version(session)
-    items = [ComputedTraits(customer=customer, traits=news, version=version) for customer, news in changed.items()]
+    items = [
+        ComputedTraits(customer=customer, traits=news, version=version, live=customer in live)
+        for customer, news in changed.items()
+    ]
     parts = [items[start : start + PER_FACT] for start in range(0, len(items), PER_FACT)]
     await emit(session, *(ComputedTraitsChanged(customers=part) for part in parts))

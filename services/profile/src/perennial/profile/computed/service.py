@@ -27,7 +27,7 @@ from perennial.profile.timeline import queries as timeline
 from perennial.profile.timeline.kinds import class_of_event
 from perennial.profile.timeline.queries import Part
 from perennial.profile.timeline.service import happened, is_active, month_of, name_of
-from perennial.profile.traits.definitions import schema
+from perennial.profile.traits.definitions import schema, telling
 from perennial.profile.traits.definitions.presets import PRESETS
 
 BUILDS = "computed"
@@ -107,12 +107,14 @@ async def replace(session: WriteSession, who: Principal, row: Row[Any], labels: 
 async def _write(session: WriteSession, key: str, labels: Labels, spec: Spec, *, same: bool) -> None:
     feed = None if spec.source == "orders" else await definitions.feed_id(session, feed_of(spec))
     await definitions.write(session, key, labels, spec.document(), feed, same=same)
+    await telling.tell_computed(session, key)
     await notify(session, BUILDS)
 
 
 async def archive(session: WriteSession, key: str) -> None:
     """Show a trait no more."""
     await definitions.archive(session, key)
+    await telling.tell_computed(session, key)
     await notify(session, BUILDS)
 
 

@@ -5,14 +5,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid5
 
+from perennial.common.consent import BY_CLIENT, EVENTS, GIVES, PLAIN, WITHDRAWS
 from perennial.common.contracts.hot import Body, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
 from perennial.profile.consents import queries, service
 from perennial.profile.consents.queries import Statement
 
-GIVES, WITHDRAWS = "Consent Given", "Consent Withdrawn"
-NAMES = frozenset({"Segment Consent Preference", "Segment Consent Preference Updated", GIVES, WITHDRAWS})
 # What consent managers call their categories; a category that bears a purpose's own name is that purpose.
 CATEGORIES = {
     "advertising": "marketing", "marketing": "marketing", "targeting": "marketing", "analytics": "analytics",
@@ -20,13 +19,16 @@ CATEGORIES = {
     "personalization": "personalisation", "preferences": "personalisation", "datasharing": "third_party_sharing",
     "sale": "third_party_sharing", "dosell": "third_party_sharing",
 }  # fmt: skip
+NAMES = EVENTS
 LONGEST = 400
+BY = "client"  # in the evidence: nobody has asked who the sender was; which consents it may give
 
 
 async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
     """Keep what events say of consent; a purpose that nobody has defined is passed over.
 
-    So is a consent that must be asked for by itself, where the event does not say so with the text that was shown.
+    So is a consent that must be asked for by itself, where the event does not say so with the text that was shown, or
+    where it came by a public key that may not give such consent.
     """
     wanted = [event for event in events if event.name in NAMES]
     if not wanted:
@@ -45,7 +47,7 @@ def _shown(said: Statement) -> tuple[str, str | None, int | None]:
 
 
 def _counts(said: Statement, purposes: Mapping[str, Any]) -> bool:
-    alone = said.separate and said.text_hash is not None
+    alone = said.separate and said.text_hash is not None and said.evidence.get(BY) != PLAIN
     return said.state == service.WITHDRAWN or alone or not purposes[said.purpose]["separate"]
 
 
@@ -90,7 +92,10 @@ def _named(category: str) -> str:
 
 def _evidence(event: ResolvedEvent, body: Body) -> dict[str, str]:
     context = body.context or {}
-    held = {"message_id": event.message_id, "ip": context.get("ip"), "user_agent": context.get("userAgent")}
+    held = {
+        "message_id": event.message_id, "ip": context.get("ip"), "user_agent": context.get("userAgent"),
+        BY: context.get(BY_CLIENT),
+    }  # fmt: skip
     return {name: value[:LONGEST] for name, value in held.items() if isinstance(value, str)}
 
 

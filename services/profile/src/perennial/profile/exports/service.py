@@ -16,6 +16,7 @@ from perennial.profile.search.service import Asked
 
 KIND = "customers.export"
 AT_ONCE = 1_000
+TELLING = ("q", "filter")  # of what is asked: a name may be in it
 
 
 async def start(session: WriteSession, by: Principal, wanted: NewExport) -> OperationOut:
@@ -23,7 +24,8 @@ async def start(session: WriteSession, by: Principal, wanted: NewExport) -> Oper
     await search.search(session, await search.seeing(session, by), _asked(wanted), 1, [])
     given = wanted.model_dump(mode="json")
     started = await operations.start(session, by, KIND, given)
-    await audit.record(session, by, "customers.exported", f"operation/{started.id}", given)
+    detail = {**given, **{name: given[name] is not None for name in TELLING}}
+    await audit.record(session, by, "customers.exported", f"operation/{started.id}", detail)
     return started
 
 

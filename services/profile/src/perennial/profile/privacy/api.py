@@ -65,7 +65,7 @@ async def list_erasures(
 ) -> Page[Erasure]:
     """Erasures, newest first."""
     rows = await queries.listing(session, _before(page), state, page.limit + 1)
-    return paged([Erasure(**row) for row in rows], page, lambda item: (str(item.id),))
+    return paged([view.listed(row) for row in rows], page, lambda item: (str(item.id),))
 
 
 @router.get("/v1/erasures/{erasure_id}", responses=documented(404))

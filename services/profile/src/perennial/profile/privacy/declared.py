@@ -1,6 +1,7 @@
 """What profile holds about persons."""
 
-from perennial.common.privacy import Held, Privacy
+from perennial.common.privacy import Files, Held, Privacy
+from perennial.profile.exports import service as exports
 from perennial.profile.traits.sealing import opened_record
 
 _OF_CUSTOMER = "customer_id = ANY(:vias)"
@@ -58,6 +59,7 @@ PRIVACY = Privacy(
         "quality_source_day": "figures by source",
         "quality_trait_day": "figures by source and trait",
         "retention": "settings",
+        "shown_count": "figures by tag and stage",
         "tag_definition": "settings",
         "tag_definition_version": "settings",
         "topic": "settings",
@@ -66,4 +68,5 @@ PRIVACY = Privacy(
         "trait_sweep": "how far a job has come",
         "trait_tally": "figures by trait",
     },
+    files=Files(lists=(exports.KIND,), told=exports.TELLING),
 )

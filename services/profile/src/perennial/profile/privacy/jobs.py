@@ -1,4 +1,4 @@
-"""Time-driven work: legal holds run out."""
+"""Time-driven work: legal holds run out, receipts that do not come are asked for."""
 
 from datetime import timedelta
 
@@ -21,4 +21,14 @@ async def begin_held(runtime: Runtime) -> None:
             log.info("erasures.begun", count=begun)
 
 
+async def ask_again(runtime: Runtime) -> None:
+    """Ask for the receipts that have not come."""
+    asked = 1
+    while asked and not runtime.stopping.is_set():
+        async with runtime.database.write() as session:
+            asked = await service.ask_again(session)
+
+
+ASK_AGAIN = Job("ask-for-receipts", timedelta(minutes=5), ask_again)
 BEGIN_HELD = Job("begin-erasures", timedelta(hours=1), begin_held)
+JOBS = (BEGIN_HELD, ASK_AGAIN)

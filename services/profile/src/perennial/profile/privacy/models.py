@@ -23,10 +23,12 @@ erasure_request = Table(
     Column("decided_at", _Instant),
     Column("refusal", Text),
     Column("completed_at", _Instant),
+    Column("asked_at", _Instant, comment="When services without a receipt were asked once more."),
 )
 Index(
     "uq_erasure_request_open", erasure_request.c.customer_id, unique=True, postgresql_where=text(OPEN)
 )  # fmt: skip
+Index("ix_erasure_request_running", erasure_request.c.id, postgresql_where=erasure_request.c.state == "running")
 Index("ix_erasure_request_held", erasure_request.c.held_until, postgresql_where=erasure_request.c.state == "held")
 
 erasure_receipt = Table(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,17 @@ from sqlalchemy import RowMapping, text
 from perennial.common.db import ReadSession, WriteSession
 
 _SHOWN = """id, customer_id, state, reason, held_until, hold_reason, requested_by, requested_at, decided_by, decided_at,
-            refusal, completed_at"""
+            refusal, completed_at, asked_at,
+            ARRAY(SELECT service FROM erasure_receipt WHERE erasure_id = erasure_request.id) AS answered"""
+# As long again as it has taken so far, so that a service that is away for days is not asked all the time.
+_SILENT = text("""
+    UPDATE erasure_request SET asked_at = now()
+    WHERE id IN (SELECT id FROM erasure_request
+                 WHERE state = 'running' AND now() - coalesce(asked_at, decided_at, requested_at) >= least(
+                     greatest(CAST(:patience AS interval), asked_at - coalesce(decided_at, requested_at)),
+                     interval '1 day')
+                 ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED)
+    RETURNING id, customer_id""")
 _ADD = text("""
     INSERT INTO erasure_request (id, customer_id, state, reason, held_until, hold_reason, requested_by, decided_by,
                                  decided_at)
@@ -90,6 +100,11 @@ async def decide(session: WriteSession, erasure_id: UUID, state: str, who: str, 
 async def due(session: WriteSession, now: datetime) -> list[UUID]:
     """Requests whose hold is over."""
     return list((await session.execute(_DUE, {"now": now})).scalars())
+
+
+async def silent(session: WriteSession, patience: timedelta) -> Sequence[RowMapping]:
+    """Erasures for whose receipts somebody has waited too long; they count as asked for again."""
+    return (await session.execute(_SILENT, {"patience": patience})).mappings().all()
 
 
 async def receive(

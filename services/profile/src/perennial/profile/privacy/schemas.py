@@ -76,6 +76,8 @@ class Erasure(BaseModel):
     decided_at: datetime | None
     refusal: Refusal | None
     completed_at: datetime | None
+    asked_at: datetime | None = Field(description="When those it waits for were asked once more.")
+    waits_for: list[str] = Field(description="Services that have not answered yet, while it is `running`.")
 
 
 class ErasureDetail(Erasure):

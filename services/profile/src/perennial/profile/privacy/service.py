@@ -1,7 +1,7 @@
 """Asks for an erasure, lets it begin, gathers the receipts."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -31,6 +31,7 @@ class Hold(Protocol):
     def because(self) -> str: ...
 
 
+PATIENCE = timedelta(minutes=30)
 SERVICES = tuple(
     sorted(contract.producer() for contract in catalogue().values() if issubclass(contract, ErasureReceipt))
 )
@@ -121,6 +122,18 @@ async def begin_due(session: WriteSession) -> int:
         await queries.decide(session, erasure_id, "running", "hold")
         await emit(session, ErasureRequested(erasure_id=erasure_id, customer=found["customer_id"]))
     return len(due)
+
+
+async def ask_again(session: WriteSession) -> int:
+    """Ask once more for erasures that still wait for a receipt; returns how many.
+
+    identity says to every service again what it said; who has done it looks once more and answers again.
+    """
+    silent = await queries.silent(session, PATIENCE)
+    for row in silent:
+        await emit(session, ErasureRequested(erasure_id=row["id"], customer=row["customer_id"]))
+        log.warning("erasure.asked_again", erasure=str(row["id"]))
+    return len(silent)
 
 
 async def receive(session: WriteSession, events: Sequence[ErasureReceipt]) -> None:

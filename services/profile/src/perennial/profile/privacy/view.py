@@ -17,6 +17,14 @@ IDEMPOTENCY_KEEPS = timedelta(days=7)
 VIOLATIONS_KEEP = timedelta(days=30)
 
 
+def listed(found: RowMapping) -> Erasure:
+    """One of a list."""
+    row = dict(found)
+    answered = set(row.pop("answered"))
+    waits = [name for name in SERVICES if name not in answered] if row["state"] == "running" else []
+    return Erasure(**row, waits_for=waits)
+
+
 async def show(session: ReadSession, erasure_id: UUID, settings: CommonSettings) -> ErasureDetail:
     """An erasure with its receipts. Raises NotFound."""
     found = await queries.one(session, erasure_id)
@@ -27,7 +35,7 @@ async def show(session: ReadSession, erasure_id: UUID, settings: CommonSettings)
     last = max((row["at"] for row in answered.values()), default=None) if found["completed_at"] else None
     remains = _remains(last, settings) if found["state"] != "refused" else []
     clean = max((item.until for item in remains if item.until), default=None)
-    return ErasureDetail(**Erasure(**found).model_dump(), services=services, remains=remains, clean_at=clean)
+    return ErasureDetail(**listed(found).model_dump(), services=services, remains=remains, clean_at=clean)
 
 
 def _receipt(name: str, row: RowMapping | None) -> Receipt:
@@ -42,7 +50,7 @@ def _remains(last: datetime | None, settings: CommonSettings) -> list[Remains]:
         ("outbox", "facts, after they were published", OUTBOX_KEEPS),
         ("streams", "messages that every service has read", timedelta(days=settings.stream_days)),
         ("idempotency", "answers to requests, for their repetitions", IDEMPOTENCY_KEEPS),
-        ("operations", "files that staff had made or sent in", KEEP),
+        ("operations", "what staff had done, by ids and figures", KEEP),
         ("violations", "rejected events in which no identifier could be told", VIOLATIONS_KEEP),
         ("logs", "lines of log, which hold ids only", timedelta(days=settings.log_days)),
         ("backups", "copies of the database", timedelta(days=settings.backup_days)),

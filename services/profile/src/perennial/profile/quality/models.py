@@ -65,6 +65,8 @@ Table(
     Column("count", BigInteger, nullable=False),
     Column("sampled", Boolean, nullable=False),
     Column("at", _Instant, nullable=False),
+    Column("scale", Text, server_default=text("'plain'"), nullable=False, comment="As which type values are compared."),
+    Column("unit", Text, comment="The currency of amounts."),
 )
 value = Table(
     "quality_value",

@@ -8,12 +8,28 @@ from typing import assert_never
 from uuid import UUID
 
 from perennial.common.problems import Unprocessable
+from perennial.common.rules.conditions import on_calendar
 from perennial.common.rules.criteria import Condition
-from perennial.common.rules.nodes import AllOf, AnyOf, Everyone, InBucket, InSegment, Not, OnEvent, OnTrait, Rule
+from perennial.common.rules.nodes import (
+    AllOf,
+    AnyOf,
+    Everyone,
+    InBucket,
+    InSegment,
+    Not,
+    OnElement,
+    OnEvent,
+    OnSequence,
+    OnTrait,
+    Rule,
+)
 from perennial.common.rules.paths import trait_path
+from perennial.common.rules.sql_clock import Clock, own_zone
 from perennial.common.rules.sql_conditions import condition_sql
 from perennial.common.rules.sql_values import Binds, number, walk
 from perennial.common.rules.values import number as as_number
+from perennial.common.rules.zones import TRAITS as ZONES
+from perennial.common.rules.zones import deployment_zone
 
 MEMBERS = "SELECT customer_id FROM membership WHERE segment_id = {0} AND member"
 _OWN = {"tags": "to_jsonb(c.tags)", "stage": "to_jsonb(c.stage)"}
@@ -79,20 +95,26 @@ def _held(rule: Rule, binds: Binds, now: datetime) -> str:
             return f"({' OR '.join(_held(inner, binds, now) for inner in rule.rules)})"
         case Not():
             return f"(NOT {_held(rule.rule, binds, now)})"
-        case OnTrait():
-            key, steps = trait_path(rule.trait)
-            return condition_sql(rule, f"({value_of(key, binds)})", steps, binds, now)
+        case OnTrait() | OnElement():
+            key, steps = trait_path(rule.trait if isinstance(rule, OnTrait) else rule.property)
+            return condition_sql(rule, f"({value_of(key, binds)})", steps, binds, now, _clock(rule, binds, now))
         case InSegment():
             return f"(c.customer_id IN ({MEMBERS.format(binds(rule.segment, 'uuid'))}))"
         case Everyone():
             return "true"
-        case OnEvent() | InBucket():
+        case OnEvent() | OnSequence() | InBucket():
             raise Unprocessable(
                 "filter: a list asks for traits, tags, stages and segments; make a segment of what happened",
                 code="invalid_filter",
                 pointer="query/filter",
             )
     assert_never(rule)
+
+
+def _clock(condition: OnTrait | OnElement, binds: Binds, now: datetime) -> Clock:
+    """By the customer's own zone, where that matters."""
+    zones = [own_zone(f"({value_of(key, binds)})", binds) for key in ZONES] if on_calendar(condition) else []
+    return Clock(now, binds, deployment_zone(), f"coalesce({', '.join(zones)})" if zones else None)
 
 
 def _exact(rule: Rule, binds: Binds, computed: Collection[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
 from perennial.common.db import ReadSession, settings_of
 from perennial.common.problems import FieldError, Forbidden, Unprocessable
-from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnTrait, Rule
+from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnElement, OnTrait, Rule
 from perennial.common.rules.paths import trait_path
 from perennial.common.web.pages import bad_cursor
 from perennial.profile.search import filters, queries, walks, words
@@ -126,8 +126,8 @@ def _check_sealed(who: Principal, rule: Rule) -> None:
                 _check_sealed(who, inner)
         case Not():
             _check_sealed(who, rule.rule)
-        case OnTrait() if rule.operator != "exists":
-            key, _ = trait_path(rule.trait)
+        case OnTrait() | OnElement() if isinstance(rule, OnElement) or rule.operator != "exists":
+            key, _ = trait_path(rule.property if isinstance(rule, OnElement) else rule.trait)
             if (who.classes.get(key) or masks.class_of(key)) == "sensitive":
                 raise Unprocessable(
                     f"filter: the trait {key} is kept sealed, so a list cannot compare it; look for the identifier",

@@ -23,6 +23,7 @@ from perennial.profile.stages.schemas import (
     StageCount,
     StageSetting,
 )
+from perennial.profile.tags import counting
 from perennial.profile.tags.assignments.api import MayEdit
 from perennial.profile.tags.definitions.api import KeyPath, MayDefine, MayLook
 
@@ -51,14 +52,14 @@ async def choose_ladder(
 
 @router.get("/v1/lifecycle/summary", responses=documented(404))
 async def summarise_lifecycle(session: Read, _: MayRead) -> LifecycleSummary:
-    """How many customers stand on each stage of the ladder in use."""
+    """How many customers stand on each stage of the ladder in use, as it was a few minutes ago."""
     ladder = await service.find(session, (await service.lifecycle(session)).ladder)
-    counts = await queries.counts(session, ladder.key)
+    found = await counting.counted(session, counting.STAGE, ladder.key)
     items = [
-        StageCount(key=stage["key"], label=stage["label"], customers=counts.get(stage["key"], 0))
+        StageCount(key=stage["key"], label=stage["label"], customers=found.customers.get(stage["key"], 0))
         for stage in ladder.stages
     ]
-    return LifecycleSummary(ladder=ladder.key, items=items)
+    return LifecycleSummary(ladder=ladder.key, as_of=found.at, items=items)
 
 
 @router.get("/v1/lifecycle/ladders/{key}", responses=documented(404))

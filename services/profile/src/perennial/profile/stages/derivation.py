@@ -80,11 +80,12 @@ class Move:
         step = {"before": self.previous, "after": self.stage, "by": self.by, "at": now}
         return {"customer_id": self.customer, "ladder": self.ladder, **step}
 
-    def state(self) -> CustomerStage:
+    def state(self, *, live: bool) -> CustomerStage:
         """For whoever keeps a copy."""
         return CustomerStage(
-            customer=self.customer, ladder=self.ladder, stage=self.stage, since=self.since, version=self.version
-        )
+            customer=self.customer, ladder=self.ladder, stage=self.stage, since=self.since, version=self.version,
+            live=live,
+        )  # fmt: skip
 
     def fact(self, now: datetime) -> StageChanged:
         """For whoever acts on it."""
@@ -178,7 +179,8 @@ async def _write(
     # Who was merged into another keeps the history as it was: an undone merge leaves no trace in it.
     steps = [move for move in (*moves, *left) if move.customer in drafts and not move.back]
     await queries.note(session, [move.step(now) for move in steps])
-    states = [move.state() for move in (*moves, *left)]
+    live = {customer for customer, draft in drafts.items() if draft.live}
+    states = [move.state(live=move.customer in live) for move in (*moves, *left)]
     facts: list[Event] = [
         StagesChanged(customers=states[start : start + PER_FACT], occurred_at=now)
         for start in range(0, len(states), PER_FACT)

@@ -58,7 +58,6 @@ _HISTORY = text("""
     WHERE c.customer_id IN (SELECT via FROM identity_map WHERE customer_id = :customer)
       AND (CAST(:before AS bigint) IS NULL OR c.id < :before)
     ORDER BY c.id DESC LIMIT :limit""")
-_COUNTS = text("SELECT stage, count(*) FROM customer_stage WHERE ladder = :ladder GROUP BY stage")
 
 
 async def active(session: ReadSession) -> Row[Any] | None:
@@ -156,11 +155,6 @@ async def history(session: ReadSession, customer: UUID, before: int | None, limi
     """The steps of all ids of a customer, the newest first."""
     values = {"customer": customer, "before": before, "limit": limit}
     return (await session.execute(_HISTORY, values)).all()
-
-
-async def counts(session: ReadSession, ladder: str) -> dict[str, int]:
-    """How many customers stand on each stage."""
-    return {stage: number for stage, number in await session.execute(_COUNTS, {"ladder": ladder})}  # noqa: C416
 
 
 async def current(session: ReadSession, customer: UUID) -> tuple[str, datetime] | None:

@@ -89,6 +89,7 @@ class LifecycleSummary(BaseModel):
     """The stages of the ladder in use, in order."""
 
     ladder: str
+    as_of: datetime | None = Field(description="When it was counted; every few minutes it is.")
     items: list[StageCount]
 
 

@@ -13,7 +13,7 @@ from perennial.common.timers import TimerHandler
 from perennial.profile.stages import derivation as stages
 from perennial.profile.stages import service as lifecycle
 from perennial.profile.stages.api import router as lifecycle_routes
-from perennial.profile.tags import recompute, shares
+from perennial.profile.tags import counting, recompute, shares
 from perennial.profile.tags.assignments.api import router as assignments
 from perennial.profile.tags.definitions import presets
 from perennial.profile.tags.definitions.api import router as definitions
@@ -55,7 +55,7 @@ async def begin(runtime: Runtime) -> None:
             return
 
 
-JOBS = (Job("shares", timedelta(hours=6), shares.job),)
+JOBS = (Job("shares", timedelta(hours=6), shares.job), counting.COUNT)
 TASKS = (begin, listen)
 ROUTERS = (definitions, topics, assignments, lifecycle_routes)
 EMITS = (TagsChanged, StagesChanged, StageChanged)

@@ -82,6 +82,16 @@ customer_tag = Table(
 Index("ix_customer_tag_key", customer_tag.c.key)
 
 Table(
+    "shown_count",
+    metadata,
+    Column("kind", Text, primary_key=True, comment="tag, stage; done: the row of the count itself."),
+    Column("ladder", Text(collation="C"), primary_key=True, comment="Of a stage."),
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("customers", BigInteger, nullable=False),
+    Column("at", _Instant, nullable=False),
+    comment="How many customers show it.",
+)
+Table(
     "topic",
     metadata,
     Column("key", Text(collation="C"), primary_key=True),

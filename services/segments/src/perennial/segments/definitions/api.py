@@ -1,62 +1,72 @@
-"""Routes of segments."""
+"""Routes of segments as they are defined."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Row
 
 from perennial.common import audit, masks, rules
 from perennial.common.auth import Principal, requires
-from perennial.common.problems import BadRequest
-from perennial.common.rules import Explanation
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
 from perennial.common.web.etags import IfMatch, match, tag
 from perennial.common.web.idempotency import run
-from perennial.segments.definitions import queries, service
+from perennial.common.web.pages import PageRequest, bad_cursor, before
+from perennial.segments.definitions import previews, queries, service
+from perennial.segments.definitions.checks import read_rule
 from perennial.segments.definitions.schemas import (
-    ExplainOut,
-    MemberOut,
+    DependenciesOut,
+    LeafOut,
     PreviewIn,
     PreviewOut,
-    Reason,
+    Progress,
     SegmentChange,
     SegmentIn,
+    SegmentName,
     SegmentOut,
+    SegmentReplacement,
+    VersionOut,
 )
-from perennial.segments.memberships import queries as members
 
 router = APIRouter(prefix="/v1/segments", tags=["segments"])
 Reader = Annotated[Principal, Depends(requires("segments:read"))]
 Writer = Annotated[Principal, Depends(requires("segments:write"))]
+Version = Annotated[int, Path(ge=1, lt=2**31)]
+
+
+def said(document: Any, who: Principal) -> dict[str, Any]:
+    """A rule as it is shown: the document and the sentence; none of a list."""
+    if document is None:
+        return {"rule": None, "sentence": None}
+    rule = masks.shown_rule(who, rules.parse(document))
+    return {"rule": rules.dump(rule), "sentence": rules.describe(rule)}
 
 
 def _out(row: Row[Any], who: Principal) -> SegmentOut:
-    rule = masks.shown_rule(who, rules.parse(row.rule))
-    shown = {
-        "rule": rules.dump(rule),
-        "sentence": rules.describe(rule),
-        "error": row.error and masks.error(who, row.error),
-    }
-    return SegmentOut(**{**row._mapping, **shown})  # noqa: SLF001 (public API)
+    shown = {**said(row.rule, who), "error": row.error and masks.error(who, row.error)}
+    progress = None if row.done is None else Progress(done=row.done, total=row.total)
+    return SegmentOut(**{**row._mapping, **shown, "progress": progress})  # noqa: SLF001 (public API)
 
 
-def _uuid(key: list[Any]) -> UUID | None:
+def after_id(page: PageRequest) -> UUID | None:
+    """The id after which a page begins. Raises BadRequest."""
+    if not page.after:
+        return None
     try:
-        return UUID(str(key[0])) if key else None
+        return UUID(str(page.after[0]))
     except ValueError as error:
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
+        raise bad_cursor() from error
 
 
 @router.post("", status_code=201, response_model=SegmentOut, responses=documented(409))
 async def create_segment(body: SegmentIn, session: Write, who: Writer, once: Repeatable) -> Response:
-    """Define a segment. It is built in the background: `state` tells when it serves."""
+    """Define a segment. By rule, it is built in the background: `state` tells when it serves."""
 
     async def define() -> SegmentOut:
-        segment_id = await service.define(session, who, body.name, body.rule)
-        await audit.record(session, who, "segment.created", str(segment_id), {"name": body.name})
-        return _out(await service.find(session, segment_id), who)
+        made = await service.define(session, who, body.name, body.rule, kind=body.kind, draft=body.draft)
+        await audit.record(session, who, "segment.created", str(made), {"name": body.name, "kind": body.kind})
+        return _out(await service.find(session, made), who)
 
     return await run(once, session, define, 201, location="/v1/segments/{id}", etag="{version}")
 
@@ -64,16 +74,27 @@ async def create_segment(body: SegmentIn, session: Write, who: Writer, once: Rep
 @router.get("", responses=documented(400))
 async def list_segments(page: PageQuery, session: Read, who: Reader) -> Page[SegmentOut]:
     """Every segment that is not archived, the oldest first."""
-    rows = await queries.page(session, _uuid(page.after), page.limit + 1)
+    rows = await queries.page(session, after_id(page), page.limit + 1)
     return paged([_out(row, who) for row in rows], page, lambda item: [str(item.id)])
 
 
 @router.post("/preview")
 async def preview_segment(body: PreviewIn, session: Read, who: Reader) -> PreviewOut:
-    """How many customers a rule holds for now, and some of them; nothing is kept."""
-    rule, now = service.read_rule(who, body.rule), datetime.now(UTC)
-    count, sample = await service.preview(session, rule, now)
-    return PreviewOut(count=count, sample=sample, sentence=rules.describe(rule), as_of=now)
+    """How many customers a rule holds for now, some of them, and where they are already; nothing is kept."""
+    rule, now = read_rule(who, body.rule), datetime.now(UTC)
+    tried = await previews.preview(session, rule, now)
+    leaves = [LeafOut(pointer=at.pointer, phrase=rules.describe(at.rule), count=at.count) for at in tried.leaves]
+    return PreviewOut.model_validate(
+        {
+            "count": tried.count,
+            "sample": tried.sample,
+            "sentence": rules.describe(rule),
+            "leaves": leaves,
+            "overlaps": tried.overlaps,
+            "unheard": tried.unheard,
+            "as_of": now,
+        }
+    )
 
 
 @router.get("/{segment_id}", responses=documented(404))
@@ -86,10 +107,10 @@ async def get_segment(segment_id: UUID, response: Response, session: Read, who: 
 
 @router.put("/{segment_id}", responses=documented(400, 404, 409, 412, 428))
 async def replace_segment(
-    segment_id: UUID, body: SegmentIn, expected: IfMatch, response: Response, session: Write, who: Writer
+    segment_id: UUID, body: SegmentReplacement, expected: IfMatch, response: Response, session: Write, who: Writer
 ) -> SegmentOut:
     """A new version of the whole definition."""
-    change = SegmentChange(name=body.name, rule=body.rule)
+    change = SegmentChange(**body.model_dump(exclude_unset=True))
     return await _change(segment_id, change, expected, response, session, who)
 
 
@@ -106,8 +127,12 @@ async def _change(
 ) -> SegmentOut:
     row = await service.find_locked(session, segment_id)
     match(expected, row.version)
-    await service.change(session, who, row, body.name, body.rule)
+    await service.change(session, who, row, body.name, body.rule, draft=body.draft)
     await audit.record(session, who, "segment.changed", str(segment_id), body.model_dump(exclude_unset=True))
+    return await _tagged(session, segment_id, response, who)
+
+
+async def _tagged(session: Write, segment_id: UUID, response: Response, who: Principal) -> SegmentOut:
     changed = await service.find(session, segment_id)
     tag(response, changed.version)
     return _out(changed, who)
@@ -122,32 +147,51 @@ async def archive_segment(segment_id: UUID, expected: IfMatch, session: Write, w
     await audit.record(session, who, "segment.archived", str(segment_id))
 
 
-@router.get("/{segment_id}/members", responses=documented(400, 404))
-async def list_members(segment_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[MemberOut]:
-    """The members, by customer id."""
+@router.post("/{segment_id}/publish", responses=documented(400, 404, 409, 412, 428))
+async def publish_segment(
+    segment_id: UUID, expected: IfMatch, response: Response, session: Write, who: Writer
+) -> SegmentOut:
+    """Have a draft built, or once more what failed; the version before serves meanwhile."""
+    row = await service.find_locked(session, segment_id)
+    match(expected, row.version)
+    await service.publish(session, who, row)
+    await audit.record(session, who, "segment.published", str(segment_id), {"version": row.version})
+    return await _tagged(session, segment_id, response, who)
+
+
+@router.get("/{segment_id}/versions", responses=documented(400, 404))
+async def list_versions(segment_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[VersionOut]:
+    """Every version of the definition, the newest first: who made it, when, and what it says."""
     await service.find(session, segment_id)
-    rows = await members.page(session, segment_id, _uuid(page.after), page.limit + 1)
-    items = [MemberOut(customer_id=row.customer_id, since=row.since) for row in rows]
-    return paged(items, page, lambda item: [str(item.customer_id)])
+    until = before(page)
+    rows = await queries.versions(session, segment_id, 2**31 - 1 if until is None else until, page.limit + 1)
+    items = [VersionOut(**{**row._mapping, **said(row.rule, who)}) for row in rows]  # noqa: SLF001 (public API)
+    return paged(items, page, lambda item: [item.version])
 
 
-@router.get("/{segment_id}/members/{customer_id}/explain", responses=documented(404))
-async def explain_member(segment_id: UUID, customer_id: UUID, session: Read, who: Reader) -> ExplainOut:
-    """Why a customer is a member, or is not: each part of the rule with what it saw."""
+@router.post("/{segment_id}/versions/{version}/restore", responses=documented(400, 404, 409, 412, 428))
+async def restore_version(
+    segment_id: UUID, version: Version, expected: IfMatch, response: Response, session: Write, who: Writer
+) -> SegmentOut:
+    """A new version with the rule of an old one."""
+    row = await service.find_locked(session, segment_id)
+    match(expected, row.version)
+    await service.restore(session, who, row, version)
+    await audit.record(session, who, "segment.restored", str(segment_id), {"version": version})
+    return await _tagged(session, segment_id, response, who)
+
+
+@router.get("/{segment_id}/dependencies", responses=documented(404))
+async def get_dependencies(segment_id: UUID, session: Read, who: Reader) -> DependenciesOut:
+    """What a segment asks, in its newest version and in the one that serves, and which segments ask it."""
     row = await service.find(session, segment_id)
-    customer, member, explanation = await service.explain(session, who, row, customer_id)
-    return ExplainOut(customer_id=customer, member=member, as_of=datetime.now(UTC), reason=_reason(explanation, who))
-
-
-def _reason(explanation: Explanation, who: Principal) -> Reason:
-    return Reason(
-        pointer=explanation.pointer,
-        phrase=explanation.phrase,
-        holds=explanation.holds,
-        value=masks.compared_value(who, explanation.rule, explanation.value),
-        evidence=[
-            {"at": seen.at, "properties": masks.properties(who, seen.properties)} for seen in explanation.evidence
-        ],
-        next_change=explanation.next_change,
-        parts=[_reason(part, who) for part in explanation.parts],
+    documents = [document for document in (row.rule, row.serving_rule) if document is not None]
+    reads = [rules.footprint(rules.parse(document)) for document in documents]
+    asked = await queries.named(session, sorted({one for each in reads for one in each.segments}))
+    users = await queries.users_of(session, segment_id)
+    return DependenciesOut(
+        segments=[SegmentName(**one._mapping) for one in asked],  # noqa: SLF001 (public API)
+        traits=sorted({key for each in reads for key in each.traits}),
+        events=sorted({name for each in reads for name in each.events}),
+        used_by=[SegmentName(**one._mapping) for one in users],  # noqa: SLF001 (public API)
     )

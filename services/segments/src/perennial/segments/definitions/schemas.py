@@ -1,23 +1,36 @@
 """HTTP bodies of segments."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from perennial.common.web.fields import left_out
+from perennial.common.web.fields import Flag, left_out
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Kind = Literal["rule", "list"]
 
 
 class SegmentIn(BaseModel):
-    """A segment: a name and a rule of the platform's rule language."""
+    """A segment: a name and a rule of the platform's rule language, or a list whose members are named one by one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    kind: Kind = "rule"
+    rule: dict[str, Any] = left_out("Of a segment by rule; a list has none.")
+    draft: Flag = Field(default=False, description="Kept, and built only when it is published.")
+
+
+class SegmentReplacement(BaseModel):
+    """The whole of what a segment can be changed to."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name
     rule: dict[str, Any]
+    draft: Flag = left_out("Left out: a draft stays one, and what serves is replaced when the new version is built.")
 
 
 class SegmentChange(BaseModel):
@@ -27,22 +40,67 @@ class SegmentChange(BaseModel):
 
     name: Name = left_out()
     rule: dict[str, Any] = left_out()
+    draft: Flag = left_out("Left out: a draft stays one, and what serves is replaced when the new version is built.")
+
+
+class Progress(BaseModel):
+    """How far a build is: memberships changed, of so many; null until they are counted."""
+
+    done: int
+    total: int | None
 
 
 class SegmentOut(BaseModel):
-    """A segment. `size` counts the members listed now; `as_of` is when the rule's version was first computed whole."""
+    """A segment. `size` counts the members listed now, and everything heard before `as_of` is in it."""
 
     id: UUID
     name: str
-    rule: dict[str, Any]
-    sentence: str = Field(description="The rule in words.")
-    state: str = Field(description="building (the version before still serves), live, failed or archived")
+    kind: str = Field(description="rule or list")
+    rule: dict[str, Any] | None
+    sentence: str | None = Field(description="The rule in words.")
+    state: str = Field(description="draft, building, live, failed or archived: of the newest version")
     error: str | None
     size: int
     version: int
-    as_of: datetime | None
+    serving_version: int | None = Field(description="The version by which members are kept up to date; null: none yet.")
+    as_of: datetime | None = Field(description="Null while nothing serves.")
+    built_at: datetime | None = Field(description="When the version that serves was computed whole.")
+    operation_id: UUID | None = Field(description="The backfill of the newest version, among the operations.")
+    progress: Progress | None = None
     created_at: datetime
     updated_at: datetime
+
+
+class VersionOut(BaseModel):
+    """A version of a segment, as it was defined."""
+
+    version: int
+    name: str
+    rule: dict[str, Any] | None
+    sentence: str | None
+    by: str
+    at: datetime
+    restored: int | None = Field(description="The version that this one repeats.")
+
+
+class SegmentName(BaseModel):
+    """A segment among others."""
+
+    id: UUID
+    name: str
+    state: str
+
+
+class DependenciesOut(BaseModel):
+    """What a segment asks, and which segments ask it.
+
+    What other services do with it (journeys, tickets) is theirs to know and not said here.
+    """
+
+    segments: list[SegmentName]
+    traits: list[str]
+    events: list[str]
+    used_by: list[SegmentName]
 
 
 class PreviewIn(BaseModel):
@@ -53,38 +111,30 @@ class PreviewIn(BaseModel):
     rule: dict[str, Any]
 
 
+class LeafOut(BaseModel):
+    """One condition of the rule by itself; `count` is null where there was no time to count."""
+
+    pointer: str
+    phrase: str
+    count: int | None
+
+
+class OverlapOut(BaseModel):
+    """How many of those whom the rule holds for are in another segment."""
+
+    segment_id: UUID
+    name: str
+    count: int = Field(description="Of those whom the rule holds for.")
+    size: int = Field(description="Of everybody.")
+
+
 class PreviewOut(BaseModel):
-    """How many customers a rule would hold for, and some of them."""
+    """How many customers a rule would hold for, some of them, and where they are already."""
 
     count: int
     sample: list[UUID]
     sentence: str
+    leaves: list[LeafOut]
+    overlaps: list[OverlapOut] = Field(description="The largest, at most 20.")
+    unheard: list[str] = Field(description="Events of the rule that nobody has ever sent: perhaps they are misspelt.")
     as_of: datetime
-
-
-class MemberOut(BaseModel):
-    """A member."""
-
-    customer_id: UUID
-    since: datetime
-
-
-class Reason(BaseModel):
-    """One node of a rule, asked about one customer."""
-
-    pointer: str
-    phrase: str
-    holds: bool
-    value: Any = None
-    evidence: list[dict[str, Any]] = []
-    next_change: datetime | None = None
-    parts: list["Reason"] = []
-
-
-class ExplainOut(BaseModel):
-    """Why a customer is a member, or is not."""
-
-    customer_id: UUID
-    member: bool
-    as_of: datetime
-    reason: Reason

@@ -1,68 +1,105 @@
-"""The verbs of segment definitions: define, change, archive, try out, explain."""
+"""The verbs of segment definitions: define, change, publish, restore, archive."""
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from perennial.common import identity_map, masks, rules
+from perennial.common import operations, rules
 from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.locks import lock
 from perennial.common.ids import uuid7
-from perennial.common.notify import notify
 from perennial.common.problems import Conflict, NotFound, Unprocessable
-from perennial.common.rules import Explanation, Rule, RuleError
-from perennial.common.rules.facts import load_views
+from perennial.common.rules import Rule
 from perennial.segments.definitions import queries
+from perennial.segments.definitions.checks import check_name, check_references, read_rule
 from perennial.segments.memberships import service as memberships
 
-BUILDS = "builds"
-SAMPLE = 20
-PREVIEW_SECONDS = 15
+BACKFILL = "backfill"
+RULE, LIST = "rule", "list"
 
 
-def read_rule(who: Principal, document: Mapping[str, Any]) -> Rule:
-    """The rule of a request. Raises Unprocessable with the path of the fault, Forbidden for a field masked for them."""
-    try:
-        rule = rules.parse(dict(document))
-    except RuleError as error:
-        raise Unprocessable(f"rule: {error}", code="invalid_rule", pointer=f"/rule{error.pointer}") from error
-    masks.check_rule(who, rule)
-    return rule
-
-
-async def define(session: WriteSession, who: Principal, name: str, document: Mapping[str, Any]) -> UUID:
-    """A new segment; it is built right after this transaction."""
-    rule = read_rule(who, document)
-    await _check_name(session, name, None)
+async def define(
+    session: WriteSession, who: Principal, name: str, document: Mapping[str, Any] | None, *, kind: str = RULE,
+    draft: bool = False,
+) -> UUID:  # fmt: skip
+    """A new segment; unless it is a draft, it is built right after this transaction. A list has no rule."""
     segment_id = uuid7()
-    await _check_references(session, rule, segment_id)
-    await queries.insert(session, segment_id, name, json.dumps(rules.dump(rule)))
-    await notify(session, BUILDS)
+    rule = _wanted(who, document, kind)
+    await check_name(session, name, None)
+    if kind == LIST:
+        if draft:
+            raise Unprocessable("draft: a list is no draft", code="not_a_rule", pointer="/draft")
+        await queries.insert(session, segment_id, name, LIST, None, "live", None)
+    else:
+        assert rule is not None  # noqa: S101 (what is no list has one)
+        await _check(session, rule, segment_id)
+        operation = None if draft else await _start(session, who, segment_id)
+        state = "draft" if draft else "building"
+        await queries.insert(session, segment_id, name, RULE, json.dumps(rules.dump(rule)), state, operation)
+    await queries.note(session, segment_id, _name(who))
     return segment_id
 
 
 async def change(
-    session: WriteSession, who: Principal, row: Row[Any], name: str | None, document: Mapping[str, Any] | None
-) -> None:
-    """A new version; the one before serves until it is built."""
-    rule = rules.parse(row.rule) if document is None else read_rule(who, document)
-    wanted = name or row.name
-    await _check_name(session, wanted, row.id)
-    await _check_references(session, rule, row.id)
-    dumped = rules.dump(rule)
-    await queries.rewrite(session, row.id, wanted, json.dumps(dumped), rebuild=dumped != row.rule)
-    await notify(session, BUILDS)
+    session: WriteSession, who: Principal, row: Row[Any], name: str | None, document: Mapping[str, Any] | None, *,
+    draft: bool | None = None,
+) -> None:  # fmt: skip
+    """A new version; the one before serves until it is built. A draft stays one unless it is said otherwise."""
+    if row.kind == LIST and (document is not None or draft is not None):
+        at = "/rule" if document is not None else "/draft"
+        raise Unprocessable(f"{at[1:]}: a list has none", code="not_a_rule", pointer=at)
+    rule = None if document is None else read_rule(who, document)
+    await _rewrite(session, who, row, name or row.name, rule, draft=draft)
+
+
+async def restore(session: WriteSession, who: Principal, row: Row[Any], version: int) -> None:
+    """A new version with the rule of an old one. Raises NotFound, and what `define` raises of a rule."""
+    found = await queries.versions(session, row.id, version + 1, 1)
+    if not found or found[0].version != version:
+        raise NotFound("version: there is none with this number", pointer="path/version")
+    if row.kind == LIST:
+        raise Conflict("segment: a list has no rule to restore", code="not_a_rule")
+    await _rewrite(session, who, row, row.name, rules.parse(found[0].rule), draft=None, restored=version)
+
+
+async def _rewrite(
+    session: WriteSession, who: Principal, row: Row[Any], name: str, rule: Rule | None, *, draft: bool | None,
+    restored: int | None = None,
+) -> None:  # fmt: skip
+    await check_name(session, name, row.id)
+    if rule is not None:
+        await _check(session, rule, row.id)
+    document = row.rule if rule is None else rules.dump(rule)
+    same = document == row.rule
+    if draft or (row.state == "draft" and draft is None):
+        state, operation = "draft", None
+    elif same and row.state != "draft":
+        state, operation = row.state, row.operation_id
+    else:
+        state, operation = "building", await _start(session, who, row.id)
+    said = None if document is None else json.dumps(document)
+    await queries.rewrite(session, row.id, name, said, state, operation, same=same)
+    await queries.note(session, row.id, _name(who), restored)
+
+
+async def publish(session: WriteSession, who: Principal, row: Row[Any]) -> None:
+    """Have a draft built, or what failed once more. Raises Conflict when there is nothing to publish."""
+    if row.state not in {"draft", "failed"}:
+        raise Conflict(f"segment: its newest version is {row.state}", code="not_a_draft")
+    await _check(session, rules.parse(row.rule), row.id)
+    await queries.build(session, row.id, await _start(session, who, row.id))
 
 
 async def archive(session: WriteSession, row: Row[Any]) -> None:
     """End a segment: everybody leaves it. Raises Conflict while another segment's rule mentions it."""
+    await lock(session, "segments", "references")
     users = await queries.users_of(session, row.id)
     if users:
-        raise Conflict(f"segment: it is used by {', '.join(users)}", code="in_use")
+        raise Conflict(f"segment: it is used by {', '.join(user.name for user in users)}", code="in_use")
     await queries.archive(session, row.id)
     await memberships.empty(session, row.id, row.name)
 
@@ -83,48 +120,26 @@ async def find_locked(session: WriteSession, segment_id: UUID) -> Row[Any]:
     return row
 
 
-async def _check_name(session: ReadSession, name: str, but: UUID | None) -> None:
-    if await queries.name_taken(session, name, but):
-        raise Conflict(f"name: a segment is called {name!r} already", code="name_taken", pointer="/name")
+def _wanted(who: Principal, document: Mapping[str, Any] | None, kind: str) -> Rule | None:
+    if kind == LIST:
+        if document is not None:
+            raise Unprocessable("rule: a list has none", code="not_a_rule", pointer="/rule")
+        return None
+    if document is None:
+        raise Unprocessable("rule: is missing", code="invalid_rule", pointer="/rule")
+    return read_rule(who, document)
 
 
-async def _check_references(session: ReadSession, rule: Rule, segment_id: UUID) -> None:
-    """Every segment that a rule mentions exists, and none of them comes back to this one."""
-    seen: set[UUID] = set()
-    pending = set(rules.footprint(rule).segments)
-    while pending:
-        if segment_id in pending:
-            raise Unprocessable("rule: it depends on itself", code="segment_cycle", pointer="/rule")
-        known = await queries.known(session, list(pending))
-        if missing := pending - known.keys():
-            raise Unprocessable(f"rule: there is no segment {min(missing)}", code="unknown_segment", pointer="/rule")
-        seen |= pending
-        pending = {inner for each in known.values() for inner in rules.footprint(rules.parse(each)).segments} - seen
+async def _check(session: WriteSession, rule: Rule, segment_id: UUID) -> None:
+    """Two that mention each other must not be defined at once, neither seeing the other."""
+    if rules.footprint(rule).segments:
+        await lock(session, "segments", "references")
+    await check_references(session, rule, segment_id)
 
 
-async def preview(session: ReadSession, rule: Rule, now: datetime) -> tuple[int, list[UUID]]:
-    """How many customers a rule holds for now, and some of them."""
-    query = rules.to_sql(rule, now)
-    await session.execute(text(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'"))
-    rows = await session.execute(
-        text(f"""WITH held AS MATERIALIZED ({query.text})
-                 SELECT (SELECT count(*) FROM held) AS n, customer_id FROM held ORDER BY customer_id LIMIT {SAMPLE}"""),  # noqa: S608 (to_sql binds)
-        query.params,
-    )
-    found = rows.all()
-    return (found[0].n if found else 0), [row.customer_id for row in found]
+async def _start(session: WriteSession, who: Principal, segment_id: UUID) -> UUID:
+    return (await operations.start(session, who, BACKFILL, {"segment_id": str(segment_id)})).id
 
 
-async def explain(session: ReadSession, who: Principal, row: Row[Any], any_id: UUID) -> tuple[UUID, bool, Explanation]:
-    """Why a customer is in a segment, or is not: the rule's tree with what each leaf saw.
-
-    Raises NotFound, and Forbidden where the rule compares what is masked for who asks.
-    """
-    customer = await identity_map.customer_of(session, any_id)
-    if customer is None:
-        raise NotFound("customer: there is none with this id", pointer="path/customer_id")
-    rule, now = rules.parse(row.rule), datetime.now(UTC)
-    masks.check_rule(who, rule)
-    views = await load_views(session, [customer], rules.footprint(rule).in_detail(), now)
-    member = await memberships.is_member(session, row.id, customer)
-    return customer, member, rules.explain(rule, views[customer], now)
+def _name(who: Principal) -> str:
+    return f"{who.kind}:{who.id}"

@@ -7,7 +7,8 @@ from perennial.common.db import WriteSession
 from perennial.common.derive import mark_changes, mark_events
 from perennial.common.identity_map import MapChange
 from perennial.common.rules.facts import EventFact, TraitFact, record_events, record_traits
-from perennial.segments.rfm.service import want_scores
+from perennial.common.rules.paths import trait_key
+from perennial.segments.rfm.standings.service import TRAIT
 
 NAMELESS = {"page": "Page Viewed", "screen": "Screen Viewed"}
 
@@ -21,7 +22,9 @@ async def record(session: WriteSession, events: list[ResolvedEvent]) -> None:
         if event.type == "identify":
             said = effective_traits(body).items()
             traits += [
-                TraitFact(event.via, key, value, event.timestamp, event.source, event.message_id) for key, value in said
+                TraitFact(event.via, key, value, event.timestamp, event.source, event.message_id)
+                for key, value in said
+                if trait_key(key) != TRAIT  # ours: nobody says of themselves where they stand
             ]
         name = _name(event)
         if name is not None:
@@ -30,7 +33,6 @@ async def record(session: WriteSession, events: list[ResolvedEvent]) -> None:
     await record_events(session, facts)
     if any(fact.name in commerce.ORDER_EVENTS for fact in facts):
         await orders.record(session, events)
-        await want_scores(session)
     await mark_events(session, events)
 
 
@@ -44,5 +46,3 @@ def _name(event: ResolvedEvent) -> str | None:
 async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
     """A merge or a split moves no fact: both sides are computed again."""
     await mark_changes(session, changes)
-    if any(change.before for change in changes):
-        await want_scores(session, soon=True)

@@ -9,6 +9,39 @@ from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.rules import Sql
+from perennial.segments.definitions.queries import FRESH
+
+_PAGE_AT = text("""
+    SELECT customer_id, at AS since FROM (
+        SELECT DISTINCT ON (customer_id) customer_id, entered, at FROM membership_change
+        WHERE segment_id = :id AND at <= :at AND (CAST(:after AS uuid) IS NULL OR customer_id > :after)
+        ORDER BY customer_id, at DESC, id DESC) AS latest
+    WHERE entered ORDER BY customer_id LIMIT :limit""")
+_SWITCH = text("""
+    WITH entered AS (
+        INSERT INTO membership (segment_id, customer_id, since, version)
+        SELECT :segment, s.customer_id, :at, nextval('membership_version')
+        FROM staged_member AS s JOIN identity_map AS m ON m.via = s.customer_id AND m.customer_id = s.customer_id
+        WHERE s.operation_id = :operation AND s.member
+        ON CONFLICT DO NOTHING RETURNING customer_id, version),
+    ended AS (
+        DELETE FROM membership AS m USING staged_member AS s
+        WHERE s.operation_id = :operation AND NOT s.member
+          AND m.segment_id = :segment AND m.customer_id = s.customer_id
+        RETURNING m.customer_id, nextval('membership_version') AS version),
+    moved AS (SELECT *, true AS entered FROM entered UNION ALL SELECT *, false FROM ended),
+    noted AS (INSERT INTO membership_change (segment_id, customer_id, entered, at)
+              SELECT :segment, customer_id, entered, :at FROM moved)
+    UPDATE staged_member AS s SET version = moved.version FROM moved
+    WHERE s.operation_id = :operation AND s.customer_id = moved.customer_id""")
+_TOLD = text("""
+    WITH few AS (SELECT customer_id FROM staged_member WHERE operation_id = :operation AND version IS NOT NULL
+                  ORDER BY customer_id LIMIT :limit),
+    taken AS (DELETE FROM staged_member AS s USING few
+              WHERE s.operation_id = :operation AND s.customer_id = few.customer_id
+              RETURNING s.operation_id, s.customer_id, s.member, s.version)
+    SELECT CAST(o.input ->> 'segment_id' AS uuid) AS segment_id, taken.customer_id, taken.member, taken.version
+    FROM taken JOIN operation AS o ON o.id = taken.operation_id ORDER BY taken.customer_id""")
 
 
 async def page(session: ReadSession, segment_id: UUID, after: UUID | None, limit: int) -> Sequence[Row[Any]]:
@@ -19,6 +52,44 @@ async def page(session: ReadSession, segment_id: UUID, after: UUID | None, limit
         {"id": segment_id, "after": after, "limit": limit},
     )
     return rows.all()
+
+
+async def page_at(
+    session: ReadSession, segment_id: UUID, at: datetime, after: UUID | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Who was a member at a time, by customer id, as it was known then."""
+    rows = await session.execute(_PAGE_AT, {"id": segment_id, "at": at, "after": after, "limit": limit})
+    return rows.all()
+
+
+async def segments_of(session: ReadSession, customer: UUID, after: UUID | None, limit: int) -> Sequence[Row[Any]]:
+    """The segments that a customer is in, by id: segment_id, name, since."""
+    rows = await session.execute(
+        text("""SELECT m.segment_id, s.name, m.since FROM membership AS m JOIN segment AS s ON s.id = m.segment_id
+                WHERE m.customer_id = :customer AND (CAST(:after AS uuid) IS NULL OR m.segment_id > :after)
+                ORDER BY m.segment_id LIMIT :limit"""),
+        {"customer": customer, "after": after, "limit": limit},
+    )
+    return rows.all()
+
+
+async def changes_of(session: ReadSession, customer: UUID, before: int | None, limit: int) -> Sequence[Row[Any]]:
+    """Entries and exits under any id that a customer of today bears, the newest first."""
+    rows = await session.execute(
+        text("""SELECT c.id, c.segment_id, s.name, c.customer_id, c.entered, c.at
+                FROM identity_map AS m JOIN membership_change AS c ON c.customer_id = m.via
+                JOIN segment AS s ON s.id = c.segment_id
+                WHERE m.customer_id = :customer AND (CAST(:before AS bigint) IS NULL OR c.id < :before)
+                ORDER BY c.id DESC LIMIT :limit"""),
+        {"customer": customer, "before": before, "limit": limit},
+    )
+    return rows.all()
+
+
+async def fresh(session: ReadSession) -> datetime:
+    """Everything heard before this instant is in every membership."""
+    found: datetime = (await session.execute(text(f"SELECT {FRESH}"))).scalar_one()
+    return found
 
 
 async def of_customers(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, set[UUID]]:
@@ -79,18 +150,57 @@ async def leave(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], at: d
     return rows.all()
 
 
-async def drift(session: ReadSession, segment_id: UUID, held: Sql) -> tuple[list[UUID], list[UUID]]:
-    """Whom a rule holds for but who is no member, and who is a member but whom it does not hold for."""
+async def drift(session: ReadSession, segment_id: UUID, held: Sql) -> list[UUID]:
+    """Who belongs in a segment and is not, or is and does not belong; without those who are about to be computed."""
     rows = await session.execute(
         text(f"""WITH held AS MATERIALIZED ({held.text}),
                       now_in AS (SELECT customer_id FROM membership WHERE segment_id = :this_segment)
-                 SELECT customer_id, true AS missing FROM held WHERE customer_id NOT IN (SELECT customer_id FROM now_in)
-                 UNION ALL
-                 SELECT customer_id, false FROM now_in WHERE customer_id NOT IN (SELECT customer_id FROM held)"""),  # noqa: S608 (to_sql binds)
+                 SELECT customer_id FROM held FULL JOIN now_in USING (customer_id)
+                 WHERE (held.customer_id IS NULL OR now_in.customer_id IS NULL)
+                   AND NOT EXISTS (SELECT FROM stale AS s WHERE s.customer_id = coalesce(held.customer_id, now_in.customer_id))
+                   AND NOT EXISTS (SELECT FROM timer AS t WHERE t.kind = 'flip' AND t.due_at <= clock_timestamp()
+                       AND t.key = coalesce(held.customer_id, now_in.customer_id)::text)"""),  # noqa: E501, S608 (to_sql binds)
         {**held.params, "this_segment": segment_id},
     )
-    found = rows.all()
-    return [row.customer_id for row in found if row.missing], [row.customer_id for row in found if not row.missing]
+    return list(rows.scalars())
+
+
+async def stage(session: WriteSession, operation: UUID, segment_id: UUID, held: Sql) -> int:
+    """Note who is to enter a segment and who is to leave it; returns how many."""
+    noted = await session.execute(
+        text(f"""WITH held AS MATERIALIZED ({held.text}),
+                      now_in AS (SELECT customer_id FROM membership WHERE segment_id = :this_segment)
+                 INSERT INTO staged_member (operation_id, customer_id, member)
+                 SELECT CAST(:operation AS uuid), customer_id, now_in.customer_id IS NULL
+                 FROM held FULL JOIN now_in USING (customer_id)
+                 WHERE held.customer_id IS NULL OR now_in.customer_id IS NULL"""),  # noqa: S608 (to_sql binds)
+        {**held.params, "this_segment": segment_id, "operation": operation},
+    )
+    return int(noted.rowcount)  # type: ignore[attr-defined]
+
+
+async def switch(session: WriteSession, operation: UUID, segment_id: UUID, at: datetime) -> int:
+    """Let everybody who was noted enter or leave, all at once; returns how many did."""
+    moved = await session.execute(_SWITCH, {"operation": operation, "segment": segment_id, "at": at})
+    return int(moved.rowcount)  # type: ignore[attr-defined]
+
+
+async def told(session: WriteSession, operation: UUID, limit: int) -> Sequence[Row[Any]]:
+    """Some of those who entered or left, taken off the notes: segment_id, customer_id, member, version."""
+    return (await session.execute(_TOLD, {"operation": operation, "limit": limit})).all()
+
+
+async def unstage(session: WriteSession, operation: UUID) -> None:
+    """Forget what an operation has noted."""
+    await session.execute(text("DELETE FROM staged_member WHERE operation_id = :id"), {"id": operation})
+
+
+async def unstage_leftovers(session: WriteSession) -> None:
+    """Forget what operations have noted that are over."""
+    await session.execute(
+        text("""DELETE FROM staged_member WHERE operation_id NOT IN (
+                    SELECT id FROM operation WHERE state IN ('queued', 'running'))""")
+    )
 
 
 async def members(session: ReadSession, segment_id: UUID) -> list[UUID]:
@@ -99,9 +209,15 @@ async def members(session: ReadSession, segment_id: UUID) -> list[UUID]:
     return list(rows.scalars())
 
 
-async def mark_everyone(session: WriteSession) -> None:
-    """Have every customer computed again, when things have settled."""
+async def mark_everyone(session: WriteSession, operation: UUID) -> None:
+    """Have every customer computed again when things have settled, and whoever an operation has let in or out.
+
+    It may have let somebody in who was merged into another meanwhile.
+    """
     await session.execute(
         text("""INSERT INTO stale (customer_id, live, at)
-                SELECT via, false, now() + interval '1 second' FROM identity_map WHERE via = customer_id""")
+                SELECT customer_id, false, now() + interval '1 second' FROM (
+                    SELECT via AS customer_id FROM identity_map WHERE via = customer_id
+                    UNION SELECT customer_id FROM staged_member WHERE operation_id = :operation) AS everyone"""),
+        {"operation": operation},
     )

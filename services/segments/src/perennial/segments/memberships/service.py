@@ -1,10 +1,14 @@
-"""The verbs of memberships: compute customers, build a segment, reconcile, empty.
+"""The verbs of memberships: compute customers, tell what has changed, empty.
 
-A customer is computed in memory from its facts, for every live segment at once; a segment is built by SQL, for every
-customer at once. The two evaluators agree, so either may repair the other.
+A customer is computed in memory from its facts, for every segment that serves at once; a segment is built by SQL, for
+every customer at once. The two evaluators agree, so either may repair the other.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from itertools import islice
@@ -13,46 +17,49 @@ from uuid import UUID
 
 import structlog
 from opentelemetry import metrics
-from sqlalchemy import Row, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Row
 
-from perennial.common import rules
+from perennial.common import identity_map, rules
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.segments import Membership, MembershipEntered, MembershipExited, MembershipsChanged
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.sessions import ASIDE
 from perennial.common.derive import Stale, mark
-from perennial.common.failures import is_infrastructure
+from perennial.common.ids import partition_of
 from perennial.common.outbox import emit
-from perennial.common.rules import Footprint, Rule, View
+from perennial.common.rules import Footprint, Rule, Sql, View
 from perennial.common.rules.facts import load_views
 from perennial.common.rules.flip import Flip
-from perennial.common.timers import Timer, schedule
+from perennial.common.rules.footprint import NOTHING
+from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
+from perennial.segments.lists import queries as lists
 from perennial.segments.memberships import queries
 
 log = structlog.get_logger()
-drifted = metrics.get_meter("perennial").create_counter("perennial.segments.drift", description="Repaired memberships.")
+spent = metrics.get_meter("perennial").create_counter(
+    "perennial.segments.spent", unit="s", description="CPU seconds of rules, by segment."
+)
 
 FLIP = "flip"
-BUILD_SECONDS = 50  # below the connection's own limit, so that the database says which it was
-QUERY_CANCELED = "57014"
 PER_FACT = 1000
+SLOW_SECONDS = 20.0  # of CPU, for one rule and one batch of customers: a hundred rules take a tenth of one
 
 
 class Segment(NamedTuple):
-    """A live segment, ready to be asked."""
+    """A segment that serves, ready to be asked. A list has no predicate: it says itself who is on it."""
 
     id: UUID
     name: str
     reads: Footprint
-    holds: rules.Predicate
-    flips: Flip
+    holds: rules.Predicate | None
+    flips: Flip | None
 
 
 _compiled: dict[tuple[UUID, int], Segment] = {}
 
 
-async def live_segments(session: WriteSession) -> list[Segment]:
+async def live_segments(session: ReadSession) -> list[Segment]:
     """The segments to keep up to date, those that others mention first."""
     rows = {row.id: _compile(row) for row in await definitions.serving(session)}
     graph = {segment.id: segment.reads.segments & rows.keys() for segment in rows.values()}
@@ -60,6 +67,8 @@ async def live_segments(session: WriteSession) -> list[Segment]:
 
 
 def _compile(row: Row[Any]) -> Segment:
+    if row.rule is None:
+        return Segment(row.id, row.name, NOTHING, None, None)
     key = (row.id, row.version)
     if key not in _compiled:
         if len(_compiled) > 10_000:
@@ -69,34 +78,60 @@ def _compile(row: Row[Any]) -> Segment:
     return _compiled[key]
 
 
+def held(row: Row[Any], now: datetime) -> Sql:
+    """A query of the customers who belong in a segment, by the rule in the row."""
+    return lists.held(row.id) if row.rule is None else rules.to_sql(rules.parse(row.rule), now)
+
+
 async def compute(session: WriteSession, stale: Stale) -> None:
     """Bring the memberships of these customers up to date, and set the timers at which the clock may change them."""
     now = datetime.now(UTC)
     segments = await live_segments(session)
     before = await queries.of_customers(session, [*stale.live, *stale.gone])
     names = {segment.id: segment.name for segment in segments}
-    leaving = [(segment, customer) for customer in stale.gone for segment in before.get(customer, ())]
-    entering: list[tuple[UUID, UUID]] = []
-    timers: list[Timer] = []
+    moves = Moves([], [(segment, customer) for customer in stale.gone for segment in before.get(customer, ())], {})
     if segments and stale.live:
+        listed = await lists.of_customers(session, stale.live)
         views = await _views(session, segments, stale, now)
-        for customer, view in views.items():
-            inside = before.get(customer, set())
-            for segment in segments:
-                held = segment.holds(view, now)
-                _set(view, segment.id, member=held)
-                if held and segment.id not in inside:
-                    entering.append((segment.id, customer))
-                elif not held and segment.id in inside:
-                    leaving.append((segment.id, customer))
-                timers += _timer(segment, customer, view, now)
-    await _move(session, entering, leaving, names, stale.live, now)
-    await schedule(session, timers)
+        for segment in segments:
+            began = time.thread_time()
+            _ask(segment, views, listed, before, now, moves)
+            await _check_pace(session, segment, time.thread_time() - began, len(views))
+            await asyncio.sleep(0)  # heartbeats go on
+    await move(session, moves.entering, moves.leaving, names, stale.live, now)
+    await _set_timers(session, moves.due)
+    await cancel(session, FLIP, [str(customer) for customer in (*stale.gone, *(stale.live.keys() - moves.due.keys()))])
+
+
+class Moves(NamedTuple):
+    """What is to change: (segment, customer) pairs, and when the clock may next change anything for a customer."""
+
+    entering: list[tuple[UUID, UUID]]
+    leaving: list[tuple[UUID, UUID]]
+    due: dict[UUID, datetime]
+
+
+def _ask(
+    segment: Segment, views: Mapping[UUID, View], listed: Mapping[UUID, AbstractSet[UUID]],
+    before: Mapping[UUID, AbstractSet[UUID]], now: datetime, moves: Moves,
+) -> None:  # fmt: skip
+    holds, flips, nothing = segment.holds, segment.flips, frozenset[UUID]()
+    for customer, view in views.items():
+        is_in = segment.id in listed.get(customer, nothing) if holds is None else holds(view, now)
+        _set(view, segment.id, member=is_in)
+        was_in = segment.id in before.get(customer, nothing)
+        if is_in and not was_in:
+            moves.entering.append((segment.id, customer))
+        elif was_in and not is_in:
+            moves.leaving.append((segment.id, customer))
+        due = flips(view, now) if flips else None
+        if due is not None:
+            moves.due[customer] = min(due, moves.due.get(customer, due))
 
 
 async def _views(session: WriteSession, segments: list[Segment], stale: Stale, now: datetime) -> dict[UUID, View]:
-    reads = segments[0].reads
-    for segment in segments[1:]:
+    reads = NOTHING
+    for segment in segments:
         reads |= segment.reads
     return await load_views(session, list(stale.live), reads, now)
 
@@ -107,33 +142,51 @@ def _set(view: View, segment: UUID, *, member: bool) -> None:
     known.add(segment) if member else known.discard(segment)
 
 
-def _timer(segment: Segment, customer: UUID, view: View, now: datetime) -> list[Timer]:
-    due = segment.flips(view, now)
-    if due is None:
-        return []
-    return [
-        Timer(FLIP, f"{segment.id}:{customer}", due, {"customer": str(customer)}, partition=customer.bytes[-1] % 16)
-    ]
+async def _check_pace(session: WriteSession, segment: Segment, seconds: float, customers: int) -> None:
+    """A rule that holds up all the others serves no longer: its owner is told, the others go on."""
+    spent.add(seconds, {"segment": str(segment.id)})
+    if seconds > SLOW_SECONDS and not session.info.get(ASIDE):
+        log.error("segment.suspended", segment_id=str(segment.id), seconds=seconds, customers=customers)
+        said = f"too slow to be kept up: {seconds:.0f} s of computing for {customers} customers"
+        await definitions.suspend(session, segment.id, said)
+
+
+async def _set_timers(session: WriteSession, due: Mapping[UUID, datetime]) -> None:
+    """One timer a customer. It waits for the partitions of all its identifiers, one behind the other."""
+    vias = await identity_map.vias_of(session, due) if due else {}
+    timers = []
+    for customer, at in due.items():
+        first, *others = sorted({partition_of(via) for via in vias.get(customer, [customer])})
+        timers.append(Timer(FLIP, str(customer), at, {"customer": str(customer), "then": others}, first))
+    await schedule(session, timers)
 
 
 async def flip(session: WriteSession, timers: list[Timer]) -> None:
-    """The clock has come to where an answer may change: compute those customers."""
-    await mark(session, {UUID(timer.payload["customer"]) for timer in timers}, live=True)
+    """The clock has come to where an answer may change: compute those customers, once all they said was heard."""
+    waiting = [timer for timer in timers if timer.payload.get("then")]
+    await schedule(session, [_onward(timer) for timer in waiting])
+    ready = {UUID(timer.payload["customer"]) for timer in timers if not timer.payload.get("then")}
+    await mark(session, ready, live=True)
 
 
-async def _move(
+def _onward(timer: Timer) -> Timer:
+    first, *others = timer.payload["then"]
+    return replace(timer, partition=first, payload={**timer.payload, "then": others})
+
+
+async def move(
     session: WriteSession,
     entering: Sequence[tuple[UUID, UUID]],
     leaving: Sequence[tuple[UUID, UUID]],
-    names: dict[UUID, str],
-    live: dict[UUID, bool],
+    names: Mapping[UUID, str],
+    live: Mapping[UUID, bool],
     now: datetime,
 ) -> None:
     """Write who enters and who leaves, and say so; single facts only where something live was the cause."""
     entered = await queries.enter(session, entering, now) if entering else ()
     left = await queries.leave(session, leaving, now) if leaving else ()
-    changes = [_state(row, names, now, member=True) for row in entered]
-    changes += [_state(row, names, now, member=False) for row in left]
+    changes = [state(row, names, now, member=True) for row in entered]
+    changes += [state(row, names, now, member=False) for row in left]
     facts: list[Event] = [MembershipsChanged(memberships=part) for part in _parts(changes)]
     for change in changes:
         if live.get(change.customer):
@@ -156,67 +209,22 @@ def _parts(changes: list[Membership]) -> Iterator[list[Membership]]:
         yield part
 
 
-def _state(row: Row[Any], names: dict[UUID, str], now: datetime, *, member: bool) -> Membership:
+def state(row: Row[Any], names: Mapping[UUID, str], at: datetime, *, member: bool) -> Membership:
+    """How things stand with one membership that has changed."""
     return Membership(
         segment_id=row.segment_id,
         segment_name=names.get(row.segment_id, ""),
         customer=row.customer_id,
         member=member,
-        since=now,
+        since=at,
         version=row.version,
     )
-
-
-async def build_next(session: WriteSession) -> bool:
-    """Build the segment that has waited longest: by SQL for all, then customer by customer behind it for the timers."""
-    row = await definitions.next_to_build(session)
-    if row is None:
-        return False
-    now = datetime.now(UTC)
-    try:
-        async with session.begin_nested():
-            await session.execute(text(f"SET LOCAL statement_timeout = '{BUILD_SECONDS}s'"))
-            moved = await _repair(session, row.id, row.name, rules.parse(row.rule), now)
-    except DBAPIError as error:
-        if is_infrastructure(error) and getattr(error.orig, "sqlstate", "") != QUERY_CANCELED:
-            raise
-        log.exception("segment.failed", segment_id=str(row.id), version=row.version)
-        await definitions.settle(session, row.id, "failed", str(error.orig)[:500], now)
-        return True
-    await definitions.settle(session, row.id, "live", None, now)
-    await queries.mark_everyone(session)
-    log.info("segment.built", segment_id=str(row.id), version=row.version, moved=moved)
-    return True
-
-
-async def reconcile(session: WriteSession) -> int:
-    """Compare every live segment with what SQL says and report: the drift must be zero.
-
-    The customers that differ are computed again under their locks; a mark that waits may be all that is behind it.
-    """
-    total = 0
-    for row in await definitions.serving(session):
-        missing, wrong = await queries.drift(session, row.id, rules.to_sql(rules.parse(row.rule), datetime.now(UTC)))
-        if missing or wrong:
-            log.warning("segment.drifted", segment_id=str(row.id), missing=len(missing), wrong=len(wrong))
-            await mark(session, {*missing, *wrong}, live=False)
-        total += len(missing) + len(wrong)
-    drifted.add(total)
-    return total
-
-
-async def _repair(session: WriteSession, segment_id: UUID, name: str, rule: Rule, now: datetime) -> int:
-    missing, wrong = await queries.drift(session, segment_id, rules.to_sql(rule, now))
-    entering = [(segment_id, customer) for customer in missing]
-    leaving = [(segment_id, customer) for customer in wrong]
-    await _move(session, entering, leaving, {segment_id: name}, {}, now)
-    return len(missing) + len(wrong)
 
 
 async def empty(session: WriteSession, segment_id: UUID, name: str) -> None:
     """Everybody leaves an archived segment."""
     leaving = [(segment_id, customer) for customer in await queries.members(session, segment_id)]
-    await _move(session, (), leaving, {segment_id: name}, {}, datetime.now(UTC))
+    await move(session, (), leaving, {segment_id: name}, {}, datetime.now(UTC))
 
 
 async def is_member(session: ReadSession, segment_id: UUID, customer: UUID) -> bool:

@@ -1,6 +1,6 @@
 """Alembic's environment."""
 
 from perennial.common.db.migrations import run_env
-from perennial.segments.models import metadata
+from perennial.segments.main import SERVICE
 
-run_env(metadata)
+run_env(SERVICE.metadata)

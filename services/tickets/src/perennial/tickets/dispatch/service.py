@@ -8,6 +8,8 @@ from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession, lock
 from perennial.common.ids import uuid7
 from perennial.common.problems import Conflict, NotFound, Unprocessable
+from perennial.common.rules.footprint import leaves
+from perennial.common.rules.nodes import OnElement
 from perennial.common.web.etags import match
 from perennial.tickets.agents import queries as agents
 from perennial.tickets.dispatch import queries, veiled
@@ -43,6 +45,8 @@ async def check(session: ReadSession, who: Principal, rule: Any) -> dict[str, An
         raise Unprocessable(
             f"rule{error.pointer}: {error.message}", code="invalid_rule", pointer=f"/rule{error.pointer}"
         ) from error
+    if any(isinstance(leaf, OnElement) for leaf in leaves(parsed)):
+        raise Unprocessable("rule: a ticket holds no lists of objects to compare", code="invalid_rule", pointer="/rule")
     veiled.check(who, parsed, await types.known_fields(session))
     return rules.dump(parsed)
 

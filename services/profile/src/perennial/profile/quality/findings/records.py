@@ -39,6 +39,12 @@ _HOLDERS = text(f"""
         FROM (SELECT via FROM quality_value AS q WHERE q.key = n.key AND q.digest = n.digest LIMIT {MOST_HOLDERS}) AS v
         LEFT JOIN identity_map AS m USING (via)) AS customers
     FROM unnest(CAST(:keys AS text[]), CAST(:digests AS bytea[])) AS n (key, digest)""")  # noqa: S608 (ours)
+# Of a value that very many give the holders are cut off: those of the batch must be among them for all that.
+_OWN = text("""
+    SELECT v.key, v.digest, m.customer_id
+    FROM unnest(CAST(:keys AS text[]), CAST(:digests AS bytea[])) AS n (key, digest)
+    JOIN identity_map AS m ON m.customer_id = ANY(CAST(:owners AS uuid[]))
+    JOIN quality_value AS v ON v.via = m.via AND v.key = n.key AND v.digest = n.digest""")
 _INDEX = """
     INSERT INTO quality_value AS q (key, via, source, digest, at, message_id)
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::timestamptz[], $6::text[])
@@ -101,13 +107,20 @@ async def write(session: WriteSession, findings: Collection[Finding], sealer: Se
         await (await raw(session)).execute(_WRITE, *zip(*rows, strict=True), utc_now())
 
 
-async def holders(session: ReadSession, asked: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], set[UUID]]:
-    """The customers that give each of these values: (trait, digest)."""
+async def holders(
+    session: ReadSession, asked: Sequence[tuple[str, bytes]], owners: Collection[UUID]
+) -> dict[tuple[str, bytes], set[UUID]]:
+    """The customers that give each of these values: (trait, digest); of more than some only those of `owners`."""
     if not asked:
         return {}
     keys, digests = zip(*asked, strict=True)
     found = await session.execute(_HOLDERS, {"keys": list(keys), "digests": list(digests)})
-    return {(row.key, bytes(row.digest)): set(row.customers) for row in found}
+    given = {(row.key, bytes(row.digest)): set(row.customers) for row in found}
+    if any(len(customers) >= MOST_HOLDERS for customers in given.values()):
+        bound = {"keys": list(keys), "digests": list(digests), "owners": list(owners)}
+        for row in await session.execute(_OWN, bound):
+            given[row.key, bytes(row.digest)].add(row.customer_id)
+    return given
 
 
 async def index(session: WriteSession, taken: Iterable[tuple[Said, bytes | None]]) -> None:

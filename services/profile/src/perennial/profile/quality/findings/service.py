@@ -12,7 +12,7 @@ from perennial.common import derive, identity_map
 from perennial.common.db import WriteSession, lock
 from perennial.profile.quality.findings import queries, records
 from perennial.profile.quality.findings.records import Finding
-from perennial.profile.quality.rules.guards import Guard, digest, number, put
+from perennial.profile.quality.rules.guards import Guard, digest, put
 from perennial.profile.traits import queries as traits
 from perennial.profile.traits import sealing
 from perennial.profile.traits.definitions.kinds import Unfit, fitted
@@ -27,7 +27,7 @@ async def apply(session: WriteSession, guard: Guard, vias: Sequence[UUID]) -> in
         await lock(session, "profile", "quality", guard.key)
     rows = [row for row in await queries.statements(session, vias, guard.key) if guard.meant(row.source)]
     caught = await _caught(session, guard, rows)
-    found = [(row, put(guard.action, said := _said(sealer, row), usual), said) for row, usual in caught]
+    found = [(row, put(guard, said := _said(sealer, row), usual), said) for row, usual in caught]
     findings = [Finding.of(guard, said, taken, records.stated(row)) for row, taken, said in found]
     await records.write(session, findings, sealer)
     if guard.action != "flag":
@@ -40,7 +40,7 @@ async def _caught(session: WriteSession, guard: Guard, rows: Sequence[Row[Any]])
     if guard.kind == "duplicate":
         later = await queries.later(session, guard.key, [(row.via, row.source) for row in rows])
         return [(row, None) for row in rows if (row.via, row.source) in later]
-    values = [(row, value) for row in rows if (value := number(row.value)) is not None]
+    values = [(row, value) for row in rows if (value := guard.scale.number(row.value)) is not None]
     return [(row, usual) for row, value in values if (usual := guard.usual(value)) != value]
 
 

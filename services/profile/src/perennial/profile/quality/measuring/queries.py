@@ -96,27 +96,6 @@ _FORGET = """
 _FORGET_INTAKE = text("""
     DELETE FROM quality_intake
     WHERE hour < (SELECT max(hour) FROM quality_intake WHERE hour <= :now) - CAST(:kept AS interval)""")
-_BASELINE = """
-    WITH said AS MATERIALIZED (
-        SELECT CAST(value #>> '{{{{}}}}' AS numeric) AS v FROM trait {0}
-        WHERE key = :key AND jsonb_typeof(value) = 'number' AND fits AND source <> 'manual'
-          AND (CAST(:source AS text) IS NULL OR source = CAST(:source AS text))
-        UNION ALL
-        SELECT CAST(value #>> '{{{{}}}}' AS numeric) FROM quality_finding
-        WHERE rule = :rule AND state = 'open' AND action IN ('null', 'quarantine') AND jsonb_typeof(value) = 'number'),
-    middle AS (
-        SELECT percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY CAST(v AS double precision)) AS q,
-               count(*) AS number FROM said)
-    SELECT CAST(q[1] AS numeric) AS lower, CAST(q[2] AS numeric) AS centre, CAST(q[3] AS numeric) AS upper, number, (
-        SELECT CAST(percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(CAST(v AS double precision) - q[2])) AS numeric)
-        FROM said) AS deviation
-    FROM middle"""
-_KEEP_BASELINE = text("""
-    INSERT INTO quality_baseline AS b (rule, low, high, centre, spread, count, sampled, at)
-    SELECT id, :low, :high, :centre, :spread, :count, :sampled, :at FROM quality_rule
-    WHERE id = :rule AND version = :version AND NOT archived FOR SHARE
-    ON CONFLICT (rule) DO UPDATE SET low = excluded.low, high = excluded.high, centre = excluded.centre,
-        spread = excluded.spread, count = excluded.count, sampled = excluded.sampled, at = excluded.at""")
 _MARK = text("UPDATE quality_rule SET filled = :filled, ready = :ready WHERE id = :rule")
 _UNINDEXED = text("""
     SELECT via, key, source, CAST(value AS text) AS value, at, message_id FROM trait
@@ -238,22 +217,6 @@ async def forget(session: WriteSession, now: datetime) -> None:
     for table in ("quality_trait_day", "quality_source_day"):
         await session.execute(text(_FORGET.format(table)), {"day": now.date(), "kept": KEPT_DAYS})
     await session.execute(_FORGET_INTAKE, {"now": now, "kept": KEPT_HOURS})
-
-
-async def distribution(session: ReadSession, rule: UUID, key: str, source: str | None, how: Sample) -> Row[Any]:
-    """(lower, centre, upper, number, deviation) of the numbers that were said, those that the rule held back too."""
-    statement = text(_BASELINE.format(how.clause).replace("{{}}", "{}"))
-    return (await session.execute(statement, {"rule": rule, "key": key, "source": source})).one()
-
-
-async def keep_baseline(session: WriteSession, values: Mapping[str, Any]) -> None:
-    """Write the baseline of a version of a rule."""
-    await session.execute(_KEEP_BASELINE, dict(values))
-
-
-async def drop_baseline(session: WriteSession, rule: UUID) -> None:
-    """Forget a rule's baseline."""
-    await session.execute(text("DELETE FROM quality_baseline WHERE rule = :rule"), {"rule": rule})
 
 
 async def mark(session: WriteSession, rule: UUID, filled: UUID | None, *, ready: bool) -> None:

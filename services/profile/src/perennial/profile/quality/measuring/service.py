@@ -5,7 +5,6 @@ transaction that says so.
 """
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,11 +17,12 @@ from perennial.common.outbox import emit
 from perennial.profile.quality.findings import queries as statements
 from perennial.profile.quality.findings import records
 from perennial.profile.quality.findings.records import NOBODY
-from perennial.profile.quality.measuring import queries, scores
+from perennial.profile.quality.measuring import queries, scores, usual
 from perennial.profile.quality.measuring.scores import Intake
 from perennial.profile.quality.measuring.thresholds import Limit, judged, measured
 from perennial.profile.quality.rules import queries as rules
 from perennial.profile.quality.rules.guards import digest
+from perennial.profile.quality.rules.scales import Scale
 from perennial.profile.traits import sealing
 from perennial.profile.traits.definitions import schema
 from perennial.profile.traits.queries import Said
@@ -45,7 +45,10 @@ async def fill(session: WriteSession) -> bool:
     vias = await statements.vias(session, rule["filled"] or NOBODY, AT_ONCE)
     said = [_said(sealer, row) for row in await queries.unindexed(session, vias, key)]
     await records.index(session, [(one, digest(session, key, one.value or "null")) for one in said])
-    await queries.mark(session, rule["id"], vias[-1] if vias else rule["filled"], ready=len(vias) < AT_ONCE)
+    ready = len(vias) < AT_ONCE
+    await queries.mark(session, rule["id"], vias[-1] if vias else rule["filled"], ready=ready)
+    if ready:
+        await rules.turn(session)
     return True
 
 
@@ -64,21 +67,30 @@ async def on_outliers(session: ReadSession) -> list[dict[str, Any]]:
 async def take_baseline(session: WriteSession, row: Mapping[str, Any], now: datetime) -> None:
     """See anew what is usual, for a rule on outliers; for nothing when it was changed meanwhile."""
     said, how = row["definition"], await queries.sample(session, "trait", MOST_VALUES)
-    found = await queries.distribution(session, row["id"], said["key"], said.get("source"), how)
+    scale = await _scale(session, said, how)
+    found = await usual.distribution(session, row["id"], said["key"], said.get("source"), how, scale)
     method = said.get("method") or "iqr"
     limits = bounds(method, Decimal(str(said.get("factor") or FACTORS[method])), found)
     if limits is None or found.number < (said.get("min_values") or MIN_VALUES):
-        await queries.drop_baseline(session, row["id"])
+        await usual.drop_baseline(session, row["id"])
         await rules.turn(session)
         return
-    low, high, spread = limits
-    definition = (await schema.in_force(session)).own.get(said["key"])
-    if definition is not None and definition.whole:  # what is clipped must fit as well
-        low, high = Decimal(math.ceil(low)), Decimal(math.floor(high))
-    values = {"low": low, "high": high, "centre": found.centre, "spread": spread, "count": found.number}
+    low, high = scale.bounds(*limits[:2])
+    values = {
+        "low": low, "high": high, "centre": found.centre, "spread": limits[2], "count": found.number,
+        "scale": scale.kind, "unit": scale.unit,
+    }  # fmt: skip
     whose = {"rule": row["id"], "version": row["version"]}
-    await queries.keep_baseline(session, {**values, **whose, "sampled": how.sampled, "at": now})
+    await usual.keep_baseline(session, {**values, **whose, "sampled": how.sampled, "at": now})
     await rules.turn(session)
+
+
+async def _scale(session: ReadSession, said: Mapping[str, Any], how: queries.Sample) -> Scale:
+    definition = (await schema.in_force(session)).definitions.get(said["key"])
+    scale = Scale.of(definition)
+    if scale.kind != "money" or scale.unit is not None:
+        return scale
+    return Scale.of(definition, await usual.currency(session, said["key"], said.get("source"), how) or "XXX")
 
 
 def bounds(method: str, factor: Decimal, found: Any) -> tuple[Decimal, Decimal, Decimal] | None:

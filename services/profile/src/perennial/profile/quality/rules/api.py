@@ -1,7 +1,7 @@
 """`/v1/quality/rules` and `/v1/quality/settings`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -17,7 +17,16 @@ from perennial.common.web.pages import before
 from perennial.profile.quality.findings.operations import APPLY, RESTORE
 from perennial.profile.quality.params import MayRead, MayWrite, last_id
 from perennial.profile.quality.rules import queries, service
-from perennial.profile.quality.rules.schemas import Baseline, RuleIn, RuleOut, RuleVersion, Settings, SettingsOut
+from perennial.profile.quality.rules.scales import Scale
+from perennial.profile.quality.rules.schemas import (
+    Baseline,
+    Compared,
+    RuleIn,
+    RuleOut,
+    RuleVersion,
+    Settings,
+    SettingsOut,
+)
 
 router = APIRouter(prefix="/v1/quality", tags=["quality"])
 _START = UUID(int=0)
@@ -29,8 +38,12 @@ def shown(row: Mapping[str, Any], who: Principal) -> RuleOut:
     baseline = None
     if row["count"] is not None:
         sees = masks.sees(who, said["key"])
-        figures = {name: row[name] if sees else None for name in ("low", "high", "centre", "spread")}
-        baseline = Baseline(**figures, count=row["count"], sampled=row["sampled"], at=row["measured_at"])
+        scale = Scale(row["scale"], row["unit"])
+        figures = {name: scale.shown(row[name]) if sees else None for name in ("low", "high", "centre")}
+        baseline = Baseline(
+            **figures, spread=row["spread"] if sees else None, of=cast("Compared", scale.kind), unit=scale.unit,
+            count=row["count"], sampled=row["sampled"], at=row["measured_at"],
+        )  # fmt: skip
     ready = {"outlier": baseline is not None, "duplicate": row["ready"]}.get(said["kind"], True)
     return RuleOut(
         **said, id=row["id"], version=row["version"], archived=row["archived"], ready=ready, baseline=baseline,

@@ -6,7 +6,6 @@ be unique are looked up, set-based.
 
 import functools
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,19 +16,24 @@ from uuid import UUID
 from perennial.common import identity_map
 from perennial.common.db import ReadSession, WriteSession, lock, settings_of
 from perennial.common.identifiers import blind_index
+from perennial.common.rules import values
 from perennial.profile.quality.findings import records
 from perennial.profile.quality.findings.records import Finding
 from perennial.profile.quality.rules import queries
+from perennial.profile.quality.rules.scales import PLAIN, Scale
 from perennial.profile.traits.queries import Said
 
-_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,20})?")
+PLAINLY = Scale()
 _STRENGTH = ("quarantine", "null", "clip", "flag")
 OK = "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A rule as values are held against it; `low` and `high` are a rule's on outliers."""
+    """A rule as values are held against it; `low` and `high` on their `scale` are a rule's on outliers.
+
+    One that is not `ready` does not know yet what others have said before.
+    """
 
     rule: UUID
     kind: str
@@ -38,6 +42,8 @@ class Guard:
     source: str | None
     low: Decimal | None = None
     high: Decimal | None = None
+    scale: Scale = PLAINLY
+    ready: bool = True
 
     def meant(self, source: str) -> bool:
         """Whether it is about what this source says."""
@@ -86,16 +92,14 @@ def guarding(revision: str, rows: Iterable[Mapping[str, Any]]) -> Guards:
         said = row["definition"]
         if said["kind"] not in held or (said["kind"] == "outlier" and row["low"] is None):
             continue
-        guard = Guard(row["id"], said["kind"], said["action"], said["key"], said.get("source"), row["low"], row["high"])
+        guard = Guard(
+            row["id"], said["kind"], said["action"], said["key"], said.get("source"), row["low"], row["high"],
+            Scale(row["scale"] or PLAIN, row["unit"]), said["kind"] == "outlier" or row["ready"],
+        )  # fmt: skip
         held[said["kind"]].setdefault(said["key"], []).append(guard)
     for guards in (guards for kind in held.values() for guards in kind.values()):
         guards.sort(key=lambda guard: _STRENGTH.index(guard.action))
     return Guards(revision, held["outlier"], held["duplicate"])
-
-
-def number(said: str | None) -> Decimal | None:
-    """The number that JSON text is; None for anything else."""
-    return Decimal(said) if said is not None and _NUMBER.fullmatch(said) else None
 
 
 @dataclass(slots=True)
@@ -115,32 +119,24 @@ class Watch:
         return outcome, taken, False
 
     def _outlying(self, said: Said) -> tuple[str, Said | None]:
-        value = number(said.value)
-        if value is None:
-            return OK, said
         for guard in self.guards.outliers[said.key]:
-            if guard.meant(said.stamp[1]) and (usual := guard.usual(value)) != value:
-                taken = put(guard.action, said, usual)
+            value = guard.scale.number(said.value) if guard.meant(said.stamp[1]) else None
+            if value is not None and (usual := guard.usual(value)) != value:
+                taken = put(guard, said, usual)
                 self.findings.append(Finding.of(guard, said, taken))
                 if guard.action != "flag":
                     return (OK if guard.action == "clip" else guard.kind), taken
         return OK, said
 
 
-def put(action: str, said: Said, usual: Decimal | None) -> Said | None:
+def put(guard: Guard, said: Said, usual: Decimal | None) -> Said | None:
     """What is taken: the same, the nearest usual value, nothing in its place, or not at all."""
-    if action == "quarantine":
+    if guard.action == "quarantine":
         return None
-    if action == "flag":
+    if guard.action == "flag":
         return said
-    value = None if action == "null" or usual is None else written(usual)
+    value = None if guard.action == "null" or usual is None else guard.scale.json(usual)
     return Said(said.via, said.key, value, said.stamp, said.live)
-
-
-def written(number: Decimal) -> str:
-    """A number as JSON text, without zeros at its end."""
-    said = f"{number:f}"
-    return (said.rstrip("0").rstrip(".") if "." in said else said) or "0"
 
 
 def digest(session: ReadSession, key: str, said: str) -> bytes:
@@ -154,7 +150,12 @@ def _compared(said: str) -> str:
     value = json.loads(said, parse_float=Decimal, parse_int=Decimal)
     if isinstance(value, str):
         return value.strip().casefold()
-    return json.dumps(value, sort_keys=True, default=written)
+    return json.dumps(value, sort_keys=True, default=_plain)
+
+
+def _plain(number: Decimal) -> str:
+    """A number without zeros at its end; a vast one by its exponent, since its digits would fill the memory."""
+    return values.text(number) or str(number)
 
 
 async def settle(session: WriteSession, watch: Watch) -> list[tuple[str, Said, Said | None]]:
@@ -167,7 +168,7 @@ async def settle(session: WriteSession, watch: Watch) -> list[tuple[str, Said, S
         await lock(session, "profile", "quality", key)  # two batches at a time would not see each other's
     owners = await identity_map.customers_of(session, {said.via for said in said_ones})
     asked = {(said.key, digest(session, said.key, said.value)) for said in said_ones if said.value is not None}
-    others = await records.holders(session, sorted(asked))
+    others = await records.holders(session, sorted(asked), set(owners.values()))
     judged = [_judged(session, watch, outcome, said, owners, others) for outcome, said in waiting]
     await records.index(session, [(taken, _digest(session, taken)) for _, _, taken in judged if taken is not None])
     watch.waiting.clear()
@@ -192,8 +193,8 @@ def _judged(
     holders = others.setdefault((said.key, digest(session, said.key, said.value)), set())
     if holders and owner not in holders:  # who has given it before may say it again
         for guard in watch.guards.duplicates[said.key]:
-            if guard.meant(said.stamp[1]):
-                instead = put(guard.action, said, None)
+            if guard.ready and guard.meant(said.stamp[1]):
+                instead = put(guard, said, None)
                 watch.findings.append(Finding.of(guard, said, instead))
                 if guard.action != "flag":
                     return guard.kind, said, instead

@@ -12,7 +12,7 @@ from perennial.common.ids import uuid7
 
 _SELECT = """
     SELECT r.id, r.version, r.definition, r.archived, r.ready, r.filled, r.updated_at, r.updated_by,
-           b.low, b.high, b.centre, b.spread, b.count, b.sampled, b.at AS measured_at
+           b.low, b.high, b.centre, b.spread, b.count, b.sampled, b.at AS measured_at, b.scale, b.unit
     FROM quality_rule AS r LEFT JOIN quality_baseline AS b ON b.rule = r.id"""
 _ONE = text(f"{_SELECT} WHERE r.id = :id")
 _PAGE = text(f"{_SELECT} WHERE NOT r.archived AND r.id > :after ORDER BY r.id LIMIT :limit")

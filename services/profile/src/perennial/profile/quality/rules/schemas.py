@@ -16,6 +16,7 @@ Action = Literal["flag", "null", "clip", "quarantine"]
 Measure = Literal[
     "score", "fill", "validity", "freshness", "uniqueness", "late", "duplicates", "rejected", "quarantine"
 ]
+Compared = Literal["plain", "number", "money", "date", "datetime"]
 Late = Literal["1h", "1d", "7d"]
 OF_TRAITS = {"fill", "validity", "freshness", "uniqueness"}
 _ACTIONS = {
@@ -39,7 +40,8 @@ Name = Annotated[Word, Field(min_length=1, max_length=200)]
 class RuleIn(BaseModel):
     """A rule on data quality.
 
-    `missing`: a trait that fewer than `below` of a source's customers show. `outlier`: numbers far from what is usual.
+    `missing`: a trait that fewer than `below` of a source's customers show. `outlier`: numbers, amounts and times
+    far from what is usual.
     `duplicate`: a value that two customers give. `threshold`: a measure that passes a limit.
     """
 
@@ -111,10 +113,17 @@ class RuleIn(BaseModel):
 class Baseline(BaseModel):
     """What is usual, by the last look; null where you may not see the trait."""
 
-    low: Decimal | None
-    high: Decimal | None
-    centre: Decimal | None = Field(description="The median.")
-    spread: Decimal | None = Field(description="Distance of the quartiles, or median absolute deviation.")
+    of: Compared = Field(
+        description="What is compared: by the trait's type numbers, also where they are texts, amounts, days or "
+        "instants; `plain`: numbers that are none of these."
+    )
+    unit: str | None = Field(description="The currency of the amounts; those in others are not judged.")
+    low: Decimal | str | None = Field(description="A time where times are compared.")
+    high: Decimal | str | None
+    centre: Decimal | str | None = Field(description="The median.")
+    spread: Decimal | None = Field(
+        description="Distance of the quartiles, or median absolute deviation; of times in days or seconds."
+    )
     count: int
     sampled: bool
     at: datetime

@@ -71,9 +71,9 @@ def anchors(rule: Rule) -> frozenset[Anchor] | None:
 
 
 def _holds_of_nothing(rule: OnEvent) -> bool:
-    """A count and a sum of nothing are 0; nothing has no average, least, greatest, first or last."""
+    """Counts and a sum of nothing are 0; nothing has no average, least, greatest, first or last."""
     name, wanted = rule.measure
-    return name in {"count", "sum"} and isinstance(wanted, Bounds) and bounds(wanted)(Decimal(0), 1)
+    return name in {"count", "distinct", "sum"} and isinstance(wanted, Bounds) and bounds(wanted)(Decimal(0), 1)
 
 
 def _cost(found: Collection[Anchor]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from perennial.common.web.etags import IfMatch, match, tag
 from perennial.common.web.idempotency import run
 from perennial.common.web.pages import before
 from perennial.profile.params import MayRead, bad_cursor, with_classes
+from perennial.profile.tags import counting
 from perennial.profile.tags.definitions import queries, service
 from perennial.profile.tags.definitions.schemas import (
     Dimension,
@@ -58,9 +59,16 @@ async def list_tags(
 
 @router.get("/summary")
 async def summarise_tags(session: Read, _: MayRead) -> TagsSummary:
-    """How many customers show each tag."""
-    rows = await queries.counts(session)
-    return TagsSummary(items=[TagCount.model_validate(row._mapping) for row in rows])  # noqa: SLF001 (public API)
+    """How many customers show each tag, as it was a few minutes ago; nobody is counted before the first time."""
+    found = await counting.counted(session, counting.TAG)
+    items = [
+        TagCount(
+            key=row.key, label=row.label, dimension=row.dimension, kind=row.kind,
+            customers=found.customers.get(row.key, 0),
+        )
+        for row in await queries.active(session)
+    ]  # fmt: skip
+    return TagsSummary(as_of=found.at, items=sorted(items, key=lambda item: (-item.customers, item.key)))
 
 
 @router.get("/{key}", responses=documented(404))

@@ -38,10 +38,7 @@ _NOTE = text("""
     INSERT INTO tag_definition_version (key, version, document, by)
     SELECT key, version, to_jsonb(t) - '{key,version,digest,cut,created_at,updated_at}'::text[], :by
     FROM tag_definition AS t WHERE key = ANY(:keys) ON CONFLICT DO NOTHING""")
-_SUMMARY = text("""
-    SELECT d.key, d.label, d.dimension, d.kind, count(c.customer_id) AS customers
-    FROM tag_definition AS d LEFT JOIN customer_tag AS c USING (key)
-    WHERE d.active GROUP BY d.key ORDER BY customers DESC, d.key""")
+_ACTIVE = text("SELECT key, label, dimension, kind FROM tag_definition WHERE active ORDER BY key")
 
 
 async def serving(session: ReadSession) -> Sequence[Row[Any]]:
@@ -92,9 +89,9 @@ async def versions(session: ReadSession, key: str, before: int | None, limit: in
     ).all()
 
 
-async def counts(session: ReadSession) -> Sequence[Row[Any]]:
-    """How many customers show each active tag."""
-    return (await session.execute(_SUMMARY)).all()
+async def active(session: ReadSession) -> Sequence[Row[Any]]:
+    """(key, label, dimension, kind) of the active tags."""
+    return (await session.execute(_ACTIVE)).all()
 
 
 async def known(session: ReadSession, keys: Sequence[str]) -> dict[str, Row[Any]]:

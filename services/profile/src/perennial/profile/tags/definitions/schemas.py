@@ -173,4 +173,5 @@ class TagCount(BaseModel):
 class TagsSummary(BaseModel):
     """The active tags with their numbers, the most frequent first."""
 
+    as_of: datetime | None = Field(description="When it was counted; every few minutes it is.")
     items: list[TagCount]

@@ -54,7 +54,7 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
         for key, shown in tags.rows.items():
             shown["since"] = shown["since"] or since.get((customer, key), now)
         drafts[customer].tags = sorted(tags.rows)
-    await _write(session, found, before, now)
+    await _write(session, found, before, now, {customer for customer, draft in drafts.items() if draft.live})
     await timeline.tell(session, news(drafts, before, now))
     await _time(session, found, owners)
 
@@ -138,7 +138,9 @@ def within(share: Share, value: object) -> bool:
     return found >= share.cut if share.top else found <= share.cut
 
 
-async def _write(session: WriteSession, found: Mapping[UUID, Found], before: Sequence[Row[Any]], now: datetime) -> None:
+async def _write(
+    session: WriteSession, found: Mapping[UUID, Found], before: Sequence[Row[Any]], now: datetime, live: set[UUID]
+) -> None:
     """Write what is another, and say who shows what since."""
     known = {(row.customer_id, row.key): row for row in before}
     wanted = {(customer, key): row for customer, tags in found.items() for key, row in tags.rows.items()}
@@ -167,6 +169,7 @@ async def _write(session: WriteSession, found: Mapping[UUID, Found], before: Seq
             tags=sorted(found[customer].rows) if customer in found else [],
             added=added.get(customer, []),
             removed=removed.get(customer, []),
+            live=customer in live,
         )
         for customer, version in zip(changed, numbers, strict=True)
     ]

@@ -11,7 +11,7 @@ from perennial.common.db import ReadSession, WriteSession
 from perennial.common.masks import class_of
 from perennial.common.problems import Conflict, NotFound, Unprocessable
 from perennial.common.web import etags
-from perennial.profile.traits.definitions import queries, schema
+from perennial.profile.traits.definitions import queries, schema, telling
 from perennial.profile.traits.definitions.presets import PRESETS
 from perennial.profile.traits.definitions.schemas import Guess, Label, TraitDefined, TraitShown
 
@@ -76,6 +76,7 @@ async def _save(
     session: WriteSession, who: Principal, body: Mapping[str, Any], version: int, action: str, *, archived: bool = False
 ) -> TraitShown:
     await queries.save(session, body, version, f"{who.kind}:{who.id}", archived=archived)
+    await telling.tell(session, body["key"])
     await audit.record(session, who, action, body["key"], {"version": version})
     return await shown(session, body["key"])
 

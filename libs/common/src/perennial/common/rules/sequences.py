@@ -1,0 +1,80 @@
+"""Events one after the other, in memory: how far a customer came, and by which occurrences."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+
+from perennial.common.rules.events import Found, happened
+from perennial.common.rules.nodes import OnSequence
+from perennial.common.rules.view import Occurrence, View
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The occurrences that end a chain of the first steps, oldest first.
+
+    Each goes on from the latest before it, so that of all chains to it this one began last: whatever must come soon
+    after something else came as soon as can be.
+    """
+
+    ends: Found
+    began: Sequence[datetime]
+    before: Sequence[int]
+
+
+Chains = Callable[[View, datetime], list[Reached]]
+
+
+def chains(rule: OnSequence, zone: tzinfo | None = None) -> Chains:
+    """What each step reached, down to the first that nothing reaches."""
+    finds = [happened(step.event, rule.within, step.where, zone) for step in rule.steps]
+
+    def reach(view: View, now: datetime) -> list[Reached]:
+        reached: list[Reached] = []
+        for step, find in zip(rule.steps, finds, strict=True):
+            found = find(view, now)
+            if not reached:
+                reached.append(Reached(found, [item.at for item in found], ()))
+            else:
+                reached.append(_after(reached[-1], found, step.within))
+            if not reached[-1].ends:
+                break
+        return reached
+
+    return reach
+
+
+def completed(rule: OnSequence, reached: Sequence[Reached]) -> list[int]:
+    """The places of the occurrences that complete the whole in time."""
+    if len(reached) < len(rule.steps):
+        return []
+    last, span = reached[-1], rule.span
+    return [n for n, item in enumerate(last.ends) if span is None or item.at - last.began[n] <= span]
+
+
+def furthest(rule: OnSequence, reached: Sequence[Reached]) -> tuple[int, tuple[Occurrence, ...]]:
+    """How many steps were made, and the latest occurrences that made them, newest first."""
+    made = [step for step in reached if step.ends]
+    whole = completed(rule, reached)
+    if len(made) == len(rule.steps) and not whole:
+        made.pop()
+    found: list[Occurrence] = []
+    place = whole[-1] if whole else -1
+    for step in reversed(made):
+        found.append(step.ends[place])
+        place = step.before[place] if step.before else 0
+    return len(made), tuple(found)
+
+
+def _after(before: Reached, found: Found, within: Any) -> Reached:
+    times = [item.at for item in before.ends]
+    ends, began, places = [], [], []
+    for item in found:
+        place = bisect_left(times, item.at) - 1
+        if place >= 0 and (within is None or item.at - times[place] <= within):
+            ends.append(item)
+            began.append(before.began[place])
+            places.append(place)
+    return Reached(ends, began, places)

@@ -1,0 +1,141 @@
+"""Whose day it is, in SQL: what each time zone makes of the moment is worked out here, so both evaluators agree.
+
+Postgres is told the answers and needs no calendar and no time zones of its own.
+"""
+
+# ruff: noqa: S608 (what is not ours is bound, never written into the text)
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+from typing import TypeVar
+
+from perennial.common.rules.birthdays import YEARLESS, coming
+from perennial.common.rules.calendars import Calendar, days, edges, today
+from perennial.common.rules.sql_values import Binds, instant, spelled
+from perennial.common.rules.values import LOCAL
+from perennial.common.rules.zones import TRAITS, known
+
+T = TypeVar("T", bound=Hashable)
+OWN_ZONE = "own_zone"
+
+# Which of a customer's identifiers speaks for a trait: the latest fact, ties by source and message.
+LATEST = 't.at DESC, t.source COLLATE "C" DESC, t.message_id COLLATE "C" DESC, t.via DESC'
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The moment asked about, and SQL of the name of the customer's zone; where there is none, the default counts."""
+
+    now: datetime
+    binds: Binds
+    default: tzinfo
+    zone: str | None = None
+
+    def each(self, answer: Callable[[tzinfo], T], said: Callable[[T], str]) -> str:
+        """SQL of what a customer's zone makes of the moment."""
+        usual = answer(self.default)
+        if self.zone is None:
+            return said(usual)
+        groups: dict[T, list[str]] = {}
+        for name, zone in known().items():
+            groups.setdefault(answer(zone), []).append(name)
+        groups.pop(usual, None)
+        arms = (
+            f"WHEN {self.zone} = ANY({self.binds(names, 'text[]')}) THEN {said(found)}"
+            for found, names in groups.items()
+        )
+        return f"CASE {' '.join(arms)} ELSE {said(usual)} END" if groups else said(usual)
+
+    def edges(self, calendar: Calendar) -> tuple[str, str]:
+        """SQL of the instants at which a window begins and ends."""
+        return (
+            self.each(lambda zone: edges(calendar, self.now, zone)[0], lambda at: self.binds(at, "timestamptz")),
+            self.each(lambda zone: edges(calendar, self.now, zone)[1], lambda at: self.binds(at, "timestamptz")),
+        )
+
+    def within(self, calendar: Calendar, at: str) -> str:
+        """Whether a timestamptz lies in a calendar window."""
+        first, stop = self.edges(calendar)
+        return f"({at} >= {first} AND {at} < {stop})"
+
+    def dated(self, calendar: Calendar, value: str) -> str:
+        """Whether a jsonb value is a time or a day in a calendar window."""
+        at = f"({instant(value)})"
+        first = self.each(lambda zone: days(calendar, today(self.now, zone))[0], lambda day: self.binds(day, "date"))
+        stop = self.each(lambda zone: days(calendar, today(self.now, zone))[1], lambda day: self.binds(day, "date"))
+        day = f"({at} AT TIME ZONE 'UTC')::date"
+        return (
+            f"CASE WHEN {spelled(value)} ~ '^{LOCAL}$' THEN {day} >= {first} AND {day} < {stop}"
+            f" ELSE {self.within(calendar, at)} END"
+        )
+
+    def birthday(self, count: int, value: str) -> str:
+        """Whether a jsonb value's day comes back within `count` days."""
+        day = (
+            f"CASE WHEN jsonb_typeof({value}) = 'string' THEN CASE"
+            f" WHEN {spelled(value)} ~ '^{YEARLESS}$' THEN right({spelled(value)}, 5)"
+            f" WHEN {instant(value)} IS NOT NULL THEN substr({spelled(value)}, 6, 5) END END"
+        )
+        near = self.each(
+            lambda zone: coming(today(self.now, zone), count), lambda found: self.binds(sorted(found), "text[]")
+        )
+        return f"({day}) = ANY({near})"
+
+    def span(self, calendar: Calendar) -> tuple[datetime, datetime]:
+        """The window over all zones, for an index."""
+        found = [edges(calendar, self.now, zone) for zone in (self.default, *known().values())]
+        return min(first for first, _ in found), max(stop for _, stop in found)
+
+    def told_by(self, zone: str) -> "Clock":
+        """The same with another SQL of the zone's name."""
+        return replace(self, zone=zone)
+
+
+@dataclass(slots=True)
+class Zones:
+    """Tables, by name, of the customers who have a zone of their own: its name, and how a window lies there."""
+
+    clock: Clock
+    tables: dict[str, str] = field(default_factory=dict)
+    windows: dict[Calendar, str] = field(default_factory=dict)
+
+    def named(self) -> str:
+        """Of `customer_id`, `zone`."""
+        if OWN_ZONE not in self.tables:
+            self.tables[OWN_ZONE] = zones_sql(self.clock.binds)
+        return OWN_ZONE
+
+    def lying(self, calendar: Calendar) -> str:
+        """Of `customer_id`, `begins`, `ends`."""
+        if calendar not in self.windows:
+            begins, ends = self.clock.told_by("own.zone").edges(calendar)
+            self.windows[calendar] = f"own_span{len(self.windows)}"
+            self.tables[self.windows[calendar]] = (
+                f"SELECT own.customer_id, {begins} AS begins, {ends} AS ends FROM {self.named()} AS own"
+            )
+        return self.windows[calendar]
+
+    def prelude(self) -> str:
+        """What defines the tables."""
+        made = ", ".join(f"{name} AS MATERIALIZED ({select})" for name, select in self.tables.items())
+        return f"WITH {made}\n" if made else ""
+
+
+def own_zone(value: str, binds: Binds) -> str:
+    """SQL of a zone's name, null where the jsonb value names none."""
+    named = f"{spelled(value)} = ANY({binds(list(known()), 'text[]')})"
+    return f"CASE WHEN jsonb_typeof({value}) = 'string' AND {named} THEN {spelled(value)} END"
+
+
+def zones_sql(binds: Binds) -> str:
+    """A query of the customers who have a zone of their own, and its name."""
+    keys, names = binds(list(TRAITS), "text[]"), binds(list(known()), "text[]")
+    return (
+        "SELECT DISTINCT ON (said.customer_id) said.customer_id, said.zone FROM ("
+        f"SELECT DISTINCT ON (m.customer_id, t.key) m.customer_id, t.key, {spelled('t.value')} AS zone,"
+        " jsonb_typeof(t.value) AS kind FROM trait AS t JOIN identity_map AS m ON m.via = t.via"
+        f" WHERE t.key = ANY({keys}) ORDER BY m.customer_id, t.key, {LATEST}) AS said"
+        f" WHERE said.kind = 'string' AND said.zone = ANY({names})"
+        f" ORDER BY said.customer_id, array_position({keys}, said.key)"
+    )

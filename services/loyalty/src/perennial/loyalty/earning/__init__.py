@@ -1,0 +1,1 @@
+"""Earning: what orders and other events bring, by rules that staff writes."""

@@ -1,0 +1,1 @@
+"""Paid membership: plans as data, courses derived from payment events, what members save."""

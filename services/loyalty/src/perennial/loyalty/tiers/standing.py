@@ -1,0 +1,27 @@
+"""A tier as it is written down for one customer of today."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class State:
+    """A row of `tier_state`."""
+
+    customer_id: UUID
+    tier: str
+    since: datetime
+    points: int
+    review_at: datetime | None
+    version: int
+    earned: str | None
+    why: str | None
+    held_until: datetime | None
+    projected: str | None
+    projected_at: datetime | None
+    override_id: UUID | None
+    benefits: list[dict[str, Any]]
+    programme: int | None
+    clock: datetime

@@ -1,0 +1,122 @@
+"""Trying a rule out: how many it would hold for, of whom, leaf by leaf, and where they are already."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError
+
+from perennial.common import rules
+from perennial.common.db import ReadSession
+from perennial.common.problems import Unprocessable
+from perennial.common.rules import Rule
+from perennial.common.rules.nodes import AllOf, AnyOf, Not
+from perennial.common.rules.sql import Sql
+
+SAMPLE, OVERLAPS, LEAVES = 20, 20, 30
+PREVIEW_SECONDS, LEAF_SECONDS = 15, 6
+QUERY_CANCELED = "57014"
+
+_AGAIN = """
+    WITH held AS MATERIALIZED ({0}),
+    inside AS (SELECT m.segment_id, count(*) AS n FROM held JOIN membership AS m USING (customer_id)
+               GROUP BY m.segment_id ORDER BY n DESC, m.segment_id LIMIT {1})
+    SELECT (SELECT count(*) FROM held) AS n,
+           ARRAY(SELECT customer_id FROM held ORDER BY customer_id LIMIT {2}) AS sample,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                       'segment_id', s.id, 'name', s.name, 'count', i.n,
+                       'size', (SELECT count(*) FROM membership AS m WHERE m.segment_id = s.id)
+                   ) ORDER BY i.n DESC, s.id), '[]')
+            FROM inside AS i JOIN segment AS s ON s.id = i.segment_id) AS overlaps"""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One condition of a rule, and for how many it holds by itself."""
+
+    pointer: str
+    rule: Rule
+    count: int | None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a rule would do."""
+
+    count: int
+    sample: list[UUID]
+    overlaps: list[dict[str, Any]]
+    leaves: list[Leaf]
+    unheard: list[str]
+
+
+async def preview(session: ReadSession, rule: Rule, now: datetime) -> Tried:
+    """Try a rule. Raises Unprocessable for one that takes too long."""
+    try:
+        await session.execute(text(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'"))
+        found = await _held(session, rules.to_sql(rule, now))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") != QUERY_CANCELED:
+            raise
+        said = f"rule: it takes longer than {PREVIEW_SECONDS} s to count"
+        raise Unprocessable(said, code="rule_too_slow", pointer="/rule") from error
+    leaves = await _leaves(session, rule, found.n, now)
+    return Tried(found.n, found.sample, found.overlaps, leaves, await _unheard(session, rule))
+
+
+async def _held(session: ReadSession, query: Sql) -> Row[Any]:
+    statement = _AGAIN.format(query.text, OVERLAPS, SAMPLE)
+    return (await session.execute(text(statement), query.params)).one()
+
+
+async def _leaves(session: ReadSession, rule: Rule, count: int, now: datetime) -> list[Leaf]:
+    """Each leaf by itself, the first ones, as far as the time allows."""
+    found: list[Leaf] = []
+    until = time.monotonic() + LEAF_SECONDS
+    for pointer, leaf in list(_inside(rule, ""))[:LEAVES]:
+        left = until - time.monotonic()
+        known = count if leaf is rule else await _count(session, leaf, now, left)
+        found.append(Leaf(pointer, leaf, known))
+    return found
+
+
+async def _count(session: ReadSession, leaf: Rule, now: datetime, seconds: float) -> int | None:
+    if seconds < 0.01:
+        return None
+    query = rules.to_sql(leaf, now)
+    try:
+        async with session.begin_nested():
+            await session.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000) + 1}"))
+            counted = await session.execute(text(f"SELECT count(*) FROM ({query.text}) AS held"), query.params)  # noqa: S608 (to_sql binds)
+            return int(counted.scalar_one())
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") != QUERY_CANCELED:
+            raise
+        return None
+
+
+def _inside(rule: Rule, pointer: str) -> Iterator[tuple[str, Rule]]:
+    """The leaves of a rule, each with where it stands."""
+    match rule:
+        case AllOf() | AnyOf():
+            name = "all" if isinstance(rule, AllOf) else "any"
+            for place, inner in enumerate(rule.rules):
+                yield from _inside(inner, f"{pointer}/{name}/{place}")
+        case Not():
+            yield from _inside(rule.rule, f"{pointer}/not")
+        case _:
+            yield pointer, rule
+
+
+async def _unheard(session: ReadSession, rule: Rule) -> list[str]:
+    names: Sequence[str] = sorted(rules.footprint(rule).events)
+    rows = await session.execute(
+        text("""SELECT name FROM unnest(CAST(:names AS text[])) AS name
+                WHERE NOT EXISTS (SELECT FROM event AS e WHERE e.name = name.name) ORDER BY 1"""),
+        {"names": names},
+    )
+    return list(rows.scalars())

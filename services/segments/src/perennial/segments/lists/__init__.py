@@ -1,0 +1,1 @@
+"""Lists: segments whose members somebody names, by API or by a file."""

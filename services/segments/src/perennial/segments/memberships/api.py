@@ -1,0 +1,102 @@
+"""Routes of memberships: who is in, who was, why; and of a customer, where."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from perennial.common import masks
+from perennial.common.auth import Principal, requires
+from perennial.common.problems import Unprocessable
+from perennial.common.rules import Explanation
+from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.common.web.fields import Instant
+from perennial.common.web.pages import before
+from perennial.segments.definitions import service as definitions
+from perennial.segments.definitions.api import after_id
+from perennial.segments.memberships import queries
+from perennial.segments.memberships.explain import Explained, explain, today
+from perennial.segments.memberships.schemas import (
+    Change,
+    ExplainOut,
+    InSegment,
+    InSegments,
+    MemberOut,
+    MembersOut,
+    Reason,
+)
+
+router = APIRouter(tags=["segments"])
+Reader = Annotated[Principal, Depends(requires("segments:read"))]
+At = Annotated[
+    Instant | None, Query(description="Who was in at this time, as it was known then; left out: who is in now.")
+]
+
+
+@router.get("/v1/segments/{segment_id}/members", responses=documented(400, 404))
+async def list_members(segment_id: UUID, page: PageQuery, session: Read, who: Reader, at: At = None) -> MembersOut:
+    """The members, by customer id: of today, or of a time in the past."""
+    row = await definitions.find(session, segment_id)
+    if at is None:
+        rows = await queries.page(session, segment_id, after_id(page), page.limit + 1)
+    elif at > datetime.now(UTC):
+        raise Unprocessable("at: lies in the future", code="in_the_future", pointer="query/at")
+    else:
+        rows = await queries.page_at(session, segment_id, at, after_id(page), page.limit + 1)
+    items = [MemberOut(customer_id=row.customer_id, since=row.since) for row in rows]
+    found = paged(items, page, lambda item: [str(item.customer_id)])
+    return MembersOut(items=found.items, next_cursor=found.next_cursor, as_of=at or row.as_of)
+
+
+@router.get("/v1/segments/{segment_id}/members/{customer_id}/explain", responses=documented(404))
+async def explain_member(segment_id: UUID, customer_id: UUID, session: Read, who: Reader) -> ExplainOut:
+    """Why a customer is a member, or is not: each part of the rule with what it saw."""
+    found = await explain(session, who, await definitions.find(session, segment_id), customer_id)
+    reason = _listed(found) if found.reason is None else _reason(found.reason, who)
+    return ExplainOut(
+        customer_id=found.customer, member=found.member, version=found.version, as_of=found.at, reason=reason
+    )
+
+
+def _listed(found: Explained) -> Reason:
+    evidence = [{"at": row.at, "by": row.by} for row in found.noted]
+    return Reason(pointer="", phrase="is on the list", holds=bool(evidence), value=bool(evidence), evidence=evidence)
+
+
+def _reason(explanation: Explanation, who: Principal) -> Reason:
+    return Reason(
+        pointer=explanation.pointer,
+        phrase=explanation.phrase,
+        holds=explanation.holds,
+        value=masks.compared_value(who, explanation.rule, explanation.value),
+        evidence=[
+            {"at": seen.at, "properties": masks.properties(who, seen.properties)} for seen in explanation.evidence
+        ],
+        next_change=explanation.next_change,
+        parts=[_reason(part, who) for part in explanation.parts],
+    )
+
+
+@router.get("/v1/customers/{customer_id}/segments", responses=documented(400, 404))
+async def list_segments_of(customer_id: UUID, page: PageQuery, session: Read, who: Reader) -> InSegments:
+    """The segments that a customer is in."""
+    customer = await today(session, customer_id)
+    rows = await queries.segments_of(session, customer, after_id(page), page.limit + 1)
+    items = [InSegment(segment_id=row.segment_id, name=row.name, since=row.since) for row in rows]
+    found = paged(items, page, lambda item: [str(item.segment_id)])
+    as_of = await queries.fresh(session)
+    return InSegments(items=found.items, next_cursor=found.next_cursor, customer_id=customer, as_of=as_of)
+
+
+@router.get("/v1/customers/{customer_id}/segments/history", responses=documented(400, 404))
+async def list_changes_of(customer_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[Change]:
+    """Every entry and exit of a customer, the newest first, as they were known then.
+
+    Those of the customers who were merged into this one are among them, each under the id of then.
+    """
+    customer, until = await today(session, customer_id), before(page)
+    rows = await queries.changes_of(session, customer, until, page.limit + 1)
+    found = paged(rows, page, lambda row: [row.id])
+    items = [Change(**row._mapping) for row in found.items]  # noqa: SLF001 (public API)
+    return Page(items=items, next_cursor=found.next_cursor)

@@ -1,0 +1,104 @@
+"""Building a version of a segment, as an operation: the version before serves until the new one takes its place.
+
+Four kinds of steps: compare with what SQL says (`stage`), change all at once (`switch`), say so (`tell`), or, when the
+database refused, `fail`. A version that was replaced meanwhile is built no further.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from perennial.common import rules
+from perennial.common.contracts.segments import MembershipsChanged
+from perennial.common.failures import is_infrastructure
+from perennial.common.operations import Step
+from perennial.common.outbox import emit
+from perennial.common.problems import Unprocessable
+from perennial.segments.definitions import queries as definitions
+from perennial.segments.memberships import queries, service
+
+log = structlog.get_logger()
+
+# The first is so short that a slow rule lets the others pass; the second is below the connection's own limit.
+PATIENCE, MOST_PATIENCE = 5.0, 50.0
+QUERY_CANCELED = "57014"
+AT_ONCE = 5000
+SUPERSEDED = {"outcome": "superseded"}
+
+Phase = Callable[[Step, UUID], Awaitable[Mapping[str, Any] | None]]
+
+
+async def step(step: Step) -> Mapping[str, Any] | None:
+    """The next step of a backfill."""
+    return await _PHASES[step.progress.get("phase", "stage")](step, UUID(step.input["segment_id"]))
+
+
+async def _stage(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
+    row = await definitions.building(step.session, segment_id, step.id, held=False)
+    if row is None:
+        return SUPERSEDED
+    now, seconds = datetime.now(UTC), step.progress.get("seconds", PATIENCE)
+    query = rules.to_sql(rules.parse(row.rule), now)
+    try:
+        async with step.session.begin_nested():
+            await step.session.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
+            step.total = await queries.stage(step.session, step.id, segment_id, query)
+            await step.session.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
+    except DBAPIError as error:
+        await _refused(step, segment_id, error, seconds)
+        return None
+    step.progress = {"phase": "switch", "as_of": now.isoformat()}
+    return None
+
+
+async def _refused(step: Step, segment_id: UUID, error: DBAPIError, seconds: float) -> None:
+    slow = getattr(error.orig, "sqlstate", "") == QUERY_CANCELED
+    if is_infrastructure(error) and not slow:
+        raise error
+    if slow and seconds < MOST_PATIENCE:
+        step.progress = {"seconds": MOST_PATIENCE}
+        return
+    log.warning("segment.failed", segment_id=str(segment_id), error=repr(error.orig))
+    said = f"the rule takes longer than {seconds:g} s to compute" if slow else str(error.orig)[:500]
+    await definitions.fail(step.session, segment_id, said)
+    step.progress = {"phase": "fail", "error": said}
+
+
+async def _fail(step: Step, _: UUID) -> None:
+    raise Unprocessable(step.progress["error"], code="segment_failed")
+
+
+async def _switch(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
+    row = await definitions.building(step.session, segment_id, step.id, held=True)
+    if row is None:
+        await queries.unstage(step.session, step.id)
+        return SUPERSEDED
+    now = datetime.now(UTC)
+    step.total = await queries.switch(step.session, step.id, segment_id, now)
+    await definitions.serve(step.session, segment_id, datetime.fromisoformat(step.progress["as_of"]))
+    await queries.mark_everyone(step.session, step.id)
+    step.progress = {"phase": "tell", "at": now.isoformat(), "version": row.version}
+    log.info("segment.built", segment_id=str(segment_id), version=row.version, moved=step.total)
+    return None
+
+
+async def _tell(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
+    rows = await queries.told(step.session, step.id, AT_ONCE)
+    if not rows:
+        await queries.unstage(step.session, step.id)
+        return {"outcome": "live", "version": step.progress["version"], "changed": step.done}
+    at = datetime.fromisoformat(step.progress["at"])
+    names = {segment_id: await definitions.name_of(step.session, segment_id)}
+    said = [service.state(row, names, at, member=row.member) for row in rows]
+    parts = (said[start : start + service.PER_FACT] for start in range(0, len(said), service.PER_FACT))
+    await emit(step.session, *(MembershipsChanged(memberships=part) for part in parts))
+    step.done += len(rows)
+    return None
+
+
+_PHASES: dict[str, Phase] = {"stage": _stage, "switch": _switch, "tell": _tell, "fail": _fail}

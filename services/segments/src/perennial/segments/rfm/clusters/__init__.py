@@ -1,0 +1,1 @@
+"""Five groups by k-means, with names and reasons."""

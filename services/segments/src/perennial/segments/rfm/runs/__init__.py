@@ -1,0 +1,1 @@
+"""Runs: everybody's standing computed anew, and the thresholds frozen until the next one."""

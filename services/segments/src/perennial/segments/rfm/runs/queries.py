@@ -1,0 +1,130 @@
+"""The SQL of runs as they are wanted, listed and dropped."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+
+from perennial.common.db import ReadSession, WriteSession
+
+_COLUMNS = "id, state, cause, wanted_at, as_of, served_at, settings_version, customers, error"
+DROPPED = 20_000
+
+
+async def want(session: WriteSession, run: UUID, cause: str) -> None:
+    """A run to compute, unless one waits already."""
+    await session.execute(
+        text("INSERT INTO rfm_scoring (id, state, cause) VALUES (:id, 'wanted', :cause) ON CONFLICT DO NOTHING"),
+        {"id": run, "cause": cause},
+    )
+
+
+async def ask(session: WriteSession, run: UUID) -> Row[Any]:
+    """The run that waits, as one that somebody asked for; a new one where none waits."""
+    statement = f"""INSERT INTO rfm_scoring (id, state, cause) VALUES (:id, 'wanted', 'asked')
+        ON CONFLICT (state) WHERE state = 'wanted' DO UPDATE SET cause = excluded.cause
+        RETURNING {_COLUMNS}"""  # noqa: S608 (a constant of ours)
+    return (await session.execute(text(statement), {"id": run})).one()
+
+
+async def has_run_since(session: ReadSession, since: datetime) -> bool:
+    """Whether a run has served since then."""
+    rows = await session.execute(
+        text("SELECT true FROM rfm_scoring WHERE served_at >= :since LIMIT 1"), {"since": since}
+    )
+    return rows.first() is not None
+
+
+async def serving(session: ReadSession) -> Row[Any] | None:
+    """The run that is read."""
+    statement = f"SELECT {_COLUMNS} FROM rfm_scoring WHERE state = 'serving'"  # noqa: S608 (a constant of ours)
+    return (await session.execute(text(statement))).one_or_none()
+
+
+async def one(session: ReadSession, run: UUID) -> Row[Any] | None:
+    """A run."""
+    statement = f"SELECT {_COLUMNS} FROM rfm_scoring WHERE id = :id"  # noqa: S608 (a constant of ours)
+    return (await session.execute(text(statement), {"id": run})).one_or_none()
+
+
+async def page(session: ReadSession, before: UUID | None, limit: int) -> Sequence[Row[Any]]:
+    """Runs, the newest first."""
+    statement = f"""SELECT {_COLUMNS} FROM rfm_scoring WHERE (CAST(:before AS uuid) IS NULL OR id < :before)
+                    ORDER BY id DESC LIMIT :limit"""  # noqa: S608 (a constant of ours)
+    return (await session.execute(text(statement), {"before": before, "limit": limit})).all()
+
+
+_FROZEN = """SELECT currency, customers, orders, monetary, reached, recency, frequency, monetary_cuts, high, value,
+                    active_since, clusters, report FROM rfm_model WHERE run_id = :run"""
+
+
+async def models(session: ReadSession, run: UUID) -> Sequence[Row[Any]]:
+    """The currencies of a run with their customers, the one with the most first."""
+    statement = text("SELECT currency, customers FROM rfm_model WHERE run_id = :run ORDER BY customers DESC, currency")
+    return (await session.execute(statement, {"run": run})).all()
+
+
+async def model(session: ReadSession, run: UUID, currency: str) -> Row[Any] | None:
+    """What a run froze for one currency; None where nobody had ordered in it."""
+    statement = text(f"{_FROZEN} AND currency = :currency")
+    return (await session.execute(statement, {"run": run, "currency": currency})).one_or_none()
+
+
+async def flow(session: ReadSession, by: str, start: UUID, end: UUID, currency: str) -> Sequence[Row[Any]]:
+    """How many customers went from which group of a run to which of another; null: not among the customers then."""
+    statement = text("""
+        SELECT a.said AS before, b.said AS after, CAST(count(*) AS int) AS customers
+        FROM (SELECT customer_id, coalesce(first[:place], 'none') AS said FROM rfm_standing
+              WHERE run_id = :start AND currency = :currency AND first IS NOT NULL) AS a
+        FULL JOIN (SELECT customer_id, coalesce(first[:place], 'none') AS said FROM rfm_standing
+                   WHERE run_id = :end AND currency = :currency AND first IS NOT NULL) AS b USING (customer_id)
+        GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2 NULLS LAST""")
+    place = ("group", "class", "quadrant", "cluster").index(by) + 1
+    return (await session.execute(statement, {"start": start, "end": end, "currency": currency, "place": place})).all()
+
+
+async def moved_since(session: ReadSession, by: str, start: UUID, currency: str) -> Sequence[Row[Any]]:
+    """The same from a run to now: how events have moved its customers by the thresholds that it froze."""
+    place = ("group", "class", "quadrant", "cluster").index(by) + 1
+    statement = text(f"""
+        SELECT CASE WHEN first IS NOT NULL THEN coalesce(first[:place], 'none') END AS before,
+               CASE WHEN NOT gone THEN coalesce("{by}", 'none') END AS after, CAST(count(*) AS int) AS customers
+        FROM rfm_standing WHERE run_id = :start AND currency = :currency AND (first IS NOT NULL OR NOT gone)
+        GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2 NULLS LAST""")  # noqa: S608 (one of four words)
+    return (await session.execute(statement, {"start": start, "currency": currency, "place": place})).all()
+
+
+async def superseded(session: ReadSession, keep: int, zone: str) -> list[UUID]:
+    """The runs that are history no longer: of each day the last is, and those that were asked for, `keep` in all.
+
+    Those of the last minutes stay for whoever is reading page after page.
+    """
+    rows = await session.execute(
+        text("""WITH past AS (
+                    SELECT id, served_at, cause, row_number() OVER (
+                        PARTITION BY (as_of AT TIME ZONE :zone)::date, cause = 'asked' ORDER BY id DESC) AS latest
+                    FROM rfm_scoring WHERE state IN ('serving', 'past')),
+                kept AS (
+                    SELECT id FROM past WHERE latest = 1 OR cause = 'asked' ORDER BY id DESC LIMIT :keep)
+                SELECT id FROM rfm_scoring
+                WHERE id NOT IN (SELECT id FROM kept) AND state IN ('past', 'failed')
+                  AND coalesce(served_at, wanted_at) < now() - interval '5 minutes'
+                ORDER BY id"""),
+        {"keep": keep, "zone": zone},
+    )
+    return list(rows.scalars())
+
+
+async def drop_part(session: WriteSession, run: UUID) -> bool:
+    """Delete part of an old run's standings; whether nothing is left of it, nor of the run."""
+    result = await session.execute(
+        text("""DELETE FROM rfm_standing WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM rfm_standing WHERE run_id = :run LIMIT :n))"""),
+        {"run": run, "n": DROPPED},
+    )
+    if result.rowcount == DROPPED:  # type: ignore[attr-defined]
+        return False
+    await session.execute(text("DELETE FROM rfm_scoring WHERE id = :run AND state IN ('past', 'failed')"), {"run": run})
+    return True

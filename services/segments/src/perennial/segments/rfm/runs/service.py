@@ -1,0 +1,92 @@
+"""The verbs of runs: want one now, want one soon, want one of each day.
+
+A run is wanted by a row and computed by a loop (see `computing`), so that a timer's transaction stays short.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from perennial.common import audit
+from perennial.common.auth import Principal
+from perennial.common.db import ReadSession, WriteSession, settings_of
+from perennial.common.ids import uuid7
+from perennial.common.notify import notify
+from perennial.common.problems import NotFound
+from perennial.common.timers import Timer, schedule
+from perennial.segments.rfm.runs import queries
+
+SCORE, RUNS = "rfm", "rfm_runs"
+EVERY_SECONDS = 5
+FEW = 20_000  # so many customers are computed in a second or two
+FEW_SHARE, MANY_SHARE = 20, 4  # of the customers: one in so many has changed since the thresholds were frozen
+
+
+async def want(session: WriteSession, cause: str) -> None:
+    """Have everybody computed right after this transaction; a run that waits already will do."""
+    await queries.want(session, uuid7(), cause)
+    await notify(session, RUNS)
+
+
+async def ask(session: WriteSession, who: Principal) -> Row[Any]:
+    """The same for somebody: the run is kept as history beside those of each day."""
+    row = await queries.ask(session, uuid7())
+    await notify(session, RUNS)
+    await audit.record(session, who, "rfm.run.asked", str(row.id))
+    return row
+
+
+async def find(session: ReadSession, run: UUID) -> Row[Any]:
+    """A run. Raises NotFound."""
+    row = await queries.one(session, run)
+    if row is None:
+        raise NotFound("run: there is none with this id", pointer="path/run_id")
+    return row
+
+
+async def find_served(session: ReadSession, run: UUID, pointer: str = "query/run_id") -> Row[Any]:
+    """A run that serves or has served. Raises NotFound."""
+    row = await queries.one(session, run)
+    if row is None or row.state not in {"serving", "past"}:
+        raise NotFound("run: there is none with this id that has served", pointer=pointer)
+    return row
+
+
+async def want_soon(session: WriteSession) -> None:
+    """A run at the next round instant: however many orders come, there is one in a few seconds."""
+    now = datetime.now(UTC).timestamp()
+    due = datetime.fromtimestamp((now // EVERY_SECONDS + 1) * EVERY_SECONDS, UTC) + timedelta(milliseconds=1)
+    await schedule(session, [Timer(SCORE, due.isoformat(), due, {"cause": "change"})])
+
+
+async def want_daily(session: WriteSession) -> None:
+    """A run when the deployment's next day begins: days since the last order have changed for everybody."""
+    zone = settings_of(session).zone
+    tomorrow = datetime.now(zone).date() + timedelta(days=1)
+    due = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).astimezone(UTC)
+    await schedule(session, [Timer(SCORE, "day", due, {"cause": "day"})])
+
+
+async def wake(session: WriteSession, timers: list[Timer]) -> None:
+    """The instant has come, and all that was received before it is known."""
+    await want(session, str(timers[0].payload.get("cause", "change")))
+
+
+def outgrown(customers: int, moved: int) -> bool:
+    """Whether so many standings have moved that thresholds of `customers` are no longer those of today."""
+    return moved * (FEW_SHARE if customers <= FEW else MANY_SHARE) >= max(1, customers)
+
+
+async def want_first(session: WriteSession) -> None:
+    """A run where there is none of today, and nothing that would make one: after an upgrade, or a lost timer."""
+    if not await queries.has_run_since(session, _midnight(session)):
+        await want(session, "day")
+    await want_daily(session)
+
+
+def _midnight(session: ReadSession) -> datetime:
+    zone = settings_of(session).zone
+    today = datetime.now(zone).date()
+    return datetime(today.year, today.month, today.day, tzinfo=zone).astimezone(UTC)

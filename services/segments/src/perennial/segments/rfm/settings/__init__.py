@@ -1,0 +1,1 @@
+"""How RFM is computed: data with versions."""

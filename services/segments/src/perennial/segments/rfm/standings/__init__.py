@@ -1,0 +1,1 @@
+"""Where each customer stands, moved by event between two runs."""

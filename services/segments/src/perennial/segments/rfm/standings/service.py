@@ -1,0 +1,61 @@
+"""The verb that keeps standings and the trait `rfm` in step with the facts of the customers in hand."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+
+from perennial.common.db import WriteSession, settings_of
+from perennial.common.derive import Stale
+from perennial.common.rules.facts import TraitFact, load_views, record_traits
+from perennial.common.rules.footprint import Footprint
+from perennial.segments.rfm.runs.service import outgrown, want_soon
+from perennial.segments.rfm.standings import queries
+
+TRAIT = "rfm"
+SOURCE = "perennial"
+_READS = Footprint(frozenset({TRAIT}), frozenset(), frozenset(), timedelta())
+
+
+async def follow(session: WriteSession, stale: Stale) -> None:
+    """Compute where these customers stand by the thresholds of the run that serves.
+
+    Called with the customers locked, before rules are asked about them: rules read the trait `rfm`.
+    """
+    now = await queries.state(session)
+    if now.computing:
+        await queries.touch(session, [*stale.live, *stale.gone])
+    settings = settings_of(session)
+    done = await queries.move(session, now.id, stale.live, stale.gone, settings.currency)
+    if done.buyers or done.moved:
+        rows = await queries.of_customers(session, stale.live, settings.currency, settings.timezone)
+        await _tell(session, {customer: rows.get(customer) for customer in stale.live})
+    if not now.wanted and _wants_run(now, done):
+        await want_soon(session)
+
+
+def _wants_run(now: Row[Any], done: Row[Any]) -> bool:
+    """Whether customers have no thresholds to be scored by, or the thresholds are of too long ago."""
+    if now.id is None:
+        return bool(done.buyers) and not now.computing
+    drawn = now.version - now.base + done.moved
+    return done.strange or (done.moved > 0 and not now.computing and outgrown(now.customers, drawn))
+
+
+async def _tell(session: WriteSession, rows: Mapping[UUID, Row[Any] | None]) -> None:
+    """Let rules know, as a trait of the customer's own identifier; nothing is written where nothing has changed."""
+    at: datetime = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    views = await load_views(session, list(rows), _READS, at)
+    wanted = {customer: row and labels(row) for customer, row in rows.items()}
+    changed = {key: value for key, value in wanted.items() if views[key].traits.get(TRAIT) != value}
+    if changed:
+        facts = [TraitFact(key, TRAIT, value, at, SOURCE, str(at)) for key, value in changed.items()]
+        await record_traits(session, facts)
+
+
+def labels(row: Row[Any]) -> dict[str, Any]:
+    """A standing as rules read it: `rfm.group`, `rfm.r` …; without a cluster where nobody is clustered."""
+    said = {key: row._mapping[key] for key in ("r", "f", "m", "group", "class", "quadrant", "cluster")}  # noqa: SLF001 (public API)
+    return {key: value for key, value in said.items() if value is not None}

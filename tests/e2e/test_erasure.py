@@ -18,7 +18,7 @@ from perennial.local.platform import Platform
 from tests.e2e.shop import Shop, in_the_past, stamp, until
 
 # Copies that age: the receipt says by when they are gone.
-AGES = {"outbox", "idempotency", "operation", "operation_file"}
+AGES = {"outbox", "idempotency"}
 
 
 class Person:
@@ -61,7 +61,20 @@ class Person:
         spend = {"points": 10, "reason": f"a gift for {self.name}"}
         until(partial(_posted, shop, f"/v1/loyalty/accounts/{customer}/spend", spend), what="a spending")
         until(lambda: shop.items("/v1/messages", customer_id=customer), what="a message")
+        self._files()
         return customer
+
+    def _files(self) -> None:
+        """A list that staff had made, and a file that they sent in."""
+        shop = self.shop
+        made = shop.post("/v1/exports", {"q": self.name}, key=uuid4().hex)
+        where = f"/v1/operations/profile/{made['id']}"
+        until(lambda: shop.get(where)["state"] == "succeeded", what="a list")
+        content = f"id,email,name\n{self.user},{self.email},{self.name}\n".encode()
+        headers = {**shop.headers, "Content-Type": "text/csv"}
+        params = {"source_id": "development"}
+        answer = shop.http.post("/v1/imports", content=content, params=params, headers=headers)
+        assert answer.status_code == 201, answer.text
 
     def _webhook(self) -> None:
         hook = {"url": "http://127.0.0.1:9/hook", "event_types": ["profile.*", "loyalty.*"], "fields": ["*"]}
@@ -159,6 +172,9 @@ def test_nothing_is_left_of_a_person_and_nothing_brings_them_back(
     assert {row["state"] for row in done["services"]} == {"completed"}
     kept = {(row["service"], table["table"]) for row in done["services"] for table in row["tables"] if table["kept"]}
     assert ("loyalty", "entry") in kept
+    gone = {(row["service"], table["table"]): table["erased"] for row in done["services"] for table in row["tables"]}
+    assert gone["profile", "operation_file"] >= 1
+    assert gone["gateway", "operation_file"] >= 1
     assert all(table["because"] for row in done["services"] for table in row["tables"] if table["kept"])
     assert datetime.fromisoformat(done["clean_at"]) > datetime.now(UTC)
 

@@ -15,7 +15,8 @@ UNTOLD = {  # what a preview leaves out of profile's sections
     **{name: {"as_of"} for name in ("behaviour", "transactions", "attributes")},
     "identity": {"merged_from", "as_of"},
 }
-MOMENTS = ("since", "r", "f", "m", "group")  # of the derivation; and of everybody else's orders
+# Of the derivation; and of everybody else's orders.
+MOMENTS = ("since", "r", "f", "m", "group", "class", "quadrant", "cluster", "run_id")
 
 
 class Story:

@@ -27,7 +27,7 @@ def _first(item: Object, *path: str) -> Any:
 
 
 def _key(data: dict[str, Any]) -> str:
-    return sorted(data)[0]
+    return min(data)
 
 
 def _rename_key(item: Object) -> None:
@@ -113,9 +113,11 @@ MISTAKES: dict[str, dict[str, Mistake]] = {
         "about nobody": lambda item: item["spec"].update(podSelector={"matchLabels": {"extra": "no"}}),
         "counts for nothing": lambda item: item["spec"].update(policyTypes=[]),
         "open": lambda item: item["spec"].update(egress=[{}], ingress=[{}], policyTypes=["Ingress", "Egress"]),
-        "closed": lambda item: [item["spec"].pop(way, None) for way in ("ingress", "egress")]
-        if {"ingress", "egress"} & set(item["spec"])
-        else item["spec"].update(podSelector={"matchLabels": {"extra": "no"}}),
+        "closed": lambda item: (
+            [item["spec"].pop(way, None) for way in ("ingress", "egress")]
+            if {"ingress", "egress"} & set(item["spec"])
+            else item["spec"].update(podSelector={"matchLabels": {"extra": "no"}})
+        ),
         "elsewhere": lambda item: item["metadata"].update(namespace="default"),
     },
     "Namespace": {

@@ -51,6 +51,12 @@ def objects_of(overlay: str) -> list[Object]:
     return list(found.values())
 
 
+@functools.cache
+def production() -> list[Object]:
+    """The same objects for everybody who only looks at them."""
+    return objects_of("prod")
+
+
 @dataclass(frozen=True)
 class Pods:
     """The pods of one workload."""
@@ -67,7 +73,8 @@ class Pods:
 
     @property
     def labels(self) -> dict[str, str]:
-        return self.owner["spec"]["template"]["metadata"].get("labels", {})
+        found: dict[str, str] = self.owner["spec"]["template"]["metadata"].get("labels", {})
+        return found
 
     @property
     def spec(self) -> dict[str, Any]:

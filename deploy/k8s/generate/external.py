@@ -21,6 +21,7 @@ FINDS_PEOPLE = "PERENNIAL_IDENTIFIER_KEY"
 NATS = "nats://perennial:{{ .nats_password }}@nats:4222"
 
 
+@functools.cache
 def kept(name: str) -> list[str]:
     """The variables that a service finds in its Secret: the key that finds people only where the code uses it."""
     names = secret_names(services.load(name).settings)

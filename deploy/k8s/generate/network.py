@@ -38,9 +38,7 @@ def _incoming(name: str, callers: dict[str, list[str]]) -> dict[str, Any]:
     ]
     if not callers[name]:  # the edge: whoever brings requests in bears a label that the operator gives
         ingress[0]["from"] = [{"namespaceSelector": {"matchLabels": {"perennial/clients": "true"}}}]
-    return _policy(
-        f"{name}-api", {NAME: name, COMPONENT: "api"}, {"policyTypes": ["Ingress"], "ingress": ingress}
-    )
+    return _policy(f"{name}-api", {NAME: name, COMPONENT: "api"}, {"policyTypes": ["Ingress"], "ingress": ingress})
 
 
 def _policy(name: str, pods: dict[str, str], rules: dict[str, Any]) -> dict[str, Any]:

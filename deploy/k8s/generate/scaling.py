@@ -33,7 +33,9 @@ def _object(name: str, said: Dependencies) -> dict[str, Any]:
             "cooldownPeriod": 300,
             # The broker's monitor does not answer: nobody is scaled down on hearsay.
             "fallback": {"failureThreshold": 4, "replicas": FEWEST, "behavior": "currentReplicasIfHigher"},
-            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}}}},
+            "advanced": {
+                "horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}}}
+            },
             "triggers": [_trigger(stream, one) for stream, consumers in said.hears.items() for one in consumers],
         },
     }

@@ -1,5 +1,6 @@
 """Settings with their values, as the classes have them: one file for all processes, one for each service."""
 
+import functools
 import json
 from typing import Any
 
@@ -21,12 +22,14 @@ def is_secret(info: FieldInfo) -> bool:
     return SecretStr in (info.annotation, *getattr(info.annotation, "__args__", ()))
 
 
+@functools.cache
 def secret_names(kind: type[CommonSettings]) -> dict[str, bool]:
     """The variables of a settings class that come from a Secret; true where it does not start without."""
     fields = {name: info for name, info in kind.model_fields.items() if is_secret(info) or name == PAIRED}
     return {PREFIX + name.upper(): info.is_required() for name, info in fields.items()}
 
 
+@functools.cache
 def plain_values(kind: type[CommonSettings]) -> dict[str, str]:
     """The other variables that have a value of their own, as the environment would spell it."""
     fields = {n: f for n, f in kind.model_fields.items() if not is_secret(f) and n != PAIRED}

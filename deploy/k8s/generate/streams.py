@@ -31,20 +31,19 @@ def _resource(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stream(config: StreamConfig) -> dict[str, Any]:
-    assert config.name and config.retention and config.discard and config.storage  # noqa: S101 (the plan states them)
     spec = {
         "name": config.name,
         "subjects": config.subjects,
-        "retention": config.retention.value,
-        "discard": config.discard.value,
-        "storage": config.storage.value,
+        "retention": str(config.retention and config.retention.value),
+        "discard": str(config.discard and config.discard.value),
+        "storage": str(config.storage and config.storage.value),
         "replicas": config.num_replicas,
         "maxBytes": config.max_bytes,
         "duplicateWindow": f"{config.duplicate_window:.0f}s",
         "allowDirect": config.allow_direct,
         "preventDelete": True,
     }
-    return _resource("Stream", config.name, spec)
+    return _resource("Stream", str(config.name), spec)
 
 
 def _consumer(stream: str, config: ConsumerConfig) -> dict[str, Any]:

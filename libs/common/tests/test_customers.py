@@ -131,6 +131,21 @@ async def test_both_sides_of_a_map_change_are_computed_again(session: WriteSessi
     assert marked == {before, after, born}
 
 
+async def test_a_mark_that_a_merge_overtook_is_the_survivors(session: WriteSession) -> None:
+    """Who marked the gone one read the map before the merge, and committed after it was derived."""
+    gone, survivor = sorted(uuid7() for _ in range(2))
+    await identity_map.apply(session, [Assignment(via=via, customer=survivor, version=2) for via in (gone, survivor)])
+    await derive.mark(session, [gone], live=True)
+    seen: list[Stale] = []
+
+    async def handle(_: WriteSession, stale: Stale) -> None:
+        seen.append(stale)
+
+    while await derive.derive_once(session, Derivation(handle)):
+        pass
+    assert [(stale.live, stale.gone) for stale in seen] == [({}, [gone]), ({survivor: True}, [])]
+
+
 async def test_the_customer_that_cannot_be_computed_goes_last(session: WriteSession) -> None:
     first, second = uuid7(), uuid7()
     await derive.mark(session, [first], live=True)

@@ -141,3 +141,62 @@ def test_what_a_leaf_saw_is_masked_by_the_last_name_of_its_path() -> None:
     assert seen(NOBODY, "company.name", "Acme") == "Acme"
     assert seen(NOBODY, "city", "ann@example.com") == "a****@example.com"
     assert masks.compared_value(NOBODY, rules.parse({"event": "X", "count": {"gte": 1}}), 3) == 3
+
+
+ELEMENTS = {"any_of": "products", "where": [{"property": "email", "is": "a@x.cn"}, {"property": "price", "gte": 5}]}
+INSIDE: list[tuple[dict[str, Any], str, str]] = [
+    ({"event": "x", "where": [ELEMENTS]}, "/rule/where/0/where/0/property", "products[].email"),
+    (
+        {"event": "x", "followed_by": {"event": "y", "within": "P1D", "where": [{"property": "phone", "is": "1"}]}},
+        "/rule/followed_by/where/0/property",
+        "phone",
+    ),
+    (
+        {"sequence": [{"event": "x"}, {"event": "y", "where": [{"property": "email", "is": "a@x.cn"}]}]},
+        "/rule/sequence/1/where/0/property",
+        "email",
+    ),
+    ({"event": "x", "distinct": {"property": "email", "gte": 7}}, "/rule/distinct/property", "email"),
+    (
+        {"none_of": "contacts", "where": [{"property": "phone", "is": "13812345678"}]},
+        "/rule/where/0/property",
+        "contacts[].phone",
+    ),
+    (
+        {"event": "x", "where": [{"any_of": "customer.cards", "where": [{"property": "address", "is": "a"}]}]},
+        "/rule/where/0/where/0/property",
+        "customer.cards[].address",
+    ),
+    ({"trait": "birthday", "birthday_within": 3}, "/rule/trait", "birthday"),
+    ({"trait": "birthday", "within": {"this": "month"}}, "/rule/trait", "birthday"),
+    ({"trait": "shop", "near": {"latitude": 1, "longitude": 2, "km": 3}}, "/rule/trait", "shop"),
+    ({"trait": "address", "near": {"latitude": 1, "longitude": 2, "km": 3}}, "/rule/trait", "address"),
+    ({"trait": "age", "between": [18, 30]}, "/rule/trait", "age"),
+]
+
+
+@pytest.mark.parametrize(("document", "pointer", "name"), INSIDE, ids=lambda part: str(part)[:50])
+def test_no_part_of_a_rule_compares_what_is_masked(document: dict[str, Any], pointer: str, name: str) -> None:
+    rule = rules.parse(document)
+    masks.check_rule(ALL, rule)
+    with pytest.raises(Forbidden) as refused:
+        masks.check_rule(NOBODY, rule)
+    [error] = refused.value.errors
+    assert (error.pointer, error.code) == (pointer, "field_masked")
+    assert name in error.detail
+    shown = masks.shown_rule(NOBODY, rule)
+    told = str(rules.dump(shown))
+    assert "****" in told
+    assert masks.shown_conditions(NOBODY, document) == rules.dump(shown) | {}
+    for language in ("en", "zh"):
+        said = rules.describe(shown, language)
+        for secret in ("a@x.cn", "13812345678", "2, 3", "18", "P1M"):
+            assert secret not in said
+
+
+def test_elements_of_a_hidden_list_are_not_explained() -> None:
+    rule = rules.parse({"any_of": "contacts", "where": [{"property": "phone", "exists": True}]})
+    masks.check_rule(NOBODY, rule)
+    seen = [{"phone": "13812345678", "kind": "home"}]
+    assert "13812345678" not in str(masks.compared_value(NOBODY, rule, seen))
+    assert masks.compared_value(ALL, rule, seen) == seen

@@ -132,7 +132,7 @@ async def _outstanding(shop: Any) -> int:
 
 
 @pytest.mark.parametrize("policy", ["debt", "waive", "review"])
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(step, min_size=6, max_size=18))
 async def test_points_are_conserved_whatever_is_merged_and_split(
     shop: Any, policy: str, steps: list[tuple[Any, ...]]

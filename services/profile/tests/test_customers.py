@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from perennial.common.contracts.campaigns import MessageSent
-from perennial.common.contracts.loyalty import Account, AccountsChanged, Tier, TiersChanged
+from perennial.common.contracts.loyalty import Account, AccountsChanged, ExpiryAnnounced, Tier, TiersChanged
 from perennial.common.contracts.segments import Membership, MembershipsChanged
 from perennial.common.contracts.tickets import TicketClosed, TicketMoved, TicketOpened
 from perennial.common.identifiers import blind_index
@@ -104,7 +104,7 @@ async def test_sections_are_what_the_other_services_said_last(hear: Hear, get: S
     assert shown["loyalty"] == {
         "balance": 140,
         "pending": 5,
-        "wallets": {"points": {"balance": 140, "pending": 5}},
+        "wallets": {"points": {"balance": 140, "pending": 5, "expiring": []}},
         "tier": "gold",
         "as_of": "2026-05-01T15:00:00Z",
     }
@@ -112,6 +112,43 @@ async def test_sections_are_what_the_other_services_said_last(hear: Hear, get: S
         {"id": str(vip), "name": "VIP", "since": "2026-05-01T12:00:00Z", "as_of": "2026-05-01T14:00:00Z"}
     ]
     assert (shown["tickets"], shown["messages"]) == ({"open": 1}, {"sent": 3})
+
+
+def ending(via: UUID, amount: int, days: int, said: int = 0, **more: Any) -> ExpiryAnnounced:
+    """So many points that end in so many days, as announced so many minutes after the others."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return ExpiryAnnounced(
+        via=via, customer=via, currency="points", points=amount, days=days, expires_at=today + timedelta(days=days),
+        occurred_at=NOON + timedelta(minutes=said), **more,
+    )  # fmt: skip
+
+
+async def test_points_that_expire_are_shown_as_they_were_announced(hear: Hear, get: Show, assign: Any) -> None:
+    one, two = uuid7(), uuid7()
+    await hear(tracked("A", via=one, at=NOON), tracked("B", via=two, at=NOON))
+    await hear(points(one, 100, 1), points(two, 50, 1))
+    facts = [
+        ending(one, 40, 7),
+        ending(one, 30, 7, said=5),
+        ending(one, 60, 40),
+        ending(one, 99, -2),
+        ending(two, 20, 7),
+    ]
+    await hear(*facts[::-1])
+    await hear(*facts)
+    wallet = (await get(f"/v1/customers/{one}"))["loyalty"]["wallets"]["points"]
+    assert [item["points"] for item in wallet["expiring"]] == [30, 60], (
+        "the newest announcement, and nothing that is over"
+    )
+    assert wallet["expiring"][0]["as_of"] == "2026-05-01T12:05:00Z"
+    await assign(one, two, version=2)
+    wallet = (await get(f"/v1/customers/{one}"))["loyalty"]["wallets"]["points"]
+    assert [item["points"] for item in wallet["expiring"]] == [50, 60]
+    await hear(points(one, 10, 2), points(two, 45, 2))
+    wallet = (await get(f"/v1/customers/{one}"))["loyalty"]["wallets"]["points"]
+    assert [item["points"] for item in wallet["expiring"]] == [50, 5], "never more than there is"
+    await hear(points(one, 0, 3), points(two, 0, 3))
+    assert (await get(f"/v1/customers/{one}"))["loyalty"]["wallets"]["points"]["expiring"] == []
 
 
 async def test_a_tier_without_points_is_shown(hear: Hear, get: Show) -> None:

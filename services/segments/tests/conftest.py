@@ -2,16 +2,19 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
-from perennial.common import derive, identity_map
+from perennial.common import derive
+from perennial.common.contracts.identity import Assignment, IdentifiersAssigned
+from perennial.common.messaging.batch import react
+from perennial.common.messaging.worker import reactions_of
 from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.testing.plugin import *  # noqa: F403
-from perennial.segments.facts import service as facts
 from perennial.segments.main import SERVICE
 
 Settle = Callable[[], Awaitable[None]]
@@ -45,13 +48,23 @@ def settle(runtime: Runtime) -> Settle:
 
 @pytest.fixture
 def hear(runtime: Runtime) -> Callable[..., Awaitable[None]]:
-    """As the worker does: learn the map, keep the facts, compute the customers."""
+    """As the worker does: events and facts of others, the map among them; then compute the customers."""
 
     async def heard(*events: Any) -> None:
         async with runtime.database.write() as session:
-            changes = await identity_map.learn(session, events)
-            await facts.follow_map(session, changes)
-            await facts.record(session, list(events))
+            await session.execute(text("SELECT 1"))
+            await react(runtime, session, reactions_of(SERVICE), events)
         await compute(runtime)
 
     return heard
+
+
+@pytest.fixture
+def assign(hear: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """`await assign(via, customer, version=2)`: the map says so."""
+
+    async def assigned(via: UUID, customer: UUID, *, version: int) -> None:
+        said = [Assignment(via=via, customer=customer, version=version)]
+        await hear(IdentifiersAssigned(assignments=said))
+
+    return assigned

@@ -12,8 +12,9 @@ from sqlalchemy import text
 from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
-from perennial.segments.memberships import backfill, reconcile
 from perennial.segments.memberships import queries as memberships
+from perennial.segments.definitions import previews
+from perennial.segments.memberships import reconcile
 
 Settle = Callable[[], Awaitable[None]]
 Hear = Callable[..., Awaitable[None]]
@@ -76,12 +77,10 @@ async def test_the_version_before_is_kept_up_while_the_new_one_is_built_or_fails
     assert await members(client, segment) == {str(one.via), str(other.via)}, "the old rule lets somebody in"
 
     async def slow(session: Any, *_: Any) -> int:
-        await session.execute(text("SELECT pg_sleep(5)"))
+        await session.execute(text("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(9)"))
         return 0
 
     monkeypatch.setattr(memberships, "stage", slow)
-    monkeypatch.setattr(backfill, "PATIENCE", 0.001)
-    monkeypatch.setattr(backfill, "MOST_PATIENCE", 0.01)
     await settle()
     failed = await shown(client, segment)
     assert (failed["state"], failed["version"], failed["serving_version"]) == ("failed", 2, 1)
@@ -107,11 +106,10 @@ async def test_a_slow_rule_lets_the_others_pass(
 
     async def staged(session: Any, operation: UUID, segment_id: UUID, held: Any) -> int:
         if str(segment_id) == slow["id"]:
-            await session.execute(text("SELECT pg_sleep(5)"))
+            await session.execute(text("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(9)"))
         return await real(session, operation, segment_id, held)
 
     monkeypatch.setattr(memberships, "stage", staged)
-    monkeypatch.setattr(backfill, "PATIENCE", 0.01)
     assert await operations.step_once(runtime)
     assert (await shown(client, slow))["state"] == "building"
     monkeypatch.setattr(memberships, "stage", real)
@@ -202,7 +200,9 @@ async def test_what_serves_counts_for_cycles_as_well(client: httpx.AsyncClient, 
     assert ([item["name"] for item in used["used_by"]], used["events"]) == (["b"], ["Order Completed"])
 
 
-async def test_a_preview_shows_where_they_are_already(client: httpx.AsyncClient, hear: Hear, settle: Settle) -> None:
+async def test_a_preview_shows_where_they_are_already(
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, other = order(), order()
     twice = await define(client, "twice", rule=TWICE)
     await settle()
@@ -213,13 +213,15 @@ async def test_a_preview_shows_where_they_are_already(client: httpx.AsyncClient,
     assert [(leaf["pointer"], leaf["count"]) for leaf in tried["leaves"]] == [("/all/0", 2), ("/all/1/not", 0)]
     assert tried["overlaps"] == [{"segment_id": twice["id"], "name": "twice", "count": 1, "size": 1}]
     assert tried["unheard"] == ["Refunded Twice"]
+    assert tried["estimated"] is False
+    monkeypatch.setattr(previews, "PART", 1)
+    tried = (await client.post("/v1/segments/preview", json={"rule": rule})).json()
+    assert (tried["estimated"], [item["count"] for item in tried["overlaps"]] in ([], [2])) == (True, True)
     nobody = (await client.post("/v1/segments/preview", json={"rule": {"event": "Never"}})).json()
     assert (nobody["count"], nobody["sample"], nobody["overlaps"]) == (0, [], [])
 
 
-async def test_who_was_in_on_a_date(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime
-) -> None:
+async def test_who_was_in_on_a_date(client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime) -> None:
     who = order()
     segment = await define(client, rule={"event": "Order Completed", "count": {"eq": 1}})
     await settle()

@@ -12,12 +12,14 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from perennial.common import derive, identity_map
+from perennial.common.contracts.profile import TraitDefinition, TraitsDefined
 from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.exposure import CONTEXT, PHONE, PROPERTIES, SECRETS, TRAITS, exposed, read_all
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.segments.facts import service as facts
+from perennial.segments.facts.profile import keep_definitions
 from perennial.segments.main import SERVICE
 from perennial.segments.rfm.runs import service as rfm
 from perennial.segments.rfm.runs.computing import compute_next
@@ -37,6 +39,15 @@ SECRET = {
 }
 GUESSED = "/rule/all/3/where/0/contains"
 CHECKED = ["/rule/all/0/any/0/trait", "/rule/all/1/trait", "/rule/all/2/trait", "/rule/all/3/where/0/property"]
+
+
+@pytest.fixture(autouse=True)
+async def known(database: BoundDatabase) -> None:
+    """The traits that rules of these tests ask."""
+    types = {"email": "string", "pet of youth": "string", "birthday": "date", "address": "object", "phone": "string"}
+    defined = [TraitDefinition(key=key, type=kind, version=1) for key, kind in types.items()]
+    async with database.write() as session:
+        await keep_definitions(session, [TraitsDefined(traits=defined)])
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from perennial.common import derive, identity_map
 from perennial.common.contracts.identity import Assignment
+from perennial.common.contracts.profile import TraitDefinition, TraitsDefined
 from perennial.common.db import WriteSession
 from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
@@ -17,6 +18,7 @@ from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.facts import service as facts
+from perennial.segments.facts.profile import keep_definitions
 from perennial.segments.main import SERVICE
 from perennial.segments.memberships import service as memberships
 from perennial.segments.memberships.reconcile import reconcile
@@ -57,6 +59,13 @@ def order(via: UUID | None = None, *, days: float = 0, live: bool = True, **prop
         at=NOW - timedelta(days=days),
         live=live,
     )
+
+
+@pytest.fixture(autouse=True)
+async def known(database: BoundDatabase) -> None:
+    """The traits that rules of these tests ask."""
+    async with database.write() as session:
+        await keep_definitions(session, [TraitsDefined(traits=[TraitDefinition(key="plan", type="string", version=1)])])
 
 
 async def define(client: httpx.AsyncClient, rule: dict[str, Any], name: str = "buyers") -> dict[str, Any]:

@@ -7,29 +7,32 @@ from tests.k8s.world import Finding, World
 
 RULES: tuple[Callable[[World], Iterator[Finding]], ...] = (
     schemas.known_and_strict,
-    names.every_service_is_whole,
     names.one_namespace,
+    names.every_service_is_whole,
     pods.hardened,
     pods.sized,
     pods.probed,
     pods.leave_in_time,
+    release.pinned,
+    release.spread_and_doubled,
+    release.durable,
+    release.about_the_cluster,
+    scaling.by_consumers_that_exist,
+    scaling.one_scaler_each,
     references.resolved,
     references.selected,
     references.interruptible,
     references.routed,
-    settings.read_and_told,
-    settings.nothing_secret_in_the_open,
+    references.watched,
     settings.secrets_are_whole,
-    network.edges_are_the_maps,
+    settings.nothing_secret_in_the_open,
+    settings.read_and_told,
+    settings.read_by_commands,
     network.nothing_is_open,
-    scaling.by_consumers_that_exist,
-    scaling.one_scaler_each,
-    release.pinned,
-    release.spread_and_doubled,
-    release.durable,
+    network.edges_are_the_maps,
 )
 
 
-def check(world: World) -> list[Finding]:
-    """Everything that is wrong."""
-    return [finding for rule in RULES for finding in rule(world)]
+def check(world: World) -> Iterator[Finding]:
+    """Everything that is wrong, one by one."""
+    return (finding for rule in RULES for finding in rule(world))

@@ -101,7 +101,9 @@ def edges_are_the_maps(world: World) -> Iterator[Finding]:
     should, can = expected(found), actual(policies, found)
     # The operator's pods have ways of their own.
     can -= {("postgres", "postgres", API)}
-    yield from (Finding(f"NetworkPolicy/{edge[0]}", f"cannot reach {edge[1]}:{edge[2]}") for edge in sorted(should - can))
+    yield from (
+        Finding(f"NetworkPolicy/{edge[0]}", f"cannot reach {edge[1]}:{edge[2]}") for edge in sorted(should - can)
+    )
     yield from (Finding(f"NetworkPolicy/{edge[0]}", f"can reach {edge[1]}:{edge[2]}") for edge in sorted(can - should))
     reached = {(end.name, port) for end in found for port in _outside(policies, end)}
     wanted = {
@@ -166,7 +168,9 @@ def nothing_is_open(world: World) -> Iterator[Finding]:
             if policy["spec"].get(way) and not _about(policy, way):
                 yield Finding(name_of(policy), f"has rules for {way} that do not count")
             for rule in policy["spec"].get(way, []):
-                if "ports" not in rule or (not _peers(rule, way) and name_of(policy) != "NetworkPolicy/postgres-operator"):
+                if "ports" not in rule or (
+                    not _peers(rule, way) and name_of(policy) != "NetworkPolicy/postgres-operator"
+                ):
                     yield Finding(name_of(policy), "has a rule without ports or without another side")
                 yield from (Finding(name_of(policy), text) for text in _blocks(rule, way))
         if not any(matches(policy["spec"]["podSelector"], end.labels) for end in ends(world)):

@@ -5,6 +5,9 @@ from typing import Any
 
 from tests.k8s.world import WORKLOADS, Finding, Pods, World, matches, name_of
 
+# Read by CloudNativePG, by the NATS chart, and by a Job that a component may take away.
+OPERATORS = {"postgres-superuser", "postgres-backup", "nats-auth", "streams-secrets"}
+
 
 def resolved(world: World) -> Iterator[Finding]:
     config, secrets = world.config(), world.secrets()
@@ -14,17 +17,15 @@ def resolved(world: World) -> Iterator[Finding]:
             yield Finding(pods.at, f"runs as {account}, which is not there")
         if pods.owner["kind"] == "Deployment" and not account:
             yield Finding(pods.at, "has no service account of its own")
-        for source in pods.box.get("envFrom", []):
-            for kind, there in (("configMapRef", config), ("secretRef", secrets)):
-                if kind in source and source[kind]["name"] not in there:
-                    yield Finding(pods.at, f"reads {source[kind]['name']}, which is not there")
+        yield from (
+            Finding(pods.at, f"reads {kind} {name}, which is not there")
+            for kind, name in _read(pods)
+            if name not in (config if kind == "ConfigMap" else secrets)
+        )
         for variable in pods.box.get("env", []):
             held = variable.get("valueFrom", {}).get("secretKeyRef")
             if held and held["key"] not in secrets.get(held["name"], ()):
                 yield Finding(pods.at, f"reads {held['name']}.{held['key']}, which is not there")
-        for volume in pods.spec.get("volumes", []):
-            if "configMap" in volume and volume["configMap"]["name"] not in config:
-                yield Finding(pods.at, f"mounts {volume['configMap']['name']}, which is not there")
         there = {volume["name"] for volume in pods.spec.get("volumes", [])}
         there |= {claim["metadata"]["name"] for claim in pods.owner["spec"].get("volumeClaimTemplates", [])}
         for mount in pods.box.get("volumeMounts", []):
@@ -35,7 +36,7 @@ def resolved(world: World) -> Iterator[Finding]:
 
 def _unused(world: World) -> Iterator[Finding]:
     """What nobody reads, or nobody runs as, is a mistake as well."""
-    read = {name for pods in world.pods() for name in _read(pods)}
+    read = {name for pods in world.pods() for _, name in _read(pods)}
     yield from (Finding(f"ConfigMap/{name}", "is read by nobody") for name in world.config() if name not in read)
     for item in world.of("ExternalSecret"):
         name = item["spec"]["target"]["name"]
@@ -50,10 +51,6 @@ def _unused(world: World) -> Iterator[Finding]:
             yield Finding(name_of(item), "is nobody's")
         if item.get("automountServiceAccountToken") is not False:
             yield Finding(name_of(item), "hands out its token")
-
-
-# Read by CloudNativePG, by the NATS chart, and by a Job that a component may take away.
-OPERATORS = {"postgres-superuser", "postgres-backup", "nats-auth", "streams-secrets"}
 
 
 def _templated(item: dict[str, Any]) -> Iterator[Finding]:
@@ -71,15 +68,18 @@ def _placeholders(text: str) -> list[str]:
     return [part.partition("}}")[0] for part in text.split("{{")[1:]]
 
 
-def _read(pods: Pods) -> Iterator[str]:
+def _read(pods: Pods) -> Iterator[tuple[str, str]]:
+    """Kind and name of what the pods are told by."""
     for source in pods.box.get("envFrom", []):
-        yield from (value["name"] for value in source.values())
+        yield from (
+            ("ConfigMap" if kind == "configMapRef" else "Secret", value["name"]) for kind, value in source.items()
+        )
     for volume in pods.spec.get("volumes", []):
         if "configMap" in volume:
-            yield volume["configMap"]["name"]
+            yield "ConfigMap", volume["configMap"]["name"]
     for variable in pods.box.get("env", []):
         if "secretKeyRef" in variable.get("valueFrom", {}):
-            yield variable["valueFrom"]["secretKeyRef"]["name"]
+            yield "Secret", variable["valueFrom"]["secretKeyRef"]["name"]
 
 
 def selected(world: World) -> Iterator[Finding]:
@@ -87,8 +87,8 @@ def selected(world: World) -> Iterator[Finding]:
         chosen = pods.owner["spec"]["selector"]
         if not matches(chosen, pods.labels):
             yield Finding(pods.at, "does not select its own pods")
-        taken = [other.at for other in world.pods() if other.at != pods.at and matches(chosen, other.labels)]
-        yield from (Finding(pods.at, f"selects the pods of {other}") for other in taken)
+        others = [other.at for other in world.pods() if other.at != pods.at and matches(chosen, other.labels)]
+        yield from (Finding(pods.at, f"selects the pods of {other}") for other in others)
     for item in world.of("Service"):
         taken = [pods for pods in world.pods() if matches({"matchLabels": item["spec"]["selector"]}, pods.labels)]
         if len(taken) != 1 or not item["spec"]["selector"]:
@@ -127,6 +127,9 @@ def routed(world: World) -> Iterator[Finding]:
                     yield Finding(name_of(item), f"leads to {backend['name']}:{backend['port']}, which is not there")
                 if backend["name"] != "gateway-api":
                     yield Finding(name_of(item), "lets clients past the gateway")
+
+
+def watched(world: World) -> Iterator[Finding]:
     for item in world.of("ServiceMonitor", "PodMonitor"):
         monitors = item["kind"] == "ServiceMonitor"
         targets = list(world.of("Service")) if monitors else [pods.owner for pods in world.pods("Deployment")]
@@ -136,8 +139,8 @@ def routed(world: World) -> Iterator[Finding]:
         for endpoint in item["spec"]["endpoints" if monitors else "podMetricsEndpoints"]:
             if (endpoint["port"], endpoint["path"]) != ("http", "/metrics"):
                 yield Finding(name_of(item), "looks at the wrong place")
-    watched = [one["spec"]["selector"]["matchLabels"] for one in world.of("ServiceMonitor", "PodMonitor")]
-    if world.production and {one.get("app.kubernetes.io/component") for one in watched} != {"api", "worker"}:
+    about = [one["spec"]["selector"]["matchLabels"] for one in world.of("ServiceMonitor", "PodMonitor")]
+    if world.production and {one.get("app.kubernetes.io/component") for one in about} != {"api", "worker"}:
         yield Finding("ServiceMonitor", "some processes are watched by nobody")
 
 

@@ -57,6 +57,10 @@ def durable(world: World) -> Iterator[Finding]:
             yield Finding(name_of(item), "is not who the policies know")
         if not spec.get("backup", {}).get("barmanObjectStore"):
             yield Finding(name_of(item), "is not backed up")
+
+
+def about_the_cluster(world: World) -> Iterator[Finding]:
+    """The pooler and the backups are those of the cluster that is there."""
     clusters = {item["metadata"]["name"] for item in world.of("Cluster")}
     for item in world.of("Pooler", "ScheduledBackup"):
         if item["spec"]["cluster"]["name"] not in clusters:

@@ -53,13 +53,22 @@ def _streams(world: World) -> Iterator[Finding]:
             yield Finding(f"Stream/{name}", "is missing")
             continue
         spec = item["spec"]
-        said = (spec["subjects"], spec["discard"], spec["retention"], spec["storage"], spec["maxBytes"], spec["replicas"])
+        said = (
+            spec["subjects"],
+            spec["discard"],
+            spec["retention"],
+            spec["storage"],
+            spec["maxBytes"],
+            spec["replicas"],
+        )
         meant = (config.subjects, "new", config.retention.value, "file", config.max_bytes, 3)  # type: ignore[union-attr]
         if said != meant or spec.get("maxAge") or spec.get("duplicateWindow") != "120s" or not spec.get("allowDirect"):
             yield Finding(f"Stream/{item['metadata']['name']}", "is not the plan's")
         if spec.get("preventDelete") is not True:
             yield Finding(f"Stream/{item['metadata']['name']}", "is lost with its file")
-    yield from (Finding(f"Stream/{made[name]['metadata']['name']}", "is nobody's") for name in set(made) - set(plan.streams))
+    yield from (
+        Finding(f"Stream/{made[name]['metadata']['name']}", "is nobody's") for name in set(made) - set(plan.streams)
+    )
     yield from _consumers(world)
 
 

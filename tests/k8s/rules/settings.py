@@ -7,13 +7,19 @@ from deploy.k8s.generate.external import kept
 from deploy.k8s.generate.settings import PREFIX, plain_values, secret_names
 from deploy.k8s.generate.streams import planned
 from perennial.common import service as services
-from perennial.common.settings import CommonSettings
 from tests.k8s.world import Finding, Pods, World, name_of
 
 # Read by commands, not by settings classes.
 COMMANDS = {"streams": {"PERENNIAL_STREAM_REPLICAS"}}
 FILES = {"plan": {"streams.json"}, "nats": {"nats.conf"}}
 SECRET_WORDS = re.compile(r"password|secret|private|token|BEGIN|://[^/\s]*:[^/\s]*@", re.IGNORECASE)
+# What servers and commands find where they look for it.
+SERVERS = {
+    "postgres-superuser": {"username", "password"},
+    "nats-auth": {"password"},
+    "streams-secrets": {"PERENNIAL_NATS_URL"},
+}
+BACKUPS = {"postgres-backup": {"ACCESS_KEY_ID", "SECRET_ACCESS_KEY"}}
 WITH_WORDS = {"nats"}  # its password is a variable
 
 
@@ -22,20 +28,18 @@ def read_and_told(world: World) -> Iterator[Finding]:
     config = world.config()
     for pods in world.pods("Deployment"):
         found = services.load(pods.labels.get("app.kubernetes.io/name", "gateway"))
-        told: set[str] = set()
-        for source in pods.box.get("envFrom", []):
-            told |= set(config.get(source.get("configMapRef", {}).get("name", ""), ()))
-        optional = {PREFIX + name.upper() for name, info in found.settings.model_fields.items() if not info.is_required()}
-        for key in sorted(told - optional):
-            if any(key in held for name, held in config.items() if name.startswith(found.name)):
-                yield Finding(f"ConfigMap/{_own(config, found.name)}", f"{key} is read by nobody in {found.name}")
-            else:
-                yield Finding(f"ConfigMap/{_own(config, 'perennial')}", f"{key} is read by nobody in {found.name}")
-        for key in sorted(set(plain_values(found.settings)) - told):
-            common = key in plain_values(CommonSettings) and key not in {f"{PREFIX}POOL_SIZE", f"{PREFIX}CONCURRENCY"}
-            yield Finding(f"ConfigMap/{_own(config, 'perennial' if common else found.name)}", f"{key} is told nobody")
-    for name, held in config.items():
-        stem = name.rpartition("-")[0].partition("-")[0]
+        sources = [one["configMapRef"]["name"] for one in pods.box.get("envFrom", []) if "configMapRef" in one]
+        told = {key: name for name in sources for key in config.get(name, ())}
+        known = {PREFIX + name.upper() for name, info in found.settings.model_fields.items() if not info.is_required()}
+        for key in sorted(set(told) - known):
+            yield Finding(f"ConfigMap/{told[key]}", f"{key} is read by nobody in {found.name}")
+        for key in sorted(set(plain_values(found.settings)) - set(told)):
+            yield Finding(pods.at, f"{key} is told nobody")
+
+
+def read_by_commands(world: World) -> Iterator[Finding]:
+    for name, held in world.config().items():
+        stem = name.partition("-")[0]
         if stem in FILES and set(held) != FILES[stem]:
             yield Finding(f"ConfigMap/{name}", "holds other files")
         if stem in COMMANDS:
@@ -44,10 +48,6 @@ def read_and_told(world: World) -> Iterator[Finding]:
                 yield Finding(f"ConfigMap/{name}", f"{sorted(unread)} is read by no command")
             if not COMMANDS[stem] <= set(held):
                 yield Finding(f"ConfigMap/{name}", "does not say what the command needs")
-
-
-def _own(config: dict[str, dict[str, str]], prefix: str) -> str:
-    return next((name for name in config if name.startswith(f"{prefix}-")), prefix)
 
 
 def nothing_secret_in_the_open(world: World) -> Iterator[Finding]:
@@ -83,6 +83,10 @@ def secrets_are_whole(world: World) -> Iterator[Finding]:
     passwords = {f"PERENNIAL_DB_PASSWORD_{name.upper()}{end}" for name in services.names() for end in ("", "_OWNER")}
     if secrets.get("provision-secrets") != passwords | {"PERENNIAL_ADMIN_DATABASE_URL"}:
         yield Finding("ExternalSecret/provision-secrets", "does not give every role a password")
+    servers = SERVERS | BACKUPS if world.production else SERVERS
+    for name, keys in servers.items():
+        if secrets.get(name) != keys:
+            yield Finding(f"ExternalSecret/{name}", f"does not hold {sorted(keys)}")
     for pods in world.pods():
         yield from (Finding(pods.at, f"sees {name}") for name in _seen(pods) if name not in _allowed(pods))
 

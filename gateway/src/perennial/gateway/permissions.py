@@ -88,6 +88,9 @@ _TABLE = {
         GET  /v1/operations/profile /v1/operations/profile/{operation_id}
         GET  /v1/operations/profile/{operation_id}/files/{name}
         POST /v1/operations/profile/{operation_id}/cancel
+        GET  /v1/operations/loyalty /v1/operations/loyalty/{operation_id}
+        GET  /v1/operations/loyalty/{operation_id}/files/{name}
+        POST /v1/operations/loyalty/{operation_id}/cancel
         GET  /v1/operations/segments /v1/operations/segments/{operation_id}
         GET  /v1/operations/segments/{operation_id}/files/{name}
         POST /v1/operations/segments/{operation_id}/cancel
@@ -98,8 +101,10 @@ _TABLE = {
         POST /v1/me/erasure /v1/me/export
         GET  /v1/me /v1/me/loyalty /v1/me/loyalty/ledger /v1/me/tickets /v1/me/tickets/{ticket_id}
         GET  /v1/me/tickets/{ticket_id}/events
-        GET  /v1/me/redemptions /v1/me/rewards /v1/me/membership /v1/me/loyalty/tier
-        POST /v1/me/redemptions /v1/me/redemptions/{redemption_id}/cancel
+        GET  /v1/me/redemptions /v1/me/rewards /v1/me/membership /v1/me/referral /v1/me/loyalty/tier
+        POST /v1/me/redemptions /v1/me/redemptions/{redemption_id}/cancel /v1/me/referral
+        GET  /v1/me/check-in /v1/me/loyalty/ledger/{posting_id}/explain /v1/me/loyalty/content
+        POST /v1/me/check-in /v1/me/loyalty/preview
         POST /v1/me/loyalty/spend /v1/me/tickets /v1/me/tickets/{ticket_id}/comments
         POST /v1/me/tickets/{ticket_id}/rating
     """,
@@ -138,7 +143,7 @@ _TABLE = {
     "customers:import": """
         GET  /v1/imports/{import_id} /v1/import-mappings /v1/import-mappings/{name}
         POST /v1/imports /v1/imports/{import_id}/check /v1/imports/{import_id}/run /v1/import-mappings
-        POST /v1/customers/known
+        POST /v1/customers/known /v1/customers/importable
         DELETE /v1/import-mappings/{name}
     """,
     "customers:write": """
@@ -245,9 +250,14 @@ _TABLE = {
         GET  /v1/loyalty/accounts/{customer_id}/redemptions /v1/redemptions /v1/redemptions/{redemption_id}
         GET  /v1/loyalty/accounts/{customer_id}/tier /v1/loyalty/accounts/{customer_id}/tier-history
         GET  /v1/loyalty/accounts/{customer_id}/tier-overrides
+        GET  /v1/loyalty/referrals /v1/loyalty/referrals/{referral_id}
+        GET  /v1/loyalty/accounts/{customer_id}/referrals/tree
         GET  /v1/loyalty/debts /v1/loyalty/memberships /v1/loyalty/accounts/{customer_id}/memberships
         GET  /v1/rewards /v1/rewards/{reward_id}
-        GET  /v1/loyalty/programme /v1/loyalty/summary
+        GET  /v1/loyalty/content /v1/loyalty/content/{content_id}
+        GET  /v1/loyalty/explain /v1/loyalty/accounts/{customer_id}/ledger/{posting_id}/explain
+        POST /v1/loyalty/preview
+        GET  /v1/loyalty/programme /v1/loyalty/summary /v1/loyalty/reports /v1/loyalty/reports/{name}
     """,
     "loyalty:write": """
         POST /v1/loyalty/accounts/{customer_id}/spend /v1/loyalty/accounts/{customer_id}/redemptions
@@ -261,8 +271,12 @@ _TABLE = {
         DELETE /v1/loyalty/accounts/{customer_id}/tier-overrides/{override_id}
     """,
     "loyalty:manage": """
+        POST /v1/loyalty/content/{content_id}/approve /v1/loyalty/content/{content_id}/reject
+        POST /v1/loyalty/content/{content_id}/remove
+        POST /v1/loyalty/referrals/{referral_id}/approve /v1/loyalty/referrals/{referral_id}/reject
         GET  /v1/rewards/{reward_id}/codes
-        POST /v1/rewards /v1/rewards/{reward_id}/codes
+        POST /v1/rewards /v1/rewards/{reward_id}/codes /v1/loyalty/programme/simulate
+        POST /v1/loyalty/reports/refresh
         PUT  /v1/loyalty/programme /v1/rewards/{reward_id}
     """,
     "segments:read": """
@@ -271,6 +285,7 @@ _TABLE = {
         GET  /v1/segments/{segment_id}/members /v1/segments/{segment_id}/members/{customer_id}/explain
         GET  /v1/segments/{segment_id}/versions /v1/segments/{segment_id}/dependencies
         GET  /v1/customers/{customer_id}/segments /v1/customers/{customer_id}/segments/history
+        GET  /v1/segments/presets
         POST /v1/segments/preview
     """,
     "segments:write": """

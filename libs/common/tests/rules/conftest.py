@@ -75,8 +75,9 @@ def naive() -> Callable[..., bool]:
     """The words of the language's README one by one, sharing no code with the evaluators."""
 
     def holds(rule: dict[str, Any], view: View, now: datetime, zone: str = "UTC") -> bool:
-        own = [said for said in (view.traits.get("timezone"), view.traits.get("time_zone")) if _is_zone(said)]
-        return _holds(rule, view, now.astimezone(ZoneInfo(own[0] if own else zone)))
+        said = (view.traits.get("timezone"), view.traits.get("time_zone"))
+        own = next((str(name) for name in said if _is_zone(name)), zone)
+        return _holds(rule, view, now.astimezone(ZoneInfo(own)))
 
     return holds
 
@@ -88,32 +89,34 @@ def _is_zone(said: Any) -> bool:
         return False
 
 
-def _holds(rule: dict[str, Any], view: View, now: datetime) -> bool:  # noqa: PLR0911 (one return per kind)
+def _holds(rule: dict[str, Any], view: View, now: datetime) -> bool:
     """`now` is in the customer's zone; what is reckoned in seconds is reckoned in UTC."""
-    if "all" in rule:
-        return all(_holds(part, view, now) for part in rule["all"])
-    if "any" in rule:
-        return any(_holds(part, view, now) for part in rule["any"])
-    if "not" in rule:
-        return not _holds(rule["not"], view, now)
-    if "tag" in rule:
-        return any(_text(tag) == rule["tag"] for tag in _at_path(view.traits, "tags[]"))
-    if "stage" in rule:
-        return _text(view.traits.get("stage")) == rule["stage"]
-    if "any_of" in rule or "none_of" in rule:
-        return _elements(rule, view.traits, now)
-    if "sequence" in rule:
-        return _goes_on(rule, rule["sequence"], view, now, [])
-    if "trait" in rule:
-        return _satisfies(rule, _at_path(view.traits, _snake(rule["trait"])), now)
-    if "event" in rule:
-        return _measures_up(rule, view, now)
-    if "segment" in rule:
-        return UUID(rule["segment"]) in view.segments
-    if "random" in rule:
-        digest = hashlib.sha256(f"{rule['random']['salt']}:{view.customer_id}".encode()).digest()
-        return _bounded(rule["random"], Fraction(int.from_bytes(digest[:4]) % 100))
-    return True
+    return next((reading(rule, view, now) for name, reading in _READINGS.items() if name in rule), True)
+
+
+def _is_in_bucket(rule: dict[str, Any], view: View, _now: datetime) -> bool:
+    digest = hashlib.sha256(f"{rule['random']['salt']}:{view.customer_id}".encode()).digest()
+    return _bounded(rule["random"], Fraction(int.from_bytes(digest[:4]) % 100))
+
+
+def _is_tagged(rule: dict[str, Any], view: View, _now: datetime) -> bool:
+    return any(_text(tag) == rule["tag"] for tag in _at_path(view.traits, "tags[]"))
+
+
+_READINGS: dict[str, Callable[[dict[str, Any], View, datetime], bool]] = {
+    "all": lambda rule, view, now: all(_holds(part, view, now) for part in rule["all"]),
+    "any": lambda rule, view, now: any(_holds(part, view, now) for part in rule["any"]),
+    "not": lambda rule, view, now: not _holds(rule["not"], view, now),
+    "tag": _is_tagged,
+    "stage": lambda rule, view, _now: _text(view.traits.get("stage")) == rule["stage"],
+    "trait": lambda rule, view, now: _satisfies(rule, _at_path(view.traits, _snake(rule["trait"])), now),
+    "any_of": lambda rule, view, now: _elements(rule, view.traits, now),
+    "none_of": lambda rule, view, now: _elements(rule, view.traits, now),
+    "event": lambda *asked: _measures_up(*asked),  # noqa: PLW0108 (it comes below)
+    "sequence": lambda rule, view, now: _goes_on(rule, rule["sequence"], view, now, []),
+    "segment": lambda rule, view, _now: UUID(rule["segment"]) in view.segments,
+    "random": _is_in_bucket,
+}
 
 
 def _snake(path: str) -> str:
@@ -241,7 +244,7 @@ def _near(circle: dict[str, Any], value: Any) -> bool:
     north, east = math.radians(circle["latitude"]), math.radians(circle["longitude"])
     up, along = math.sin((ends[0] - north) / 2), math.sin((ends[1] - east) / 2)
     chord = math.hypot(up, math.sqrt(math.cos(north) * math.cos(ends[0])) * along)
-    return 2 * 6371.0088 * math.asin(min(1, chord)) <= circle["km"]
+    return bool(2 * 6371.0088 * math.asin(min(1, chord)) <= circle["km"])
 
 
 def _between(limits: list[Any], value: Any) -> bool:
@@ -252,8 +255,11 @@ def _between(limits: list[Any], value: Any) -> bool:
     return number is not None and _bounded({"gte": limits[0], "lte": limits[1]}, number)
 
 
+_duration = pydantic.TypeAdapter(timedelta)
+
+
 def _test(operator: str, operand: Any, value: Any, now: datetime) -> bool:  # noqa: PLR0911 (one per kind)
-    particular = {
+    particular: dict[str, Callable[[], bool]] = {
         "between": lambda: _between(operand, value),
         "within": lambda: _calendar(operand, value, now),
         "birthday_within": lambda: _birthday(operand, value, now),
@@ -305,7 +311,7 @@ def _timely(operator: str, operand: str, at: datetime, now: datetime) -> bool:
 
 
 def _span(operand: str) -> timedelta:
-    return pydantic.TypeAdapter(timedelta).validate_python(operand)
+    return _duration.validate_python(operand)
 
 
 def _bounded(limits: dict[str, Any], value: Fraction) -> bool:

@@ -21,7 +21,7 @@ from perennial.common.rules.facts import EventFact, TraitFact, load_views, recor
 
 Naive = Callable[..., bool]
 
-EXAMPLES = int(os.environ.get("PERENNIAL_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("PERENNIAL_EXAMPLES", "50"))
 NOW = datetime(2026, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 DAY = timedelta(days=1)
 SPANS = {"PT1S": timedelta(seconds=1), "P1D": DAY, "P30D": 30 * DAY}
@@ -172,7 +172,9 @@ measures = st.one_of(
     ),
     st.builds(lambda path, limits: {"distinct": {"property": path, **limits}}, paths, bounds(st.integers(0, 3))),
 )
-filters = st.just({}) | st.lists(where, min_size=1, max_size=2).map(lambda items: {"where": items})
+filters: st.SearchStrategy[Any] = st.just({}) | st.lists(where, min_size=1, max_size=2).map(
+    lambda items: {"where": items}
+)
 names = st.sampled_from(["Order Completed", "Page"])
 gaps = st.sampled_from(["PT1S", "P1D", "P29D", "P30D", "P60D"])
 beside = st.dictionaries(
@@ -180,7 +182,9 @@ beside = st.dictionaries(
     st.builds(lambda name, wanted, gap: {"event": name, **wanted, "within": gap}, names, filters, gaps),
     max_size=2,
 )
-spans = st.just({}) | windows.map(lambda span: {"within": span}) | calendars.map(lambda span: {"within": span})
+spans: st.SearchStrategy[Any] = (
+    st.just({}) | windows.map(lambda span: {"within": span}) | calendars.map(lambda span: {"within": span})
+)
 sequences = st.builds(
     lambda first, steps, within, span: {"sequence": [first, *steps], **within, **span},
     st.builds(lambda name, wanted: {"event": name, **wanted}, names, filters),

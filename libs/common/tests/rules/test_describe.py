@@ -38,6 +38,53 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
         "the last “Order Completed” is 60 days ago or longer",
         "最近一次 “Order Completed” 距今已满 60 天",
     ),
+    ({"tag": "vip"}, "the customer has the tag “vip”", "客户有标签 “vip”"),
+    ({"trait": "tags[]", "is_not": "vip"}, "the customer does not have the tag “vip”", "客户没有标签 “vip”"),
+    ({"stage": "loyal"}, "the customer is in the stage “loyal”", "客户处于阶段 “loyal”"),
+    ({"trait": "age", "between": [18, 30]}, "age is from 18 to 30", "age 为 18 至 30"),
+    (
+        {"trait": "at", "between": ["2026-01-01", "2026-02-01"]},
+        "at is from 2026-01-01 until before 2026-02-01",
+        "at 自 2026-01-01 起、早于 2026-02-01",
+    ),
+    ({"trait": "due", "within": {"next": "month"}}, "due is within next month", "due 在下月之内"),
+    ({"trait": "born", "birthday_within": 0}, "born comes round today", "born 的周年日为今天"),
+    ({"trait": "born", "birthday_within": 7}, "born comes round within 7 days", "born 的周年日在 7 天之内"),
+    (
+        {"trait": "home", "near": {"latitude": 31.23, "longitude": 121.5, "km": 5}},
+        "home is within 5 km of 31.23, 121.5",
+        "home 距 31.23, 121.5 不超过 5 公里",
+    ),
+    (
+        {"any_of": "cars", "where": [{"property": "make", "is": "BYD"}, {"property": "year", "gte": 2024}]},
+        "one of cars has make is “BYD” and year is at least 2024",
+        "cars 中有一项满足make 为 “BYD”且year 至少为 2024",
+    ),
+    (
+        {"event": "Order", "within": {"this": "month", "count": 3}, "distinct": {"property": "city", "gte": 2}},
+        "the number of different city over “Order” within the 3 calendar months up to the current one is at least 2",
+        "截至当前的 3 个自然月内的 “Order” 的不同 city 个数至少 2",
+    ),
+    (
+        {"event": "Cart", "within": {"last": "day"}, "not_followed_by": {"event": "Order", "within": "P1D"}},
+        "“Cart” within yesterday not followed within 1 day by “Order” happened",
+        "之后 1 天内没有“Order” 的 昨天内的 “Cart” 发生过",
+    ),
+    (
+        {"sequence": [{"event": "a"}, {"event": "b", "within": "P1D"}], "span": "P7D"},
+        "these happened one after the other: “a”, then within 1 day “b”, from first to last at most 7 days",
+        "依次发生了：“a”，然后 1 天之内 “b”，首尾相距不超过 7 天",
+    ),
+    (
+        {"sequence": [{"event": "Cart"}, {"event": "Order"}], "within": {"last": "week", "count": 2}},
+        "these happened one after the other: “Cart”, then “Order”, all within the last 2 whole weeks",
+        "依次发生了：“Cart”，然后 “Order”，均在此前 2 个完整自然周之内",
+    ),
+    (
+        {"sequence": [{"event": "a"}, {"event": "b"}], "within": "P30D"},
+        "these happened one after the other: “a”, then “b”, all within the last 30 days",
+        "依次发生了：“a”，然后 “b”，均在过去 30 天内",
+    ),
     ({"random": {"salt": "x", "lt": 20}}, "the random number from 0 to 99 for “x” is less than 20",
      "“x” 的随机数（0 至 99）小于 20"),
     (

@@ -35,6 +35,32 @@ GOOD: list[dict[str, Any]] = [
     {"event": "Order Completed", "last": {"before": "P60D"}},
     {"event": "Order Completed", "first": {"within_last": "PT1H"}},
     {"all": [{"any": [{"everyone": True}]}, {"not": {"everyone": True}}]},
+    {"trait": "age", "between": [18, 30.5]},
+    {"trait": "renewsAt", "between": ["2026-01-01", "2026-02-01T08:00:00Z"]},
+    {"trait": "renewsAt", "within": {"next": "month"}},
+    {"trait": "birthday", "birthday_within": 7},
+    {"trait": "home", "near": {"latitude": 31.2304, "longitude": -121.5, "km": 5}},
+    {"any_of": "cars", "where": [{"property": "make", "is": "BYD"}, {"property": "year", "gte": 2024}]},
+    {"none_of": "cars[]", "where": [{"property": "make", "is": "BYD"}]},
+    {"event": "Order Completed", "within": {"this": "month"}, "distinct": {"property": "city", "gte": 2}},
+    {"event": "Order Completed", "within": {"last": "week", "count": 4}, "last": {"within": {"this": "day"}}},
+    {
+        "event": "Order Completed",
+        "where": [
+            {"any_of": "products", "where": [{"property": "category", "is": "toys"}, {"property": "price", "gte": 50}]},
+            {"none_of": "products", "where": [{"property": "gift", "is": True}]},
+        ],
+    },
+    {
+        "event": "Cart Viewed",
+        "not_followed_by": {"event": "Order Completed", "within": "P1D"},
+        "preceded_by": {"event": "Page", "where": [{"property": "path", "starts_with": "/sale"}], "within": "PT1H"},
+    },
+    {
+        "sequence": [{"event": "Page"}, {"event": "Cart Viewed", "within": "PT1H"}, {"event": "Order Completed"}],
+        "within": "P30D",
+        "span": "P7D",
+    },
 ]
 LEAF = {"trait": "plan", "is": "pro"}
 BAD: list[tuple[Any, str, str]] = [
@@ -88,7 +114,7 @@ BAD: list[tuple[Any, str, str]] = [
     ({"event": "E", "count": {}}, "/count", "at least one of"),
     ({"event": "E", "count": {"gte": -1}}, "/count", "whole numbers from 0"),
     ({"event": "E", "count": {"gte": 1.5}}, "/count", "whole numbers from 0"),
-    ({"event": "E", "count": 3}, "/count", "valid dictionary"),
+    ({"event": "E", "count": 3}, "/count", "must be an object"),
     ({"event": "E", "sum": {"gte": 3}}, "/sum/property", "is missing"),
     (
         {"event": "E", "count": {"gte": 1}, "sum": {"property": "x", "gte": 3}},
@@ -99,6 +125,33 @@ BAD: list[tuple[Any, str, str]] = [
     ({"event": "E", "last": {"before": "P1D", "after": "P2D"}}, "/last", "exactly one of before"),
     ({"event": "E", "where": [{"property": "a", "gt": 1}, {"property": "b"}]}, "/where/1", "exactly one operator"),
     ({"event": "E", "where": [{"property": "a", "gt": "1"}]}, "/where/0/gt", "must be a number"),
+    ({"trait": "age", "between": [1]}, "/between", "two numbers or two times"),
+    ({"trait": "age", "between": [5, 1]}, "/between", "a lesser and a greater"),
+    ({"trait": "age", "between": ["2026-02-01", "2026-02-01"]}, "/between", "an earlier and a later"),
+    ({"trait": "age", "between": [1, "2026-02-01"]}, "/between", "must be a number"),
+    ({"trait": "at", "between": ["P1D", "P2D"]}, "/between", "two ISO 8601 dates"),
+    ({"trait": "home", "near": {"latitude": 91, "longitude": 0, "km": 1}}, "/near/latitude", "from -90 to 90"),
+    ({"trait": "home", "near": {"latitude": 1, "longitude": 0, "km": 0}}, "/near/km", "above 0"),
+    ({"trait": "home", "near": {"latitude": 1, "longitude": 0}}, "/near/km", "is missing"),
+    ({"tag": ""}, "", "tag must be a key"),
+    ({"all": [{"tag": "vip", "is": "x"}]}, "/all/0", "tag must stand alone"),
+    ({"stage": 5}, "", "stage must be a key"),
+    ({"any_of": "cars"}, "/where", "is missing"),
+    ({"any_of": "cars", "where": []}, "/where", "at least 1 item"),
+    ({"any_of": "cars", "none_of": "x", "where": [{"property": "a", "is": 1}]}, "", "exactly one of any_of, none_of"),
+    ({"any_of": "cars", "where": [{"any_of": "x", "where": []}]}, "/where/0/property", "is missing"),
+    ({"event": "E", "where": [{"any_of": "p", "where": [{"property": "a"}]}]}, "/where/0/where/0", "one operator"),
+    ({"event": "E", "where": [{"is": 1}]}, "/where/0/property", "is missing"),
+    ({"event": "E", "distinct": {"property": "a", "gte": 0.5}}, "/distinct", "whole numbers from 0"),
+    ({"event": "E", "distinct": {"property": "a"}}, "/distinct", "at least one of"),
+    ({"event": "E", "followed_by": {"event": "F"}}, "/followed_by/within", "is missing"),
+    ({"event": "E", "followed_by": {"event": "F", "within": "PT0S"}}, "/followed_by/within", "longer than zero"),
+    ({"event": "E", "preceded_by": {"event": "F", "within": {"this": "day"}}}, "/preceded_by/within", "ISO 8601"),
+    ({"sequence": [{"event": "E"}]}, "/sequence", "at least 2 items"),
+    ({"sequence": [{"event": "E"}] * 11}, "/sequence", "at most 10 items"),
+    ({"sequence": [{"event": "E", "within": "P1D"}, {"event": "F"}]}, "", "the first step cannot have within"),
+    ({"sequence": [{"event": "E"}, {"event": "F", "within": "PT0S"}]}, "/sequence/1/within", "longer than zero"),
+    ({"sequence": [{"event": "E"}, {"event": "F"}], "span": "PT0S"}, "/span", "longer than zero"),
     ({"event": "E", "a/b~c": 1}, "/a~1b~0c", "is not known here"),
 ]
 
@@ -149,6 +202,26 @@ def test_size_is_limited_before_anything_recurses() -> None:
         rules.parse(deep)
     with pytest.raises(rules.RuleError, match="200 conditions"):
         rules.parse({"any": [LEAF] * 10_000})
+    round_and_round: dict[str, Any] = {}
+    round_and_round["not"] = round_and_round["where"] = round_and_round
+    with pytest.raises(rules.RuleError, match="12 deep"):
+        rules.parse(round_and_round)
+    many = {"event": "E", "where": [{"any_of": "p", "where": [{"property": "a", "is": 1}] * 20}] * 20}
+    with pytest.raises(rules.RuleError, match="1000 conditions on properties"):
+        rules.parse({"any": [many] * 3})
+    with pytest.raises(rules.RuleError, match="1000 conditions on properties"):
+        rules.parse({"sequence": [{"event": "E"}] * 10_000})
+
+
+def test_shorthands_are_spelled_out() -> None:
+    for document, spelled in [
+        ({"tag": "vip"}, {"trait": "tags[]", "is": "vip"}),
+        ({"stage": "loyal"}, {"trait": "stage", "is": "loyal"}),
+    ]:
+        assert rules.dump(rules.parse({"not": document})) == {"not": spelled}
+        jsonschema.validate({"not": document}, rules.json_schema())
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**document, "is": 1}, rules.json_schema())
 
 
 @pytest.mark.parametrize(

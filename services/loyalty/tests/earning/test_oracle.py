@@ -95,6 +95,11 @@ class Order:
     holds: Said | None = None
     given: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def begun(self) -> datetime:
+        assert self.completed
+        return self.completed.at
+
     def kept(self) -> int:
         if self.holds is None or None in self.refunds:
             return 0
@@ -113,10 +118,10 @@ class Oracle:
 
     def tell(self, number: int, person: int, name: str, said: Said | None, back: int | None) -> None:
         order = self.orders.setdefault(number, Order(person))
-        if name == "completed":
+        if name == "completed" and said:
             order.person = order.person if order.completed else person
             order.completed = said if order.completed is None or said.at < order.completed.at else order.completed
-        elif name == "updated":
+        elif name == "updated" and said:
             order.updated = said if order.updated is None or said.at > order.updated.at else order.updated
         else:
             order.refunds.append(back)
@@ -125,22 +130,24 @@ class Oracle:
             holds = order.updated
         if holds is not order.holds:
             order.holds = holds
-            order.given = self.grant(number, order)
+            order.given = self.grant(number, order) if holds else {}
 
     def grant(self, number: int, order: Order) -> dict[str, int]:
+        assert order.holds
+        holds, begun = order.holds, order.begun
         others = [other for key, other in self.orders.items()
                   if key != number and other.person == order.person and other.completed]  # fmt: skip
-        first = all(other.completed.at > order.completed.at for other in others)
+        first = all(other.begun > begun for other in others)
 
         def left(rule: Rule) -> int:
-            points = rule.points(order.holds)
+            points = rule.points(holds)
             if rule.first and (not first or any(other.given.get(rule.name) for other in others)):
                 return 0
             if rule.cap is None:
                 return points
             kind, most, per = rule.cap
             had = [other.given.get(rule.name, 0) for other in others
-                   if span(per, other.completed.at.date()) == span(per, order.completed.at.date())]  # fmt: skip
+                   if span(per, other.begun.date()) == span(per, begun.date())]  # fmt: skip
             if kind == "times":
                 return points if sum(1 for item in had if item) < most else 0
             return max(0, min(points, most - (0 if per == "event" else sum(had))))

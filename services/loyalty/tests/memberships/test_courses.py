@@ -50,7 +50,8 @@ def test_months_are_counted_from_the_first_day_and_do_not_drift() -> None:
 
 def test_a_trial_a_payment_within_it_and_its_end() -> None:
     tried = course(heard("trial", START))
-    assert tried.run and (tried.run.status(days(6)), tried.run.status(days(8))) == ("trial", "grace")
+    assert tried.run
+    assert (tried.run.status(days(6)), tried.run.status(days(8))) == ("trial", "grace")
     assert tried.run.status(days(10)) == "lapsed"
     paid = course(heard("paid", days(2), "1"), heard("trial", START)).run
     assert paid
@@ -61,31 +62,37 @@ def test_a_trial_a_payment_within_it_and_its_end() -> None:
 @pytest.mark.parametrize(("at", "status"), [(27, "active"), (28.5, "grace"), (30.9, "grace"), (31, "lapsed")])
 def test_grace_comes_before_it_lapses(at: float, status: str) -> None:
     run = course(heard("paid", START, "1"), heard("failed", days(27))).run
-    assert run and run.status(days(at)) == status
+    assert run
+    assert run.status(days(at)) == status
     assert run.failed_at == days(27)
 
 
 def test_a_late_payment_in_grace_goes_on_where_it_ended_and_after_it_begins_anew() -> None:
     run = course(heard("paid", START, "1"), heard("paid", days(29), "2")).run
-    assert run and (run.since, run.until, run.failed_at) == (START, local(3, 31), None)
+    assert run
+    assert (run.since, run.until, run.failed_at) == (START, local(3, 31), None)
     again = course(heard("paid", START, "1"), heard("paid", days(40), "2"))
     assert len(again.runs) == 2
-    assert again.run and again.run.since == days(40)
+    assert again.run
+    assert again.run.since == days(40)
     assert [again.covers(days(day)) for day in (-1, 0, 30, 32, 41)] == [False, True, True, False, True]
 
 
 def test_cancelled_it_holds_to_the_end_of_what_is_paid_without_grace() -> None:
     run = course(heard("paid", START, "1"), heard("cancelled", days(5))).run
-    assert run and (run.status(days(20)), run.status(days(28.1)), run.ends_at) == ("active", "cancelled", run.until)
+    assert run
+    assert (run.status(days(20)), run.status(days(28.1)), run.ends_at) == ("active", "cancelled", run.until)
     resumed = course(heard("paid", START, "1"), heard("cancelled", days(5)), heard("paid", days(6), "2")).run
-    assert resumed and resumed.cancelled_at is None
+    assert resumed
+    assert resumed.cancelled_at is None
     assert resumed.until == local(3, 31)
 
 
 def test_ended_at_once_the_days_that_are_left_are_due() -> None:
     told = [heard("paid", START, "1", amount=Decimal(28)), heard("cancelled", days(7), immediate=True)]
     ended = course(*told)
-    assert ended.run and (ended.run.status(days(7)), ended.refund_due) == ("cancelled", Decimal("20.00"))
+    assert ended.run
+    assert (ended.run.status(days(7)), ended.refund_due) == ("cancelled", Decimal("20.00"))
     assert course(*told, heard("refunded", days(8), "1", amount=Decimal(20))).refund_due == 0
     kept = PLAN.model_copy(update={"refund": "none"})
     assert course(*told, plan=kept).refund_due == 0
@@ -94,14 +101,18 @@ def test_ended_at_once_the_days_that_are_left_are_due() -> None:
 def test_a_payment_that_goes_back_whole_takes_its_time_with_it() -> None:
     first, second, back = heard("paid", START, "1"), heard("paid", days(1), "2"), heard("refunded", days(3), "2")
     ahead = course(first, second, back).run
-    assert ahead and (ahead.status(days(4)), ahead.until) == ("active", local(2, 28))
+    assert ahead
+    assert (ahead.status(days(4)), ahead.until) == ("active", local(2, 28))
     now = course(first, heard("refunded", days(3), "1")).run
-    assert now and (now.status(days(4)), now.ended_at) == ("refunded", days(3))
+    assert now
+    assert (now.status(days(4)), now.ended_at) == ("refunded", days(3))
     part = course(first, heard("refunded", days(3), "1", amount=Decimal(5)))
-    assert part.run and part.run.status(days(4)) == "active"
+    assert part.run
+    assert part.run.status(days(4)) == "active"
     assert part.payments["shop", "1"].refunded == 5
     over = course(first, heard("refunded", days(60), "1")).run
-    assert over and over.status(days(61)) == "lapsed"
+    assert over
+    assert over.status(days(61)) == "lapsed"
 
 
 def test_of_an_order_it_was_a_part_of_a_part_says_nothing() -> None:
@@ -111,7 +122,8 @@ def test_of_an_order_it_was_a_part_of_a_part_says_nothing() -> None:
         for day in (1, 2)
     ]
     one, both = course(paid, backs[0]).run, course(paid, *backs).run
-    assert one and both
+    assert one
+    assert both
     assert (one.status(days(3)), both.status(days(3)), both.ended_at) == ("active", "refunded", days(2))
 
 

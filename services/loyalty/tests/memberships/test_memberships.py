@@ -73,8 +73,8 @@ async def test_the_clock_moves_it_behind_the_pipeline(shop: Any, club: Any) -> N
     row = await club.row(via)
     timer = (await shop.session.execute(text("SELECT * FROM timer WHERE kind = 'membership'"))).one()
     assert (timer.key, timer.due_at, timer.partition) == (str(via), row.until, partition_of(via))
-    for days, state in ((13, "grace"), (17, "lapsed")):
-        await service.refresh(shop.session, _stale(via), utc_now() + timedelta(days=days))
+    for days, state in ((1, "grace"), (4, "lapsed")):
+        await service.refresh(shop.session, _stale(via), row.until + timedelta(days=days))
         found = await shop.session.execute(text("SELECT state, ends_at FROM membership"))
         assert found.one() == (state, row.until + timedelta(days=3))
     said = [(told["status"], told["previous"]) for told in await shop.said(MembershipChanged)]
@@ -166,7 +166,7 @@ async def test_what_members_see(shop: Any, club: Any, client: httpx.AsyncClient,
     assert (one["plan"], one["status"], one["member"], one["renews"]) == ("plus", "active", True, True)
     assert [benefit["code"] for benefit in one["benefits"]] == ["less", "post"]
     back = one["refund_now"]
-    assert back["days"] == back["of_days"] - 6
+    assert back["of_days"] - back["days"] in {6, 7}  # midnight may come meanwhile
     assert (back["currency"], float(back["amount"]) < 30) == ("USD", True)
     assert [plan["code"] for plan in seen["plans"]] == ["plus"]
 
@@ -246,7 +246,7 @@ async def test_without_plans_nothing_is_kept(shop: Any) -> None:
     await shop.say(tracked("Membership Purchased", {"plan": "plus", "payment_id": "1"}, via=via))
     await shop.order(via, 100, properties={"discount": 5})
     for table in ("membership_event", "member_saving"):
-        assert (await shop.session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0  # noqa: S608
+        assert (await shop.session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ async def told_tiers(shop: Any) -> dict[UUID, str]:
     return {customer: tier for customer, (_, tier) in known.items()}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=plains, steps=st.lists(step, min_size=4, max_size=16))
 async def test_every_step_ends_in_the_tier_of_the_plain_words(
     shop: Any, plain: Any, told_plainly: Any, made: dict[str, Any], steps: list[tuple[Any, ...]]

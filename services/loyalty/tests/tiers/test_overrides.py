@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.contracts.base import utc_now
+from perennial.common.contracts.identity import CustomerErased
 from perennial.common.contracts.loyalty import TierChanged
 from perennial.common.derive import Stale
 from perennial.common.ids import uuid7
+from perennial.common.privacy import worker
 from perennial.loyalty.tiers import service
 
 
@@ -68,7 +70,9 @@ async def test_taken_back_it_is_what_was_earned(shop: Any, client: httpx.AsyncCl
     ]
     assert rows[0].detail["reason"] == "an old friend"
     history = (await client.get(f"/v1/loyalty/accounts/{customer}/tier-history")).json()["items"]
-    assert [(item["tier"], item["previous"], item["why"]) for item in history] == [("silver", "member", "override_ended")]
+    assert [(item["tier"], item["previous"], item["why"]) for item in history] == [
+        ("silver", "member", "override_ended")
+    ]
 
 
 async def test_a_merge_brings_the_word_along_and_its_undo_takes_it(
@@ -107,3 +111,19 @@ async def test_bad_words_name_the_field(client: httpx.AsyncClient, customer: UUI
     assert answer.status_code == 422
     found = answer.json()
     assert pointer in {found.get("pointer"), *(error["pointer"] for error in found.get("errors", []))}
+
+
+async def test_who_is_forgotten_leaves_no_tier_and_no_word_of_it(
+    shop: Any, client: httpx.AsyncClient, customer: UUID
+) -> None:
+    await shop.order(customer, 600)
+    stranger = uuid7()
+    await shop.assign(stranger, stranger)
+    for person in (customer, stranger):
+        assert (await say(client, person)).status_code == 201
+    await shop.derive()
+    await shop.say(CustomerErased(erasure_id=uuid7(), customer=customer, vias=[customer], at=utc_now()))
+    await worker.run_all(shop.runtime)
+    for table, column in (("tier_state", "customer_id"), ("tier_history", "customer_id"), ("tier_override", "via")):
+        left = await shop.session.execute(text(f"SELECT {column} FROM {table}"))
+        assert set(left.scalars()) == {stranger}, table

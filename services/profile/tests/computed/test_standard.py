@@ -55,7 +55,7 @@ async def test_the_standard_set_is_there_from_the_first_day(
         order(via, 1, 30, products=[tea, tea, cups], discount=2),
         order(via, 2, 20, products=[cups, tea]),
         order(via, 3, 10, revenue="30.00"),
-        order(via, 4, 5, revenue="99.00"),
+        order(via, 4, 5, revenue="99.00", discount=9),
         tracked("Order Refunded", {"order_id": "2", "total": "4.00"}, via=via),
         tracked("Order Cancelled", {"order_id": "4"}, via=via),
         *(page(via, minutes) for minutes in (600, 590, 575, 200, 3)),
@@ -71,7 +71,7 @@ async def test_the_standard_set_is_there_from_the_first_day(
         "favourite_category": "tea",
         "favourite_hour": NOW.hour,
         "channel_mix": {"shop": 3},
-        "discount_share": 0.25,
+        "discount_share": 0.3333,  # of those that were not cancelled
         "return_rate": 0.3333,
         "sessions": 3,
         "dwell_minutes": 25,
@@ -139,3 +139,22 @@ async def test_windows_over_orders_end_to_the_instant(
         assert found["orders_lately"].changes == NOW + timedelta(days=1)
         [found] = (await values(session, wanted, [via], NOW + timedelta(days=40))).values()
         assert found["since_order"].changes == NOW + timedelta(days=2 + 45), "where the next line is drawn"
+
+
+async def test_the_newest_event_says_what_was_taken_off_an_order(
+    hear: Hear, derive: Build, get: Show, build: Build, client: httpx.AsyncClient
+) -> None:
+    via = uuid7()
+    spec = {"key": "saved", "label": {"en": "Saved"}, "source": "orders", "function": "sum", "property": "discount"}
+    made = await client.post("/v1/computed-traits", json={**spec, "money": True})
+    assert made.status_code == 201, made.text
+    await build()
+    updated = tracked("Order Updated", {"order_id": "1", "discount": "3.50"}, via=via, at=NOW - timedelta(days=1))
+    await hear(updated)
+    await hear(order(via, 1, 30, discount=2), order(via, 2, 20, discount="1.25"), order(via, 3, 10, discount="much"))
+    await hear(tracked("Order Updated", {"order_id": "2", "total": "9.00"}, via=via, at=NOW - timedelta(hours=1)))
+    await derive()
+    assert (await shown(get, via))["saved"] == "4.75"
+    await hear(tracked("Order Cancelled", {"order_id": "1"}, via=via))
+    await derive()
+    assert (await shown(get, via))["saved"] == "1.25"

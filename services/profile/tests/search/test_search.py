@@ -179,6 +179,23 @@ async def test_tags_stages_segments_and_traits(
         assert await names(**asked) == expected, asked
 
 
+async def test_filters_know_calendars_and_elements(people: People, names: Names) -> None:
+    await people(
+        {"name": "Ada", "joined": "1990-01-01", "timezone": "Asia/Shanghai", "cars": [{"make": "BYD", "year": 2024}]},
+        {"name": "Bob", "joined": "1990-01-01"},
+        {"name": "Eve", "joined": "2900-01-01", "timezone": "nowhere", "cars": [{"make": "BYD", "year": 2000}]},
+    )
+    for condition, expected in (
+        ('{"trait": "joined", "within": {"last": "year", "count": 100}}', ["Ada", "Bob"]),
+        ('{"trait": "joined", "within": {"next": "year", "count": 100}}', []),
+        ('{"trait": "joined", "between": ["1990-01-01", "1990-01-02"]}', ["Ada", "Bob"]),
+        ('{"trait": "joined", "birthday_within": 360}', None),
+        ('{"any_of": "cars", "where": [{"property": "make", "is": "BYD"}, {"property": "year", "gt": 2020}]}', ["Ada"]),
+    ):
+        found = await names(filter=condition)
+        assert expected is None or found == expected, condition
+
+
 SORTS = ["id", "-id", "name", "-name", "last_seen", "-last_seen", "first_seen", "trait.n", "-trait.n"]
 
 
@@ -264,6 +281,8 @@ BAD = [
     ({"filter": "x"}, "query/filter"),
     ({"filter": "{}"}, "query/filter"),
     ({"filter": '{"event": "A"}'}, "query/filter"),
+    ({"filter": '{"sequence": [{"event": "A"}, {"event": "B"}]}'}, "query/filter"),
+    ({"filter": '{"trait": "shop", "near": {"latitude": 1, "longitude": 2, "km": 3}}'}, "query/filter"),
     ({"filter": '{"all": [{"trait": "a", "is": null}]}'}, "query/filter/all/0"),
     ({"filter": "[" * 3000}, "query/filter"),
     ({"trait.a[gt]": "x"}, "query/trait.a[gt]"),

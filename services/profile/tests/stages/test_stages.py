@@ -18,6 +18,7 @@ from perennial.common.testing.events import identified, tracked
 from perennial.profile.computed import standard
 from perennial.profile.rows import service as rows
 from perennial.profile.stages import service as lifecycle
+from perennial.profile.tags import counting
 
 Hear = Callable[..., Awaitable[None]]
 Derive = Callable[..., Awaitable[None]]
@@ -109,7 +110,9 @@ async def test_the_growth_of_a_customer(
     assert (await stages())[via] == "mature"
 
 
-async def test_from_prospect_to_loyal(client: httpx.AsyncClient, hear: Hear, at: Derive, stages: Stages) -> None:
+async def test_from_prospect_to_loyal(
+    client: httpx.AsyncClient, hear: Hear, at: Derive, stages: Stages, runtime: Runtime
+) -> None:
     chosen = await client.put("/v1/lifecycle", json={"ladder": "relationship"}, headers={"If-Match": '"1"'})
     assert (chosen.status_code, chosen.json()["ladder"], chosen.headers["ETag"]) == (200, "relationship", '"2"')
     via, found = uuid7(), []
@@ -123,8 +126,11 @@ async def test_from_prospect_to_loyal(client: httpx.AsyncClient, hear: Hear, at:
     await at(181)
     found.append((await stages())[via])
     assert found == ["prospect", "aware", "first_purchase", "repeat", "loyal", "dormant"]
-    counts = {item["key"]: item["customers"] for item in (await client.get("/v1/lifecycle/summary")).json()["items"]}
-    assert (list(counts), counts["dormant"]) == (found, 1)
+    assert (await client.get("/v1/lifecycle/summary")).json()["as_of"] is None
+    await counting.job(runtime)
+    summary = (await client.get("/v1/lifecycle/summary")).json()
+    counts = {item["key"]: item["customers"] for item in summary["items"]}
+    assert (list(counts), counts["dormant"], summary["as_of"] is not None) == (found, 1, True)
 
 
 async def test_an_import_moves_stages_and_nobody_is_written_to(hear: Hear, derive: Derive, runtime: Runtime) -> None:

@@ -17,7 +17,7 @@ from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
 from perennial.profile.stages import queries as ladders
-from perennial.profile.tags import main, recompute, shares
+from perennial.profile.tags import counting, main, recompute, shares
 from perennial.profile.tags.definitions import presets, queries
 from perennial.profile.tags.words import queries as topics
 
@@ -39,7 +39,7 @@ async def define(client: httpx.AsyncClient, **said: Any) -> dict[str, Any]:
 
 
 async def test_a_tag_is_defined_and_shown_in_the_background(
-    client: httpx.AsyncClient, hear: Hear, derive: Derive, fire: Fire, shown: Shown
+    client: httpx.AsyncClient, hear: Hear, derive: Derive, fire: Fire, shown: Shown, runtime: Runtime
 ) -> None:
     via = uuid7()
     await hear(identified({"plan": "pro"}, via=via))

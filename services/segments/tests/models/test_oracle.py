@@ -22,6 +22,7 @@ from perennial.segments.rfm.settings.schemas import Bands, SettingsOut
 from perennial.segments.rfm.standings.queries import move
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
+EVER = datetime(1, 1, 1, tzinfo=UTC)
 TABLES = ("purchase", "identity_map", "rfm_standing", "rfm_model", "rfm_scoring")
 BANDS = Bands(recency_days=[20, 9, 4, 1], frequency=[2, 3, 4, 5], monetary=[Decimal(n) for n in (0, 5, 20, 40)])
 
@@ -43,14 +44,15 @@ class Order:
     @property
     def worth(self) -> Decimal:
         amount = Decimal(self.cents) / 100
-        return amount - min(Decimal(self.back) / 100, amount) if self.end == "refunded" else amount - min(0, amount)
+        back = Decimal(self.back if self.end == "refunded" else 0) / 100
+        return amount - min(back, amount)
 
 
 @dataclass
 class Sums:
     """What a naive reader adds up of one customer in one currency."""
 
-    last: datetime = datetime.min.replace(tzinfo=UTC)
+    last: datetime = EVER
     frequency: int = 0
     monetary: Decimal = field(default_factory=Decimal)
 
@@ -105,7 +107,8 @@ def naive(customers: Sequence[UUID], shop: Sequence[Sequence[Order]]) -> dict[st
 
 def rank(value: Any, among: Sequence[Any]) -> int:
     """1 + floor(5 · strictly worse / n), at most 5."""
-    return min(5, 1 + 5 * sum(other < value for other in among) // len(among))
+    worse = sum(1 for other in among if other < value)
+    return min(5, 1 + 5 * worse // len(among))
 
 
 def scores(one: Sums, among: Sequence[Sums]) -> list[int]:
@@ -114,7 +117,9 @@ def scores(one: Sums, among: Sequence[Sums]) -> list[int]:
 
 async def start(database: BoundDatabase, session: WriteSession, chosen: SettingsOut) -> UUID:
     run = uuid7()
-    await session.execute(text("INSERT INTO rfm_scoring (id, state, cause) VALUES (:id, 'computing', 'asked')"), {"id": run})
+    await session.execute(
+        text("INSERT INTO rfm_scoring (id, state, cause) VALUES (:id, 'computing', 'asked')"), {"id": run}
+    )
     rows = await freeze(session, run, chosen, NOW)
     await building.stand(session, run, rows)
     return run
@@ -132,7 +137,7 @@ async def seen(session: WriteSession, run: UUID) -> dict[str, dict[UUID, list[in
 
 async def clear(session: WriteSession) -> None:
     for table in TABLES[::-1]:
-        await session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 (ours)
+        await session.execute(text(f"DELETE FROM {table}"))
 
 
 @quick

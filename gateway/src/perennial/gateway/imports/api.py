@@ -14,11 +14,13 @@ from perennial.common.db import WriteSession
 from perennial.common.operations import OperationOut
 from perennial.common.problems import ContentTooLarge, Unavailable, UnsupportedMediaType
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.deps import runtime_of
 from perennial.common.web.pages import PageRequest, bad_cursor
 from perennial.gateway.edge import EdgeOf
-from perennial.gateway.imports import encodings, queries, service
+from perennial.gateway.imports import encodings, known, queries, service
 from perennial.gateway.imports.mapping import Name
 from perennial.gateway.imports.schemas import ImportOut, MappingOut, NewMapping, Wanted
+from perennial.gateway.settings import GatewaySettings
 
 router = APIRouter(tags=["imports"])
 
@@ -99,7 +101,7 @@ async def get_import(import_id: UUID, who: May, session: Read) -> ImportOut:
 
 @router.post(
     "/v1/imports/{import_id}/check", status_code=202, response_model=OperationOut,
-    responses=documented(400, 403, 404, 409),
+    responses=documented(400, 403, 404, 409, 503),
 )  # fmt: skip
 async def check_import(
     import_id: UUID, body: Wanted, request: Request, session: Write, who: May, once: Idempotent
@@ -113,7 +115,7 @@ async def check_import(
 
 @router.post(
     "/v1/imports/{import_id}/run", status_code=202, response_model=OperationOut,
-    responses=documented(400, 403, 404, 409),
+    responses=documented(400, 403, 404, 409, 503),
 )  # fmt: skip
 async def run_import(
     import_id: UUID, body: Wanted, request: Request, session: Write, who: May, once: Idempotent
@@ -130,7 +132,9 @@ async def _start(
         if mapping is None:
             kept = await service.mapping_of(session, body.mapping_name or "")
             mapping = MappingOut.model_validate(kept, from_attributes=True).mapping
-        return await service.start(session, who, import_id, kind, mapping)
+        settings = cast("GatewaySettings", runtime_of(request).settings)
+        givable = await known.givable(settings, who, mapping.columns)
+        return await service.start(session, who, import_id, kind, mapping, givable)
 
     return await operations.accepted(request, once, session, work)
 

@@ -1,25 +1,19 @@
 """One row of a file as an event of the tracking protocol: the same that an SDK would send."""
 
 import hashlib
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from perennial.common.identifiers import normalise
-from perennial.common.rules.values import NUMBER
+from perennial.common.imported import EVENT
+from perennial.gateway.imports import beside
+from perennial.gateway.imports.cells import Invalid, read
 from perennial.gateway.imports.mapping import AS_TRAITS, Column
-from perennial.gateway.tracking import clock
-
-LONGEST_SHOWN = 100
-_NUMBER = re.compile(NUMBER)
-_YES, _NO = frozenset({"true", "t", "yes", "y", "1", "是", "真"}), frozenset({"false", "f", "no", "n", "0", "否", "假"})
-_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
-_LIST = re.compile(r"[;；|、]")
+from perennial.gateway.imports.targets import Target
 
 
 class Fault(NamedTuple):
@@ -31,29 +25,27 @@ class Fault(NamedTuple):
     reason: str
 
 
-class Invalid(ValueError):  # noqa: N818 (it says what the row is)
-    """The row cannot be taken."""
-
-    def __init__(self, column: str, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.column, self.code, self.reason = column, code, reason
-
-
 class Told(NamedTuple):
-    """A row's event, and what identifies the customer, each as `kind:value`."""
+    """A row's event, what identifies the customer, each as `kind:value`, and the event of what else the row says."""
 
     event: bytes
     identifiers: list[str]
+    more: bytes | None = None
 
 
 class Plan(NamedTuple):
-    """How the rows of one import are read. `salt` tells this import and mapping from any other."""
+    """How the rows of one import are read. `salt` tells this import and mapping from any other.
+
+    `at` is when the file came; `givable` are the tags that it may give.
+    """
 
     header: list[str]
-    targets: list[tuple[int, Column]]
+    targets: list[Target]
     at: datetime
     salt: str
     region: str
+    import_id: str = ""
+    givable: Collection[str] = ()
 
 
 def salt_of(import_id: UUID, mapping: Mapping[str, Any]) -> str:
@@ -69,24 +61,36 @@ def told(plan: Plan, line: int, cells: Sequence[str]) -> Told:
     event: dict[str, Any] = {"type": "identify", "messageId": f"import-{plan.salt}-{line}", "traits": {}, "context": {}}
     event["timestamp"] = plan.at.isoformat()
     identifiers: list[str] = []
-    for index, column in plan.targets:
-        name, cell = plan.header[index][:LONGEST_SHOWN], cells[index].strip()
+    for target in plan.targets:
+        column, name, cell = target.column, target.name, cells[target.place].strip()
         if "\0" in cell:
             raise Invalid(name, "nul", "must not contain NUL")
         if column.to == "trait":
             _tell(event["traits"], column, name, cell)
         elif cell and column.to == "identifier":
             identifiers.append(_identify(event, column, name, cell, plan.region))
-        elif cell:
-            event["timestamp"] = _read(name, cell, "datetime")
+        elif cell and column.to == "timestamp":
+            event["timestamp"] = read(name, cell, "datetime")
     if not identifiers:
         raise Invalid("", "no_identifier", "none of the identifiers is filled in")
-    return Told(msgspec.json.encode(event), identifiers)
+    said = beside.said(plan.targets, cells, plan.givable, plan.at)
+    more = msgspec.json.encode(_beside(plan, event, said)) if said else None
+    return Told(msgspec.json.encode(event), identifiers, more)
+
+
+def _beside(plan: Plan, event: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The second event of a row: of the same person, at the same time."""
+    own = {kind: value for kind, value in event["traits"].items() if kind in AS_TRAITS}
+    kept = {name: event[name] for name in ("userId", "anonymousId", "timestamp") if name in event}
+    return {
+        **kept, "type": "track", "event": EVENT, "messageId": f"{event['messageId']}-more",
+        "context": {**event["context"], "traits": own}, "properties": {"import": plan.import_id, **said},
+    }  # fmt: skip
 
 
 def _tell(traits: dict[str, Any], column: Column, name: str, cell: str) -> None:
     if cell:
-        traits[str(column.key)] = _read(name, cell, column.type)
+        traits[str(column.key)] = read(name, cell, column.type)
     elif column.empty == "clear":
         traits[str(column.key)] = None
 
@@ -108,51 +112,3 @@ def _identify(event: dict[str, Any], column: Column, name: str, cell: str, regio
         device = event["context"].setdefault("device", {})
         device["id" if kind == "device_id" else "token"] = cell
     return f"{kind}:{value}"
-
-
-def _read(name: str, cell: str, type: str) -> Any:
-    try:
-        return _READERS[type](cell)
-    except (ValueError, OverflowError) as error:
-        raise Invalid(name, f"not_a_{type}", f"the value is not a {type}") from error
-
-
-def _number(cell: str) -> msgspec.Raw:
-    if not _NUMBER.fullmatch(cell):
-        raise ValueError
-    return msgspec.Raw(format(Decimal(cell), "f").encode())
-
-
-def _boolean(cell: str) -> bool:
-    said = cell.casefold()
-    if said not in _YES | _NO:
-        raise ValueError
-    return said in _YES
-
-
-def _date(cell: str) -> str:
-    found = _DATE.fullmatch(cell)
-    if found is None:
-        raise ValueError
-    return date(int(found[1]), int(found[2]), int(found[3])).isoformat()
-
-
-def _datetime(cell: str) -> str:
-    found = _DATE.match(cell)
-    if found is None:
-        raise ValueError
-    rest = cell[found.end() :].strip().removeprefix("T")
-    instant = clock.parse(f"{_date(found[0])}T{rest}" if rest else f"{_date(found[0])}T00:00:00")
-    if instant is None:
-        raise ValueError
-    return instant.astimezone(UTC).isoformat()
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "string": str,
-    "number": _number,
-    "boolean": _boolean,
-    "date": _date,
-    "datetime": _datetime,
-    "list": lambda cell: [part.strip() for part in _LIST.split(cell) if part.strip()],
-}

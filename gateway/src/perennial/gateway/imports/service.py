@@ -1,6 +1,7 @@
 """Take a file in, and start what is done with it."""
 
 from collections.abc import Mapping as Document
+from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
 
@@ -14,11 +15,12 @@ from perennial.common.operations import reading as kept
 from perennial.common.operations.out import name_of
 from perennial.common.problems import Conflict, Forbidden, NotFound, Unprocessable
 from perennial.gateway.imports import encodings, queries
-from perennial.gateway.imports.mapping import MOST_COLUMNS, Column, Mapping
+from perennial.gateway.imports.mapping import MOST_COLUMNS, Mapping
 from perennial.gateway.imports.models import ImportMapping
 from perennial.gateway.imports.reading import Read, Records, delimiter_of
 from perennial.gateway.imports.rows import Plan, salt_of
 from perennial.gateway.imports.suggesting import suggested
+from perennial.gateway.imports.targets import placed
 from perennial.gateway.sources.models import Source
 
 UPLOAD, CHECK, RUN = "customers.upload", "customers.import_check", "customers.import"
@@ -149,8 +151,10 @@ async def header_of(records: Records) -> list[str]:
     return [name.strip() for name in record.cells]
 
 
-async def start(session: WriteSession, by: Principal, import_id: UUID, kind: str, mapping: Mapping) -> OperationOut:
-    """Try an import or run it. Raises Unprocessable for a mapping that does not fit the file."""
+async def start(
+    session: WriteSession, by: Principal, import_id: UUID, kind: str, mapping: Mapping, givable: Sequence[str] = ()
+) -> OperationOut:
+    """Try an import or run it; it may give the tags `givable`. Raises Unprocessable for a mapping that does not fit."""
     found = await _upload(session, by, import_id)
     given = found.input or {}
     await importing(session, given["source_id"])
@@ -165,6 +169,7 @@ async def start(session: WriteSession, by: Principal, import_id: UUID, kind: str
         "delimiter": delimiter,
         "at": found.created_at.isoformat(),
         "mapping": document,
+        **({"givable": list(givable)} if givable else {}),
     }
     _, size = await files.described(session, import_id, FILE) or (None, 0)
     started = await operations.start(session, by, kind, work, total=size)
@@ -174,24 +179,6 @@ async def start(session: WriteSession, by: Principal, import_id: UUID, kind: str
     return started
 
 
-def placed(header: list[str], mapping: Mapping) -> list[tuple[int, Column]]:
-    """Where in a row each column stands. Raises Unprocessable for one that is missing or there twice."""
-    found = []
-    for number, column in enumerate(mapping.columns):
-        where = f"/mapping/columns/{number}/column"
-        if isinstance(column.column, int):
-            places = [column.column - 1] if column.column <= len(header) else []
-        else:
-            places = [index for index, name in enumerate(header) if name == column.column]
-        if len(places) != 1:
-            why = "is not in the file" if not places else "is there more than once: give its number"
-            raise Unprocessable(
-                f"{where.strip('/')}: the column {column.column!r} {why}", code="invalid_mapping", pointer=where
-            )
-        found.append((places[0], column))
-    return found
-
-
 async def plan_of(session: ReadSession, given: Document[str, Any], header: list[str]) -> Plan:
     """How the rows of an operation are read."""
     mapping = Mapping.model_validate(given["mapping"])
@@ -199,7 +186,8 @@ async def plan_of(session: ReadSession, given: Document[str, Any], header: list[
     if started is None:
         raise NotFound("the file is no longer there", code="unknown_import")
     salt = salt_of(UUID(given["import_id"]), given["mapping"])
-    return Plan(header, placed(header, mapping), started, salt, settings_of(session).region)
+    region, tags = settings_of(session).region, frozenset(given.get("givable", ()))
+    return Plan(header, placed(header, mapping), started, salt, region, given["import_id"], tags)
 
 
 async def mapping_of(session: ReadSession, name: str) -> ImportMapping:

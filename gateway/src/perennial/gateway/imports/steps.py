@@ -16,6 +16,7 @@ from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.common.operations import Step
 from perennial.common.problems import Unavailable
 from perennial.gateway.imports import rows, service
+from perennial.gateway.imports.cells import Invalid
 from perennial.gateway.imports.known import known
 from perennial.gateway.imports.reading import Record, Records
 from perennial.gateway.imports.rows import Fault, Plan, Told
@@ -27,7 +28,7 @@ from perennial.gateway.tracking import events
 from perennial.gateway.tracking.envelope import Envelope
 from perennial.gateway.tracking.events import Arrival
 from perennial.gateway.tracking.publish import Publisher
-from perennial.gateway.tracking.refusal import Refusal
+from perennial.gateway.tracking.refusal import Refusal, Rejection
 
 AT_ONCE, BYTES_AT_ONCE = 500, 1 << 20  # whichever comes first: rows may be long, or blank
 JUDGED_AT_ONCE = 100  # a plan has so much time for a request, and no more
@@ -60,7 +61,7 @@ async def _advance(step: Step, *, trial: bool) -> Mapping[str, Any] | None:
         else:
             _count(progress, updated=sum(there), created=len(there) - sum(there))
     elif good:
-        await _publish(step, source.id, [event for _, event in good])
+        await _publish(step, source.id, [event for _, said in good for event in said])
     faults = sorted([*faults, *refused])
     _count(progress, rows=len(found), accepted=len(good), rejected=len(faults))
     await _note(step, faults)
@@ -97,17 +98,23 @@ def _read(plan: Plan, found: Sequence[Record]) -> tuple[list[Fault], list[tuple[
             continue
         try:
             told.append((record.line, rows.told(plan, record.line, record.cells)))
-        except rows.Invalid as error:
+        except Invalid as error:
             faults.append(Fault(record.line, error.column, error.code, error.reason))
     return faults, told
 
 
+Judged = tuple[Told, list[AcceptedEvent]]  # a row and its events: one, or two
+
+
 async def _judged(
     step: Step, source: Source, told: Sequence[tuple[int, Told]]
-) -> tuple[list[tuple[Told, AcceptedEvent]], list[Fault]]:
-    """What the tracking API and the source's plan would say of the events."""
+) -> tuple[list[Judged], list[Fault]]:  # fmt: skip
+    """What the tracking API and the source's plan would say of the events; of what a row says besides, the API alone.
+
+    A row goes as a whole or not at all.
+    """
     plan = (await plans.in_force(step.session, [source], {})).get(source.id)
-    good: list[tuple[Told, AcceptedEvent]] = []
+    good: list[Judged] = []
     faults: list[Fault] = []
     for start in range(0, len(told), JUDGED_AT_ONCE):
         some = told[start : start + JUDGED_AT_ONCE]
@@ -117,10 +124,20 @@ async def _judged(
         if plan is not None:
             accepted, rejected, _ = await enforce(plan, arrival, accepted, rejected)
         lost = {one.at for one in rejected}
-        left = [one for index, (_, one) in enumerate(some) if index not in lost]
-        good += zip(left, accepted, strict=True)
+        left = [row for index, row in enumerate(some) if index not in lost]
         faults += (Fault(some[one.at][0], "", one.code, one.message) for one in rejected)
+        for (line, one), event in zip(left, accepted, strict=True):
+            beside, refused = _beside(source, one)
+            good += [(one, [event, *beside])] if not refused else []
+            faults += (Fault(line, "", two.code, two.message) for two in refused)
     return good, faults
+
+
+def _beside(source: Source, told: Told) -> tuple[list[AcceptedEvent], list[Rejection]]:
+    if told.more is None:
+        return [], []
+    envelope = Envelope(events=[msgspec.Raw(told.more)], imported=True)
+    return events.judge(Arrival(source.id, datetime.now(UTC), envelope, anonymous=True))
 
 
 async def _publish(step: Step, source_id: str, found: Sequence[AcceptedEvent]) -> None:

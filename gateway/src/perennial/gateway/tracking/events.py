@@ -10,6 +10,7 @@ from perennial.common import consent
 from perennial.common.commerce import canonical
 from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.common.contracts.hot import Body, read_body
+from perennial.common.imported import EVENT as IMPORTED
 from perennial.gateway.tracking import clock
 from perennial.gateway.tracking.depth import MAX_DEPTH, too_deep
 from perennial.gateway.tracking.envelope import Envelope
@@ -117,6 +118,8 @@ def _accept(
     name = _name(kind, event)
     context = event.get("context") or {}
     imported = arrival.envelope.imported
+    if name == IMPORTED and not imported:
+        raise Invalid("import_only", f"event: {IMPORTED} is said by imports only")
     if context.get("import") is True and not imported:
         raise Invalid("import_in_event", "context.import belongs to the batch, not to an event")
     message_id = _message_id(event) or named_after(arrival.source_id, index, data)

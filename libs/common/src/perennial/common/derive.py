@@ -123,6 +123,10 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
     gone = [customer for customer in live if present.get(customer, customer) != customer]
     current = {customer: flag for customer, flag in live.items() if present.get(customer) == customer}
     await derivation.handle(session, Stale(current, gone))
+    # Whoever marked them may have read the map before a merge, and committed after it: then nobody else is marked.
+    for flag in (True, False):
+        heirs = {present[customer] for customer in gone if live[customer] is flag} - live.keys()
+        await mark(session, heirs, live=flag)
     derived.add(len(current))
     return len(taken)
 

@@ -12,7 +12,7 @@ import structlog
 from opentelemetry import metrics
 from sqlalchemy import text
 
-from perennial.common import notify, streams
+from perennial.common import backlog, notify, streams
 from perennial.common.contracts.base import Event
 from perennial.common.db import WriteSession
 from perennial.common.db.locks import lock_key
@@ -23,8 +23,6 @@ from perennial.common.runtime import Runtime
 log = structlog.get_logger()
 meter = metrics.get_meter("perennial")
 published = meter.create_counter("perennial.outbox.published", description="Facts published.")
-depth = meter.create_gauge("perennial.outbox.depth", description="Facts waiting to be published.")
-lag = meter.create_gauge("perennial.outbox.lag", unit="s", description="Age of the oldest waiting fact.")
 
 BATCH = 500
 IDLE_SECONDS = 30.0
@@ -39,8 +37,6 @@ _INSERT = text("""
                          CAST(:bodies AS bytea[]))""")
 _TAKE = "SELECT id, subject, headers, body, created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1"
 _MARK = "UPDATE outbox SET published_at = now() WHERE id = ANY($1::bigint[])"
-_DEPTH = """SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)
-            FROM outbox WHERE published_at IS NULL"""
 
 
 async def emit(session: WriteSession, *events: Event) -> None:
@@ -88,6 +84,7 @@ async def relay(runtime: Runtime) -> None:
                 log.warning("outbox.waiting", error=repr(error))
             await runtime.pause(0.5)
         finally:
+            backlog.forget()
             if connection is not None:
                 with contextlib.suppress(Exception):
                     await connection.close(timeout=2)
@@ -104,17 +101,10 @@ async def _relay_on(runtime: Runtime, connection: asyncpg.Connection) -> None:
         if len(rows) == BATCH:
             continue
         if now() - measured > MEASURE_SECONDS:
-            await _measure(connection)
+            await backlog.measure(connection)
             measured = now()
         await runtime.pause(PACE_SECONDS)
         await notify.wait(runtime, notify.OUTBOX, IDLE_SECONDS)
-
-
-async def _measure(connection: asyncpg.Connection) -> None:
-    waiting = await connection.fetchrow(_DEPTH)
-    if waiting is not None:
-        depth.set(waiting[0])
-        lag.set(float(waiting[1]))
 
 
 async def _publish(runtime: Runtime, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Time-driven work: pending points become active, old ones expire, the books are proved."""
+"""Time-driven work: pending points become active, old ones expire, the books are proved, reports added up."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -10,6 +10,8 @@ from perennial.common.service import Job
 from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.ledger.service import verify
 from perennial.loyalty.points import service as points
+from perennial.loyalty.reports import service as reports
+from perennial.loyalty.reports.catalogue import REPORTS
 from perennial.loyalty.rewards.redemptions import service as redemptions
 
 Step = Callable[[WriteSession, datetime], Awaitable[int]]
@@ -49,10 +51,20 @@ async def verify_ledger(runtime: Runtime) -> None:
     await verify(runtime.database)
 
 
+async def make_reports(runtime: Runtime) -> None:
+    """Add up every report, each in a transaction of its own."""
+    for name in REPORTS:
+        if runtime.stopping.is_set():
+            return
+        async with runtime.database.write() as session:
+            await reports.make(session, name, utc_now())
+
+
 JOBS = (
     Job("activate", timedelta(minutes=1), activate),
     Job("expire", timedelta(minutes=10), expire),
     Job("expiry-notices", timedelta(hours=1), announce_expiries),
     Job("release-redemptions", timedelta(seconds=30), release_redemptions),
     Job("verify-ledger", timedelta(days=1), verify_ledger),
+    Job("reports", timedelta(hours=6), make_reports),
 )

@@ -10,6 +10,9 @@ from perennial.loyalty.accounts.preview import PREVIEW
 from perennial.loyalty.debts import api as debts
 from perennial.loyalty.debts import models as _debts  # noqa: F401
 from perennial.loyalty.earning import models as _earning  # noqa: F401
+from perennial.loyalty.earning.checkin import api as checkin
+from perennial.loyalty.earning.content import api as content
+from perennial.loyalty.earning.explaining import api as explaining
 from perennial.loyalty.expiry import models as _expiry  # noqa: F401
 from perennial.loyalty.jobs import JOBS
 from perennial.loyalty.memberships import api as memberships
@@ -23,29 +26,44 @@ from perennial.loyalty.points import models as _points  # noqa: F401
 from perennial.loyalty.privacy import PRIVACY
 from perennial.loyalty.programme import api as programme
 from perennial.loyalty.programme import models as _programme  # noqa: F401
+from perennial.loyalty.referrals import api as referrals
 from perennial.loyalty.referrals import models as _referrals  # noqa: F401
+from perennial.loyalty.referrals import service as referral_clock
+from perennial.loyalty.reports import api as reports
 from perennial.loyalty.reports import models as _reports  # noqa: F401
+from perennial.loyalty.reports import service as reporting
 from perennial.loyalty.rewards import api as rewards
 from perennial.loyalty.rewards import models as _rewards  # noqa: F401
 from perennial.loyalty.rewards.redemptions import api as redemptions
+from perennial.loyalty.settings import LoyaltySettings
 from perennial.loyalty.tiers import api as tiers_api
 from perennial.loyalty.tiers import models as _tiers  # noqa: F401
 from perennial.loyalty.tiers import service as tiers
+from perennial.loyalty.tiers.simulating import api as simulating
+from perennial.loyalty.tiers.simulating.service import KIND, simulate
 from perennial.loyalty.worker import DERIVATION, REACTIONS, follow_map
 
 SERVICE = Service(
     name="loyalty",
     title="Loyalty",
     metadata=metadata,
+    settings=LoyaltySettings,
     routers=(
         accounts.router,
         accounts.me,
         points.router,
         points.me,
         orders.router,
+        checkin.me,
+        content.router,
+        content.me,
+        explaining.router,
+        explaining.me,
         tiers_api.router,
         tiers_api.me,
         programme.router,
+        simulating.router,
+        reports.router,
         rewards.router,
         rewards.me,
         redemptions.customers,
@@ -54,6 +72,8 @@ SERVICE = Service(
         debts.router,
         memberships.router,
         memberships.me,
+        referrals.router,
+        referrals.me,
     ),
     reactions=REACTIONS,
     emits=(
@@ -84,7 +104,12 @@ SERVICE = Service(
     ),
     map_changed=follow_map,
     derive=DERIVATION,
-    timers={tiers.REVIEW: tiers.review, membership_clock.CLOCK: membership_clock.strike},
+    timers={
+        tiers.REVIEW: tiers.review,
+        membership_clock.CLOCK: membership_clock.strike,
+        referral_clock.WINDOW: referral_clock.mature,
+    },
+    operations={KIND: simulate, reporting.KIND: reporting.refresh},
     preview=PREVIEW,
     privacy=PRIVACY,
     jobs=JOBS,

@@ -1,6 +1,7 @@
 """What loyalty holds about persons: the books stay as they are, and nothing in them tells of whom."""
 
-from perennial.common.privacy import Held, Privacy
+from perennial.common.privacy import Files, Held, Privacy
+from perennial.loyalty.tiers.simulating.service import KIND as SIMULATION
 
 BOOKS = "double-entry books: figures under an id that means nobody any more, and points until they expire"
 ORDERS = "figures of orders, for tax and for refunds"
@@ -15,8 +16,9 @@ PRIVACY = Privacy(
         "activity": Held(),
         "cap_use": Held(),
         "birthday": Held(),
+        "content": Held(),
         "tier_history": Held("customer_id = ANY(:vias)"),
-        "tier_override": Held(),
+        "tier_override": Held(hidden=frozenset({"author", "ended_by"})),
         "voucher_code": Held(
             "redemption_id IN (SELECT id FROM redemption WHERE via = ANY(:vias) AND state = 'fulfilled')",
             kept=CODES,
@@ -45,4 +47,5 @@ PRIVACY = Privacy(
         "reward": "what staff offers",
         "expiry_notice": "which lots were announced",
     },
+    files=Files(lists=(SIMULATION,)),
 )

@@ -11,12 +11,15 @@ from perennial.common.identity_map import MapChange
 from perennial.common.messaging import on
 from perennial.loyalty.debts import service as debts
 from perennial.loyalty.earning import service as earning
+from perennial.loyalty.earning.content import service as content
 from perennial.loyalty.earning.service import Happening
 from perennial.loyalty.memberships import reading as memberships_reading
 from perennial.loyalty.memberships import service as memberships
 from perennial.loyalty.orders import service as orders
 from perennial.loyalty.orders.facts import OrderEvent, What
 from perennial.loyalty.points import service as points
+from perennial.loyalty.referrals import reading as referrals_reading
+from perennial.loyalty.referrals import service as referrals
 from perennial.loyalty.tiers import service as tiers
 
 _WHAT: dict[str, What] = {
@@ -67,10 +70,11 @@ async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
 
 async def earn(session: WriteSession, events: list[ResolvedEvent]) -> None:
     """Events that the programme asks about earn: reviews, shares, surveys, whatever staff has named."""
-    wanted = await earning.names(session)
+    wanted = await earning.names(session) | await content.names(session)
     heard = [_happening(event) for event in events if event.type == "track" and event.name in wanted]
     if heard:
-        await earning.earn(session, heard)
+        rest = await content.hear(session, heard)
+        await earning.earn(session, rest)
 
 
 def _happening(event: ResolvedEvent) -> Happening:
@@ -91,6 +95,7 @@ async def learn_birthdays(session: WriteSession, events: list[ResolvedEvent]) ->
 
 async def refresh(session: WriteSession, stale: Stale) -> None:
     """Derive what customers used and where they stand."""
+    await referrals.refresh(session, stale)
     await points.settle(session, stale.live)
     await tiers.refresh(session, stale)
     await memberships.refresh(session, stale)
@@ -99,6 +104,7 @@ async def refresh(session: WriteSession, stale: Stale) -> None:
 REACTIONS = (
     on(ResolvedEvent, account_for_orders, names=_WHAT),
     on(ResolvedEvent, memberships.hear, names=memberships_reading.NAMES),
+    on(ResolvedEvent, referrals.hear, names=referrals_reading.NAMES),
     on(ResolvedEvent, learn_birthdays, types=["identify"]),
     on(ResolvedEvent, earn, types=["track"]),
 )

@@ -29,6 +29,7 @@ from perennial.profile.customers.api import router as customers
 from perennial.profile.customers.preview import PREVIEW
 from perennial.profile.exports import service as exporting
 from perennial.profile.exports.api import router as exports
+from perennial.profile.imported.api import router as imported
 from perennial.profile.jobs import JOBS
 from perennial.profile.models import metadata
 from perennial.profile.orders import models as _orders  # noqa: F401 (its tables)
@@ -74,6 +75,7 @@ SERVICE = Service(
     routers=(
         search,
         exports,
+        imported,
         customers,
         timeline,
         retention,

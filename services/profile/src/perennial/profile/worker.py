@@ -15,6 +15,7 @@ from perennial.common.contracts.identity import (
 )
 from perennial.common.contracts.loyalty import (
     AccountsChanged,
+    ExpiryAnnounced,
     PointsEarned,
     PointsReversed,
     PointsSpent,
@@ -59,6 +60,7 @@ REACTIONS: tuple[Reaction[Any], ...] = (
     on(ResolvedEvent, tags.note_words, types=["track"]),
     on(ResolvedEvent, rows.follow_events),  # takes customers' locks: the last of the hot ones
     on(AccountsChanged, sections.record_accounts),
+    on(ExpiryAnnounced, sections.record_expiring),
     on(TiersChanged, sections.record_tiers),
     on(MembershipsChanged, sections.record_memberships),
     on(MembershipsChanged, tags.follow_segments),

@@ -24,6 +24,7 @@ from perennial.segments.memberships import service as memberships
 from perennial.segments.memberships.api import router as members
 from perennial.segments.memberships.preview import PREVIEW
 from perennial.segments.models import metadata
+from perennial.segments.presets.api import router as presets
 from perennial.segments.privacy import PRIVACY
 from perennial.segments.rfm import models as _rfm  # noqa: F401 (its tables)
 from perennial.segments.rfm.api import router as rfm_router
@@ -37,7 +38,7 @@ SERVICE = Service(
     name="segments",
     title="Perennial segments",
     metadata=metadata,
-    routers=(definitions, lists, members, rfm_settings, rfm_runs, rfm_router),
+    routers=(presets, definitions, lists, members, rfm_settings, rfm_runs, rfm_router),
     reactions=REACTIONS,
     emits=(MembershipsChanged, MembershipEntered, MembershipExited, ErasureCompleted),
     map_changed=facts.follow_map,

@@ -1,19 +1,35 @@
 """Engines and sessions; reading and writing sessions are different types."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
+from weakref import WeakSet
 
 import asyncpg
+from opentelemetry import metrics
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 if TYPE_CHECKING:
     from perennial.common.settings import CommonSettings
 
 ASIDES, ASIDE = 2, "aside"
+
+_ENGINES: "WeakSet[AsyncEngine]" = WeakSet()
+
+
+def _pooled(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+    """Connections in use and those there may be, of every pool that is alive."""
+    pools = [engine.pool for engine in list(_ENGINES) if isinstance(engine.pool, QueuePool)]
+    yield metrics.Observation(sum(pool.checkedout() for pool in pools), {"state": "used"})
+    yield metrics.Observation(sum(pool.size() * 2 for pool in pools), {"state": "most"})
+
+
+metrics.get_meter("perennial").create_observable_gauge(
+    "perennial.pool.connections", [_pooled], description="Connections to Postgres in use, and the most there may be."
+)
 
 
 class ReadSession(AsyncSession):
@@ -54,6 +70,7 @@ class Database:
                 "server_settings": {"application_name": f"perennial-{name}", "jit": "off"},
             },
         )
+        _ENGINES.add(engine)
         return cls(engine, settings)
 
     @asynccontextmanager

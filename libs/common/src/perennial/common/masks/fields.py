@@ -16,8 +16,8 @@ LONGEST = 200  # of a name, its end counts
 
 _PUBLIC = """
     age_group avatar_visible city company company_id country created_at currency customer_since description employees
-    first_seen gender id industry language last_seen level lifecycle_stage locale member_level plan region rfm state tags
-    tier timezone title website user_id anonymous_id previous_id member_id
+    first_seen gender id industry language last_seen level lifecycle_stage locale member_level plan region rfm state
+    tags tier timezone title website user_id anonymous_id previous_id member_id
 """
 # Each also in the plural, with a number behind it (`phone2`) and, for those in _ENDINGS, with anything before it.
 _SENSITIVE = """

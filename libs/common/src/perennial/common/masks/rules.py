@@ -99,7 +99,7 @@ def _veil(principal: Principal, subject: tuple[str, str, str], of_person: bool, 
         return found
     try:
         names = _inside(above, path, of_person=of_person) if above else _names(path, of_person=of_person)
-        hides = not _sees_within(principal, names, of_person=of_person) or _tells(
+        hides = not _sees_within(principal, _read(names, key), of_person=of_person) or _tells(
             principal, names, key, found, of_person=of_person
         )
     except ValueError:  # no path, so nothing that a rule could have been asked about
@@ -135,7 +135,7 @@ def _compared_leaf(principal: Principal, rule: Rule, pointer: str) -> Iterator[t
     match rule:
         case OnTrait() if rule.operator != "exists":
             names = _names(rule.trait, of_person=True)
-            if not _sees_trait(principal, names):
+            if not _sees_trait(principal, _read(names, rule.operator)):
                 yield f"{pointer}/trait", f"the trait {rule.trait}{_MASKED}"
             elif _tells(principal, names, rule.operator, rule.operand, of_person=True):
                 yield f"{pointer}/{rule.operator}", f"the trait {rule.trait}{_GUESSED}"
@@ -188,6 +188,11 @@ def _names(path: str, *, of_person: bool) -> list[str]:
     return [key, *(step.name for step in steps if step.name)]
 
 
+def _read(names: Sequence[str], operator: str) -> Sequence[str]:
+    """What an operator reads: a place is known by its coordinates."""
+    return [*names, "latitude"] if operator == "near" else names
+
+
 def _inside(above: str, path: str, *, of_person: bool) -> list[str]:
     """The names to a property of a list's elements."""
     return [*_names(above, of_person=of_person), *_names(path, of_person=False)]
@@ -212,7 +217,8 @@ def _where(where: Sequence[Property | Element], pointer: str) -> Iterator[_Read]
         if isinstance(item, Element):
             yield from _element(item, place, of_person=False)
         elif item.operator != "exists":
-            yield _Read(place, item.property, _names(item.property, of_person=False), item)
+            names = _names(item.property, of_person=False)
+            yield _Read(place, item.property, _read(names, item.operator), item)
 
 
 def _element(element: Element, pointer: str, *, of_person: bool) -> Iterator[_Read]:
@@ -220,7 +226,7 @@ def _element(element: Element, pointer: str, *, of_person: bool) -> Iterator[_Re
         if item.operator != "exists":
             said = f"{element.property}.{item.property}"
             names = _inside(element.property, item.property, of_person=of_person)
-            yield _Read(f"{pointer}/where/{index}", said, names, item)
+            yield _Read(f"{pointer}/where/{index}", said, _read(names, item.operator), item)
 
 
 def _sees_trait(principal: Principal, names: Sequence[str]) -> bool:
@@ -271,7 +277,7 @@ def _shown_element(principal: Principal, element: Element, *, of_person: bool) -
 
 
 def _hides(principal: Principal, leaf: Condition, names: Sequence[str], *, of_person: bool) -> bool:
-    seen = _sees_within(principal, names, of_person=of_person)
+    seen = _sees_within(principal, _read(names, leaf.operator), of_person=of_person)
     return not seen or _tells(principal, names, leaf.operator, leaf.operand, of_person=of_person)
 
 

@@ -18,6 +18,7 @@ log = structlog.get_logger()
 meter = metrics.get_meter("perennial")
 pulled = meter.create_counter("perennial.messages.pulled", description="Messages pulled, repeats included.")
 batch_size = meter.create_histogram("perennial.batch.messages", description="Messages in one batch.")
+pending = meter.create_gauge("perennial.consumer.pending", description="Messages that wait behind the last batch.")
 
 ACK_WAIT_SECONDS = 30.0
 SUSPICIOUS_DELIVERIES = 3
@@ -36,6 +37,7 @@ class Consumer:
         self, runtime: Runtime, stream: str, *durables: str, process: Process, most: int = 64, credit: int = CREDIT
     ) -> None:
         self.name = f"{stream}/{durables[0]}"
+        self._stream, self._durables = stream, durables
         self._runtime = runtime
         self._puller = Puller(runtime.nats, stream, *durables, most=most, credit=credit)
         self._process = process
@@ -55,6 +57,7 @@ class Consumer:
                 pause = min(pause * 2, 5)
                 continue
             pause = 0.25
+            self._say_pending(messages)
             if messages:
                 await self._handle(messages)
         with contextlib.suppress(nats.errors.Error, OSError):
@@ -73,6 +76,13 @@ class Consumer:
                 pulling.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await pulling
+
+    def _say_pending(self, messages: list[Msg]) -> None:
+        """What the broker said with the last message of each durable; nothing waits where it had none to send."""
+        waiting = dict.fromkeys(self._durables, 0) if not messages else {}
+        waiting |= {message.metadata.consumer: message.metadata.num_pending for message in messages}
+        for durable, count in waiting.items():
+            pending.set(count, {"stream": self._stream, "consumer": durable})
 
     async def _handle(self, messages: list[Msg]) -> None:
         pulled.add(len(messages), {"consumer": self.name})

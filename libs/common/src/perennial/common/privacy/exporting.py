@@ -1,13 +1,15 @@
 """What a service holds about a person, section by section, a page at a time."""
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Table, text
+from sqlalchemy.dialects import postgresql
 
 from perennial.common.db import ReadSession
 from perennial.common.privacy import queries
@@ -15,6 +17,8 @@ from perennial.common.privacy.declaring import Held, Privacy, Searched, Subject
 from perennial.common.runtime import Runtime
 
 ROWS = 500
+_AT = "at_of_the_page"
+_DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
 class Page(NamedTuple):
@@ -48,18 +52,29 @@ async def page(runtime: Runtime, subject: Subject, section: int, after: str) -> 
 async def _held(
     runtime: Runtime, session: ReadSession, name: str, held: Held, subject: Subject, after: str
 ) -> tuple[list[dict[str, Any]], str]:
-    table = runtime.service.metadata.tables[name]
-    order = ", ".join(f'"{column.name}"' for column in table.primary_key) or held.key
-    rows = held.rows.replace(":vias", "CAST(:vias AS uuid[])")
-    start = int(after) if after else 0
-    statement = f'SELECT * FROM "{name}" WHERE {rows} ORDER BY {order} LIMIT :n OFFSET :start'  # noqa: S608 (ours)
-    bound = {"vias": sorted(subject.vias), "n": ROWS, "start": start}
-    found = (await session.execute(text(statement), bound)).mappings().all()
-    shown = []
-    for row in found:
-        opened = held.open(runtime.settings, dict(row)) if held.open else dict(row)
-        shown.append(_shown(opened, held.hidden))
-    return shown, str(start + ROWS) if len(found) == ROWS else ""
+    key = _key(runtime.service.metadata.tables[name], held)
+    rows, order = held.rows.replace(":vias", "CAST(:vias AS uuid[])"), ", ".join(key)
+    where = f"({rows})"
+    bound: dict[str, Any] = {"vias": sorted(subject.vias), "n": ROWS}
+    if after:
+        last = dict(zip((f"after_{number}" for number in range(len(key))), json.loads(after), strict=True))
+        of = ", ".join(f"CAST(CAST(:{name} AS text) AS {kind})" for name, kind in zip(last, key.values(), strict=True))
+        where, bound = f"{where} AND ({order}) > ({of})", {**bound, **last}
+    spelled = ", ".join(f"CAST({part} AS text)" for part in key)
+    statement = f'SELECT *, ARRAY[{spelled}] AS {_AT} FROM "{name}" WHERE {where} ORDER BY {order} LIMIT :n'  # noqa: S608 (ours)
+    found = [dict(row) for row in (await session.execute(text(statement), bound)).mappings()]
+    ends = [row.pop(_AT) for row in found]
+    shown = [_shown(held.open(runtime.settings, row) if held.open else row, held.hidden) for row in found]
+    return shown, json.dumps(ends[-1]) if len(found) == ROWS else ""
+
+
+def _key(table: Table, held: Held) -> dict[str, str]:
+    """The columns by which rows are in order, each quoted and with its type."""
+    names = [column.name for column in table.primary_key] or held.key.split(", ")
+    if names == ["ctid"]:
+        return {"ctid": "tid"}
+    kinds = {name: str(table.c[name].type.compile(_DIALECT)) for name in names}
+    return {f'"{name}"': kind.partition(" COLLATE ")[0] for name, kind in kinds.items()}
 
 
 async def _searched(

@@ -7,6 +7,7 @@
 The grammar, and how values are read, is told in this package's README.md.
 """
 
+from perennial.common.rules.checking import Fields, check
 from perennial.common.rules.describe import describe
 from perennial.common.rules.evaluate import Predicate
 from perennial.common.rules.evaluate import compile_rule as compile  # noqa: A004 (like re.compile)
@@ -21,6 +22,7 @@ from perennial.common.rules.view import Occurrence, View
 
 __all__ = [
     "Explanation",
+    "Fields",
     "Flip",
     "Footprint",
     "Occurrence",
@@ -29,6 +31,7 @@ __all__ = [
     "RuleError",
     "Sql",
     "View",
+    "check",
     "compile",
     "describe",
     "dump",

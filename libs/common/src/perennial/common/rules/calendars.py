@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, PlainSerializer, StrictInt, Tag, model_validator
 
@@ -17,6 +17,25 @@ LONGEST = {"day": 36_500, "week": 5_000, "month": 1_200, "quarter": 400, "year":
 
 _most_days = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 _months = {"month": 1, "quarter": 3, "year": 12}
+
+
+class Reach(NamedTuple):
+    """A calendar window, ready to be asked: from `start` until before `stop`, in units from the current one."""
+
+    unit: Unit
+    start: int
+    stop: int
+
+    def days(self, today: date) -> tuple[date, date]:
+        """The first day in the window, and the first that no longer is."""
+        here = _number(self.unit, today)
+        return _first_day(self.unit, here + self.start), _first_day(self.unit, here + self.stop)
+
+    def turns(self, day: date, zone: tzinfo) -> tuple[datetime, datetime]:
+        """When something of this day comes into the window, and when it leaves."""
+        here = _number(self.unit, day)
+        comes, leaves = (_first_day(self.unit, here + 1 - units) for units in (self.stop, self.start))
+        return begins(comes, zone), begins(leaves, zone)
 
 
 class Calendar(Node):
@@ -40,15 +59,16 @@ class Calendar(Node):
         return unit
 
     @property
-    def reach(self) -> tuple[int, int]:
+    def reach(self) -> "Reach":
         """The first unit that counts and the first that no longer does, from the current one."""
         count = self.count or 1
-        return {"this": (1 - count, 1), "last": (-count, 0), "next": (1, 1 + count)}[self.kind]
+        start, stop = {"this": (1 - count, 1), "last": (-count, 0), "next": (1, 1 + count)}[self.kind]
+        return Reach(self.unit, start, stop)
 
     @property
     def look_back(self) -> timedelta:
         """No instant longer ago lies in the window, in whatever zone."""
-        return timedelta(days=_most_days[self.unit] * (1 - self.reach[0]) + 2)
+        return timedelta(days=_most_days[self.unit] * (1 - self.reach.start) + 2)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -76,18 +96,6 @@ Span = Annotated[
 ]
 
 
-def days(calendar: Calendar, today: date) -> tuple[date, date]:
-    """The first day in the window, and the first that no longer is."""
-    here, (start, stop) = _number(calendar.unit, today), calendar.reach
-    return _first_day(calendar.unit, here + start), _first_day(calendar.unit, here + stop)
-
-
-def edges(calendar: Calendar, at: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
-    """The first instant in the window, and the first that no longer is."""
-    first, stop = days(calendar, today(at, zone))
-    return begins(first, zone), begins(stop, zone)
-
-
 def today(at: datetime, zone: tzinfo) -> date:
     """The day that it is. Raises ValueError at the ends of time."""
     found = day_of(at, zone)
@@ -97,21 +105,15 @@ def today(at: datetime, zone: tzinfo) -> date:
 
 
 def windows(calendar: Calendar) -> Callable[[datetime, tzinfo], tuple[datetime, datetime]]:
-    """`edges` of one calendar, remembered."""
+    """A function from a moment and a zone to the first instant in the window, and the first that no longer is."""
+    reach = calendar.reach
 
     @lru_cache(maxsize=1024)
     def remembered(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
-        first, stop = days(calendar, day)
+        first, stop = reach.days(day)
         return begins(first, zone), begins(stop, zone)
 
     return lambda at, zone: remembered(today(at, zone), zone)
-
-
-def turns(calendar: Calendar, day: date, zone: tzinfo) -> Iterator[datetime]:
-    """When something of this day comes into the window, and when it leaves."""
-    here, (start, stop) = _number(calendar.unit, day), calendar.reach
-    for number in (here - stop + 1, here - start + 1):
-        yield begins(_first_day(calendar.unit, number), zone)
 
 
 def calendar_check(calendar: Calendar) -> Callable[[object, datetime], bool]:
@@ -119,7 +121,7 @@ def calendar_check(calendar: Calendar) -> Callable[[object, datetime], bool]:
 
     A date or time that names no zone is read on that calendar as well.
     """
-    between = windows(calendar)
+    between, reach = windows(calendar), calendar.reach
 
     def holds(value: object, now: datetime) -> bool:
         found, zone = dated(value), now.tzinfo or UTC
@@ -128,7 +130,7 @@ def calendar_check(calendar: Calendar) -> Callable[[object, datetime], bool]:
         if isinstance(found, datetime):
             start, stop = between(now, zone)
             return start <= found < stop
-        first, last = days(calendar, today(now, zone))
+        first, last = reach.days(today(now, zone))
         return first <= found < last
 
     return holds
@@ -136,12 +138,13 @@ def calendar_check(calendar: Calendar) -> Callable[[object, datetime], bool]:
 
 def calendar_changes(calendar: Calendar) -> Callable[[object, datetime], Iterator[datetime]]:
     """The instants at which the answer about a value can change, on the calendar of `now`'s zone."""
+    reach = calendar.reach
 
     def instants(value: object, now: datetime) -> Iterator[datetime]:
         found, zone = dated(value), now.tzinfo or UTC
         day = day_of(found, zone) if isinstance(found, datetime) else found
         if day is not None:
-            yield from turns(calendar, day, zone)
+            yield from reach.turns(day, zone)
 
     return instants
 

@@ -1,11 +1,11 @@
 """When the clock alone can change an answer."""
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta, tzinfo
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import nsmallest
 from typing import Any
 
-from perennial.common.rules.calendars import Calendar, turns
+from perennial.common.rules.calendars import Calendar
 from perennial.common.rules.conditions import changes, on_calendar
 from perennial.common.rules.criteria import Element, Property, When
 from perennial.common.rules.evaluate import compile_rule
@@ -15,11 +15,12 @@ from perennial.common.rules.paths import Step, parse_path, reader, trait_path
 from perennial.common.rules.view import Occurrence, View
 from perennial.common.rules.zones import LAST_YEAR, Localise, day_of, localiser
 
+FAR = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
 # A customer with very many events pays for this many evaluations; the timer then asks again.
 MOST_TRIES = 32
 
 Instants = Callable[[View, datetime], Iterator[datetime]]
-Moments = Callable[[Occurrence, datetime], Iterator[datetime]]
+Moments = Callable[[Occurrence, datetime], Iterable[datetime]]
 Flip = Callable[[View, datetime], datetime | None]
 
 
@@ -30,7 +31,7 @@ def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
     holds = compile_rule(rule, zone)
 
     def find(view: View, now: datetime) -> datetime | None:
-        ahead = {at for source in sources for at in source(view, now) if at > now}
+        ahead = {at for source in sources for at in source(view, now) if now < at <= FAR}
         if not ahead:
             return None
         answer = holds(view, now)
@@ -55,7 +56,8 @@ def _instants(leaf: Rule, localise: Localise) -> Instants | None:
         case OnEvent():
             return _event_instants(leaf, localise)
         case OnSequence():
-            steps = [_moments(step.event, step.where, [_leaves(leaf.within)]) for step in leaf.steps]
+            ends = [_leaves(leaf.within)] if leaf.within else []
+            steps = [_moments(step.event, step.where, ends) for step in leaf.steps]
             return _all_of(steps, localise, local=isinstance(leaf.within, Calendar) or _dated(leaf.steps))
         case _:
             return None
@@ -79,7 +81,7 @@ def _trait_instants(leaf: OnTrait | OnElement, localise: Localise) -> Instants |
 def _event_instants(leaf: OnEvent, localise: Localise) -> Instants:
     """An occurrence begins to count at its time, leaves the window, or a date inside it comes."""
     wanted, beside = leaf.measure[1], leaf.beside
-    ends: list[Moments] = [_leaves(leaf.within)]
+    ends: list[Moments] = [_leaves(leaf.within)] if leaf.within else []
     ends += [_leaves(other.within) for name, other in beside if name == "not_followed_by"]
     if isinstance(wanted, When) and (change := changes(wanted)):
         ends.append(lambda item, here: change(item.at, here))
@@ -98,6 +100,9 @@ def _dated(parts: Sequence[Any]) -> bool:
 
 
 def _all_of(sources: Sequence[Instants], localise: Localise, *, local: bool) -> Instants:
+    if len(sources) == 1 and not local:
+        return sources[0]
+
     def instants(view: View, now: datetime) -> Iterator[datetime]:
         here = localise(view, now) if local else now
         for source in sources:
@@ -109,6 +114,9 @@ def _all_of(sources: Sequence[Instants], localise: Localise, *, local: bool) -> 
 def _moments(name: str, where: Sequence[Property | Element], ends: Sequence[Moments]) -> Instants:
     """Of an event: its time, what follows from it, and the dates among its properties; `here` is in the zone."""
     dated = [(reader(parse_path(item.property)), on) for item in where if (on := changes(item))]
+
+    if len(ends) == 1 and not dated:
+        return _simple(name, ends[0])
 
     def instants(view: View, here: datetime) -> Iterator[datetime]:
         for item in view.events.get(name, ()):
@@ -122,14 +130,24 @@ def _moments(name: str, where: Sequence[Property | Element], ends: Sequence[Mome
     return instants
 
 
-def _leaves(within: timedelta | Calendar | None) -> Moments:
-    """When an occurrence comes into a window and leaves it."""
+def _simple(name: str, end: Moments) -> Instants:
+    def instants(view: View, here: datetime) -> Iterator[datetime]:
+        for item in view.events.get(name, ()):
+            yield item.at
+            yield from end(item, here)
 
-    def instants(item: Occurrence, here: datetime) -> Iterator[datetime]:
-        if isinstance(within, timedelta):
-            if item.at.year <= LAST_YEAR:
-                yield item.at + within
-        elif within and (zone := here.tzinfo) and (day := day_of(item.at, zone)):
-            yield from turns(within, day, zone)
+    return instants
+
+
+def _leaves(within: timedelta | Calendar) -> Moments:
+    """When an occurrence comes into a window and leaves it."""
+    if isinstance(within, timedelta):
+        return lambda item, _here: (item.at + within,) if item.at.year <= LAST_YEAR else ()
+    reach = within.reach
+
+    def instants(item: Occurrence, here: datetime) -> Iterable[datetime]:
+        zone = here.tzinfo or UTC
+        day = day_of(item.at, zone)
+        return () if day is None else reach.turns(day, zone)
 
     return instants

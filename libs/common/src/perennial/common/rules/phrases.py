@@ -150,7 +150,7 @@ ENGLISH = Words(
         "preceded_by": "{event} preceded within {x} by {other}",
         "not_preceded_by": "{event} not preceded within {x} by {other}",
     },
-    tag=("the customer has the tag {x}", "the customer has not the tag {x}"),
+    tag=("the customer has the tag {x}", "the customer does not have the tag {x}"),
     stage="the customer is in the stage {x}",
 )
 

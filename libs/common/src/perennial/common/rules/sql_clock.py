@@ -5,19 +5,22 @@ Postgres is told the answers and needs no calendar and no time zones of its own.
 
 # ruff: noqa: S608 (what is not ours is bound, never written into the text)
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import TypeVar
 
 from perennial.common.rules.birthdays import YEARLESS, coming
-from perennial.common.rules.calendars import Calendar, days, edges, today
+from perennial.common.rules.calendars import Calendar, today
 from perennial.common.rules.sql_values import Binds, instant, spelled
 from perennial.common.rules.values import LOCAL
-from perennial.common.rules.zones import TRAITS, known
+from perennial.common.rules.zones import TRAITS, begins, known
 
 T = TypeVar("T", bound=Hashable)
 OWN_ZONE = "own_zone"
+
+_DAY = timedelta(days=1)
 
 # Which of a customer's identifiers speaks for a trait: the latest fact, ties by source and message.
 LATEST = 't.at DESC, t.source COLLATE "C" DESC, t.message_id COLLATE "C" DESC, t.via DESC'
@@ -32,14 +35,15 @@ class Clock:
     default: tzinfo
     zone: str | None = None
 
-    def each(self, answer: Callable[[tzinfo], T], said: Callable[[T], str]) -> str:
-        """SQL of what a customer's zone makes of the moment."""
-        usual = answer(self.default)
+    def each(self, answer: Callable[[date, tzinfo], T], said: Callable[[T], str]) -> str:
+        """SQL of what a customer's zone, and the day that it is there, make of the moment."""
+        usual = answer(today(self.now, self.default), self.default)
         if self.zone is None:
             return said(usual)
         groups: dict[T, list[str]] = {}
-        for name, zone in known().items():
-            groups.setdefault(answer(zone), []).append(name)
+        for day, zones in _days(self.now).items():
+            for name, zone in zones:
+                groups.setdefault(answer(day, zone), []).append(name)
         groups.pop(usual, None)
         arms = (
             f"WHEN {self.zone} = ANY({self.binds(names, 'text[]')}) THEN {said(found)}"
@@ -49,10 +53,19 @@ class Clock:
 
     def edges(self, calendar: Calendar) -> tuple[str, str]:
         """SQL of the instants at which a window begins and ends."""
-        return (
-            self.each(lambda zone: edges(calendar, self.now, zone)[0], lambda at: self.binds(at, "timestamptz")),
-            self.each(lambda zone: edges(calendar, self.now, zone)[1], lambda at: self.binds(at, "timestamptz")),
+        return self._edge(calendar, 0), self._edge(calendar, 1)
+
+    def _edge(self, calendar: Calendar, end: int) -> str:
+        day_of_edge = self._day(calendar, end)
+        return self.each(
+            lambda day, zone: begins(day_of_edge(day, zone), zone), lambda at: self.binds(at, "timestamptz")
         )
+
+    @staticmethod
+    def _day(calendar: Calendar, end: int) -> Callable[[date, tzinfo], date]:
+        reach = calendar.reach
+        remembered = lru_cache(maxsize=8)(reach.days)
+        return lambda day, _zone: remembered(day)[end]
 
     def within(self, calendar: Calendar, at: str) -> str:
         """Whether a timestamptz lies in a calendar window."""
@@ -62,8 +75,7 @@ class Clock:
     def dated(self, calendar: Calendar, value: str) -> str:
         """Whether a jsonb value is a time or a day in a calendar window."""
         at = f"({instant(value)})"
-        first = self.each(lambda zone: days(calendar, today(self.now, zone))[0], lambda day: self.binds(day, "date"))
-        stop = self.each(lambda zone: days(calendar, today(self.now, zone))[1], lambda day: self.binds(day, "date"))
+        first, stop = (self.each(self._day(calendar, end), lambda day: self.binds(day, "date")) for end in (0, 1))
         day = f"({at} AT TIME ZONE 'UTC')::date"
         return (
             f"CASE WHEN {spelled(value)} ~ '^{LOCAL}$' THEN {day} >= {first} AND {day} < {stop}"
@@ -77,19 +89,28 @@ class Clock:
             f" WHEN {spelled(value)} ~ '^{YEARLESS}$' THEN right({spelled(value)}, 5)"
             f" WHEN {instant(value)} IS NOT NULL THEN substr({spelled(value)}, 6, 5) END END"
         )
-        near = self.each(
-            lambda zone: coming(today(self.now, zone), count), lambda found: self.binds(sorted(found), "text[]")
-        )
+        near = self.each(lambda day, _zone: coming(day, count), lambda found: self.binds(sorted(found), "text[]"))
         return f"({day}) = ANY({near})"
 
     def span(self, calendar: Calendar) -> tuple[datetime, datetime]:
-        """The window over all zones, for an index."""
-        found = [edges(calendar, self.now, zone) for zone in (self.default, *known().values())]
-        return min(first for first, _ in found), max(stop for _, stop in found)
+        """No window of any zone reaches further, for an index."""
+        days = {today(self.now, self.default), *_days(self.now)}
+        found = [calendar.reach.days(day) for day in days]
+        first, stop = min(first for first, _ in found), max(stop for _, stop in found)
+        return begins(first, UTC) - _DAY, begins(stop, UTC) + _DAY
 
     def told_by(self, zone: str) -> "Clock":
         """The same with another SQL of the zone's name."""
         return replace(self, zone=zone)
+
+
+@lru_cache(maxsize=16)
+def _days(now: datetime) -> Mapping[date, list[tuple[str, tzinfo]]]:
+    """The zones by the day that it is there: two or three."""
+    found: dict[date, list[tuple[str, tzinfo]]] = {}
+    for name, zone in known().items():
+        found.setdefault(today(now, zone), []).append((name, zone))
+    return found
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ PREVIEW = Preview(
         "entry": "posting_id IN (SELECT id FROM posting WHERE via = ANY($2::uuid[]))",
         "account": OF_VIAS,
         "membership": OF_CUSTOMERS,
+        "referral": f"{OF_VIAS} OR friend = ANY($2::uuid[])",
         "split_debt": f"{OF_VIAS} OR lender = ANY($2::uuid[])",
         "lot_use": """lot_id IN (SELECT id FROM lot WHERE via = ANY($2::uuid[]))
             OR posting_id IN (SELECT posting_id FROM entry WHERE via = ANY($2::uuid[]) AND lot_id IS NULL)""",

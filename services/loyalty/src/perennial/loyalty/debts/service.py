@@ -21,7 +21,7 @@ from perennial.loyalty.debts.queries import Debt, Holdings
 from perennial.loyalty.points import queries as ledger
 from perennial.loyalty.points import service as points
 from perennial.loyalty.points.posting import Lot, cut, issue
-from perennial.loyalty.points.settling import Uses, allocate, lent, uncovered
+from perennial.loyalty.points.settling import Spending, Uses, allocate, lent, uncovered
 from perennial.loyalty.programme import service as programme
 
 log = structlog.get_logger()
@@ -78,7 +78,7 @@ def _owed(currency: str, held: Holdings, before: Owners, after: Owners) -> list[
     return made
 
 
-def _of(uses: Uses, spendings: Iterable[queries.Spending]) -> Uses:
+def _of(uses: Uses, spendings: Iterable[Spending]) -> Uses:
     ids = {item.id for item in spendings}
     return {key: amount for key, amount in uses.items() if key[0] in ids}
 

@@ -161,21 +161,24 @@ def _asked(items: list[EarnRule]) -> Asked:
     lines = [rule.lines for rule in items if rule.lines is not None]
     traits = {key for condition in conditions for key in rules.footprint(rules.parse(condition)).traits}
     members = {key for condition in lines for key in rules.footprint(rules.parse(condition)).traits}
-    members |= {path.split(".")[1] for item in conditions for path in _paths(item) if path.startswith("products[].")}
+    members |= {rules.trait_key(name) for item in conditions for name in _members(item)}
     members |= {"quantity" for rule in items if rule.per == "item"}
     traits |= {rules.trait_key(rule.subject) for rule in items if rule.subject}
     return Asked(tuple(_asker(rule) for rule in items), frozenset(traits), frozenset(members))
 
 
-def _paths(condition: Any) -> Iterator[str]:
+def _members(condition: Any) -> Iterator[str]:
+    """The members of products that an order's condition reads: `products[].brand`, or conditions on one element."""
     if isinstance(condition, Mapping):
-        if isinstance(path := condition.get("trait"), str):
-            yield path
-        condition = condition.values()
-    elif not isinstance(condition, list):
-        return
-    for inner in condition:
-        yield from _paths(inner)
+        for said in condition.values():
+            if isinstance(said, str) and said.startswith("products[]."):
+                yield said.split(".")[1].removesuffix("[]")
+        if any(str(condition.get(way, "")).removesuffix("[]") == "products" for way in ("any_of", "none_of")):
+            yield from (str(item.get("property", "")).split(".")[0] for item in condition.get("where", ()))
+        condition = list(condition.values())
+    if isinstance(condition, list):
+        for inner in condition:
+            yield from _members(inner)
 
 
 def _asker(rule: EarnRule) -> Asker:

@@ -34,6 +34,11 @@ def lot_id(cause: UUID, currency: str) -> UUID:
     return digest_uuid("earn", str(cause), currency)
 
 
+def again(cause: UUID, rounds: int) -> UUID:
+    """The cause of what is given once more after it was taken back; the first time is the cause itself."""
+    return digest_uuid("again", str(cause), str(rounds)) if rounds else cause
+
+
 async def book(session: WriteSession, items: Sequence[Earned]) -> list[Lot]:
     """Post what causes earn, each once: whoever calls has seen to it that a cause is new."""
     zone = settings_of(session).zone

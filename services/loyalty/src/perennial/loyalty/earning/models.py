@@ -1,6 +1,19 @@
 """What earning remembers: events that earned, what capped rules gave, birthdays."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from perennial.loyalty.models import metadata
@@ -45,3 +58,30 @@ birthday = Table(
     Column("at", MOMENT, nullable=False),
     Column("event_id", Uuid, nullable=False),
 )
+
+# What the community made, once per source, kind and key; `via` and `at` are null while only a decision is known of it.
+# A decision is of the latest moment told. `rounds`: how often it was rewarded; rules are asked the first time only.
+content = Table(
+    "content",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("via", Uuid),
+    Column("source", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("name", Text),
+    Column("at", MOMENT),
+    Column("live", Boolean, server_default=text("false"), nullable=False),
+    Column("properties", JSONB, server_default=text("'{}'"), nullable=False),
+    Column("state", Text, server_default=text("'waiting'"), nullable=False),
+    Column("decided_at", MOMENT),
+    Column("decided_by", Text),
+    Column("note", Text),
+    Column("rounds", Integer, server_default=text("0"), nullable=False),
+    Column("version", BigInteger, server_default=text("1"), nullable=False),
+    CheckConstraint("state IN ('waiting', 'approved', 'rejected', 'removed')", name="state"),
+    CheckConstraint("(via IS NULL) = (at IS NULL)", name="told"),
+)
+Index("ix_content_via", content.c.via, content.c.at)
+Index("ix_content_at", content.c.at, content.c.id, postgresql_where=content.c.at.is_not(None))
+Index("ix_content_waiting", content.c.at, content.c.id, postgresql_where=content.c.state == "waiting")

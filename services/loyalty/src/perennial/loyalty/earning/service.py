@@ -56,6 +56,8 @@ async def earn(session: WriteSession, happenings: Sequence[Happening]) -> None:
 
     What caps leave is given to whoever comes first; late events find what is left of the day on which they happened.
     """
+    if not happenings:
+        return
     zone, earners = settings_of(session).zone, await programmes.history(session)
     vias = {item.via for item in happenings}
     if any(earner.limited for earner in earners):

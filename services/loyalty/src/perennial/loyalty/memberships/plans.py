@@ -24,7 +24,7 @@ class Plans:
     def by_sku(self, skus: Sequence[str], at: datetime) -> str | None:
         """The code of the plan that one of these products pays for."""
         found = self._find(at, lambda plan: not set(skus).isdisjoint(plan.skus)) if skus else None
-        return found and found.code
+        return None if found is None else found.code
 
     def _find(self, at: datetime, fits: Callable[[Plan], bool]) -> Plan | None:
         earliest = None

@@ -99,7 +99,7 @@ def _happened(move: Move) -> Iterator[Event]:
     if move.after is not None and _told(move.before) != _told(move.after):
         yield MembershipChanged(
             customer=state.customer_id, plan=state.plan, status=move.status,
-            previous=move.before and move.before.state, since=state.since, until=state.until,
+            previous=None if move.before is None else move.before.state, since=state.since, until=state.until,
             refund_due=state.refund_due, money=state.money, version=move.version,
         )  # fmt: skip
     before = {item["code"]: item for item in _given(move.before)}

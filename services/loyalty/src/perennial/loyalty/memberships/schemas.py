@@ -62,7 +62,7 @@ class SavedOut(BaseModel):
 
 
 class SavingsOut(BaseModel):
-    """This year of the zone's calendar."""
+    """What was saved in a year of the zone's calendar: the present one."""
 
     year: int
     items: list[SavedOut] = Field(description="By currency.")

@@ -54,7 +54,7 @@ def _membership(course: Course, run: Run, plans: Plans, now: datetime, zone: tzi
     rules, status = plans.at(course.plan, now), run.status(now)
     member = status in MEMBER
     return MembershipOut(
-        plan=course.plan, name=dict(rules.name) if rules else {}, status=status, member=member, since=run.since,
+        plan=course.plan, name=_name(rules), status=status, member=member, since=run.since,
         until=run.until, ends_at=run.ends_at, renews=run.ended_at is None and run.cancelled_at is None,
         payment_failed_at=run.failed_at, refund_due=course.refund_due, currency=course.money,
         refund_now=_refund(run, rules, now, zone) if member else None,
@@ -80,9 +80,13 @@ def _saved(item: savings.Saved) -> SavedOut:
 
 def _plan(plan: Plan) -> PlanOut:
     return PlanOut(
-        code=plan.code, name=dict(plan.name), price=plan.price, currency=plan.currency, period=plan.period,
+        code=plan.code, name=_name(plan), price=plan.price, currency=plan.currency, period=plan.period,
         trial=plan.trial, benefits=plan.benefits,
     )  # fmt: skip
+
+
+def _name(plan: Plan | None) -> dict[str, str]:
+    return {str(language): said for language, said in plan.name.items()} if plan else {}
 
 
 def _telling(item: Heard, courses: Sequence[Course]) -> TellingOut:

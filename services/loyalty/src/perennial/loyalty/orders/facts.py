@@ -76,6 +76,7 @@ class Purchase:
     updated: Stated | None = None
     refunded: Decimal = NOTHING
     whole: bool = False
+    refunded_at: datetime | None = None
     earned: Points = field(default_factory=dict)
     reversed: Points = field(default_factory=dict)
     waived: Points = field(default_factory=dict)

@@ -34,6 +34,8 @@ _UPDATE = text(f"""
     FROM {_ARRAYS} AS n ({_COLUMNS}) WHERE p.id = n.id""")  # noqa: S608
 _LOCK = text(f"SELECT {_COLUMNS} FROM purchase WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")  # noqa: S608
 
+_FIND = text(f"SELECT {_COLUMNS} FROM purchase WHERE id = :id")  # noqa: S608
+
 
 async def insert(session: WriteSession, purchases: Sequence[Purchase]) -> set[UUID]:
     """Add the orders that nobody has heard of; returns which those were."""
@@ -52,13 +54,21 @@ async def lock(session: WriteSession, ids: Sequence[UUID]) -> dict[UUID, Purchas
     purchases = {row.id: _purchase(row) for row in rows}
     # A statement of its own: only now are the refunds visible of whoever held the orders before.
     refunds = await session.execute(
-        text("""SELECT purchase_id, coalesce(sum(amount), 0) AS amount, bool_or(amount IS NULL) AS whole
+        text("""SELECT purchase_id, coalesce(sum(amount), 0) AS amount, bool_or(amount IS NULL) AS whole,
+                       min(at) AS at
                 FROM refund WHERE purchase_id = ANY(:ids) GROUP BY purchase_id"""),
         {"ids": list(ids)},
     )
     for row in refunds:
-        purchases[row.purchase_id].refunded, purchases[row.purchase_id].whole = row.amount, row.whole
+        item = purchases[row.purchase_id]
+        item.refunded, item.whole, item.refunded_at = row.amount, row.whole, row.at
     return purchases
+
+
+async def find(session: ReadSession, key: UUID) -> Purchase | None:
+    """An order as it stands; what was refunded of it is left out."""
+    row = (await session.execute(_FIND, {"id": key})).one_or_none()
+    return None if row is None else _purchase(row)
 
 
 async def add_refunds(session: WriteSession, events: Sequence[OrderEvent]) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -18,15 +19,14 @@ Purses = dict[tuple[UUID, str], int]
 """What customers can spend of each currency."""
 
 
-async def hold(session: WriteSession, items: Iterable[Purchase]) -> None:
-    """Hold the accounts of the orders' customers, so that what is left of their lots stays as it is."""
-    vias = {item.via for item in items if item.via is not None}
+async def hold(session: WriteSession, vias: Collection[UUID]) -> None:
+    """Hold the accounts of the identifiers' customers, so that what is left of their lots stays as it is."""
     owners = await identity_map.customers_of(session, vias)
     others = await identity_map.vias_of(session, owners.values())
-    await ledger.lock_accounts(session, vias.union(*others.values()))
+    await ledger.lock_accounts(session, set(vias).union(*others.values()))
 
 
-async def reverse(  # noqa: PLR0913 (all that is known of a batch)
+async def reverse(
     session: WriteSession,
     earners: Sequence[Earner],
     items: Mapping[UUID, Purchase],
@@ -36,11 +36,12 @@ async def reverse(  # noqa: PLR0913 (all that is known of a batch)
 ) -> dict[UUID, list[Posting]]:
     """What takes back what refunds ask for; never what has expired. `fresh` lots are of this very transaction."""
     made: dict[UUID, list[Posting]] = {}
-    owners, purses = await _purses(session, [items[key] for key in wanted])
+    owners, purses = await purses_of(session, {item.via for key in wanted if (item := items[key]).via is not None})
     for key, lots in (await ledger.lots_of_purchases(session, wanted)).items():
         item = items[key]
         programme = in_force(earners, item.completed.at if item.completed else orders[key][0].at).programme
-        cutting = Cutting(programme, _moment(item, orders[key]), item.order_id, fresh)
+        at = _moment(item, orders[key])
+        cutting = Cutting(programme, at, item.refunded_at or at, "refund", item.order_id, fresh)
         made[key] = cutting.cut(lots, wanted[key], owners, purses)
         taken, waived = Counter(item.reversed), Counter(item.waived)
         for posting in made[key]:
@@ -51,22 +52,31 @@ async def reverse(  # noqa: PLR0913 (all that is known of a batch)
     return made
 
 
-async def _purses(session: WriteSession, items: Sequence[Purchase]) -> tuple[Mapping[UUID, UUID], Purses]:
-    owners = await identity_map.customers_of(session, {item.via for item in items if item.via is not None})
+async def purses_of(session: WriteSession, vias: Collection[UUID]) -> tuple[Mapping[UUID, UUID], Purses]:
+    """Whose identifiers these are and all others of theirs, and what those customers can spend."""
+    owners = await identity_map.customers_of(session, vias)
     everybody = await identity_map.vias_of(session, owners.values())
-    of = {via: customer for customer, vias in everybody.items() for via in vias} | owners
+    of = {via: customer for customer, held in everybody.items() for via in held} | owners
     purses: Purses = {}
     for (via, currency), balance in (await queries.balances(session, of)).items():
         purses[of[via], currency] = purses.get((of[via], currency), 0) + balance
     return of, purses
 
 
+@dataclass
 class Cutting:
-    """The reversal of one order: what is pending goes first, then the newest."""
+    """A reversal, posted `at`, of what was asked back first at `asked_at`: what is pending goes first, then the newest.
 
-    def __init__(self, programme: Programme, at: datetime, order_id: str, fresh: Collection[UUID]) -> None:
-        self._programme, self._at, self._order_id, self._fresh = programme, at, order_id, fresh
-        self.waived: Counter[str] = Counter()
+    `fresh` lots are of this very transaction.
+    """
+
+    programme: Programme
+    at: datetime
+    asked_at: datetime
+    reason: str
+    reference: str
+    fresh: Collection[UUID] = ()
+    waived: Counter[str] = field(default_factory=Counter)
 
     def cut(self, lots: Sequence[Lot], wanted: Points, owners: Mapping[UUID, UUID], purses: Purses) -> list[Posting]:
         """The postings; what the policy leaves to the customer is noted, so that it is not asked for again."""
@@ -80,17 +90,17 @@ class Cutting:
             left[lot.currency] -= asked
             self.waived[lot.currency] += asked - taken
             if taken:
-                made.append(cut(lot, "reverse", taken, self._at, "refund", self._order_id))
+                made.append(cut(lot, "reverse", taken, self.at, self.reason, self.reference))
                 purses[purse] = purses.get(purse, 0) - (taken if lot.state == "active" else 0)
         self.waived = +self.waived
         return made
 
     def _allowed(self, lot: Lot, asked: int, balance: int) -> int:
-        policy = self._programme.currency(lot.currency).refund_policy
+        policy = self.programme.currency(lot.currency).refund_policy
         if policy == "unlimited" or lot.state == "pending":
             return asked
         if policy == "only_pending":
-            return asked if lot.id in self._fresh and lot.active_at > self._at else 0
+            return asked if lot.id in self.fresh and lot.active_at > self.asked_at else 0
         return max(0, min(asked, balance))
 
 

@@ -59,7 +59,7 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     items = {key: item for key, (item, _) in book.items()}
     wanted = {key: owed for key, item in items.items() if (owed := item.owes())}
     if wanted:
-        await reversing.hold(session, items.values())
+        await reversing.hold(session, {item.via for item in items.values() if item.via is not None})
     live = {key for key, heard in orders.items() if any(event.live for event in heard)}
     bought = {key for key in live if any(event.live and event.what != "refunded" for event in orders[key])}
     owners = await identity_map.customers_of(session, {item.via for item in items.values() if item.via})
@@ -78,7 +78,9 @@ def _tells(heard: Iterable[OrderEvent], what: What) -> bool:
     return any(event.what == what for event in heard)
 
 
-async def _holders(session: WriteSession, earners: Sequence[Earner], orders: Mapping[UUID, list[OrderEvent]]) -> set[UUID]:
+async def _holders(
+    session: WriteSession, earners: Sequence[Earner], orders: Mapping[UUID, list[OrderEvent]]
+) -> set[UUID]:
     """Hold the customers concerned, where it matters what they have had; returns who owned the orders before."""
     if not any(earner.guarded for earner in earners):
         return set()

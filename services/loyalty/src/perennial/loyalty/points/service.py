@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row
 
-from perennial.common import audit, derive, identity_map
+from perennial.common import audit, derive, faults, identity_map
 from perennial.common.auth import Principal
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.loyalty import Account, AccountsChanged, PointsSpent
@@ -29,6 +29,7 @@ BATCH = 500
 async def book(session: WriteSession, postings: Sequence[Posting], lots: Sequence[Lot] = (), *events: Event) -> None:
     """Write postings with the lots that they bring or cut, and say which accounts they changed, before `events`."""
     rows = await queries.post(session, postings)
+    faults.point("loyalty.posted")
     await queries.add_lots(session, lots)
     await queries.cut_lots(session, [item for item in postings if item.kind in {"reverse", "expire"}])
     accounts = [_account(row) for row in rows]
@@ -189,6 +190,7 @@ async def settle(session: WriteSession, customers: Collection[UUID]) -> None:
         }
         old = await queries.uses_of(session, [item.id for spent in spendings.values() for item in spent])
         await queries.replace_uses(session, old, new)
+        faults.point("loyalty.settling")
     await queries.reopen_lots(session, customers)
 
 

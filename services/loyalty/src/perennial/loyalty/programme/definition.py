@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from perennial.common.web.fields import Whole
+from perennial.loyalty.earning.checkin.definition import CheckIn
+from perennial.loyalty.earning.content.definition import ContentRule
 from perennial.loyalty.earning.definition import CurrencyCap, EarnRule
 from perennial.loyalty.memberships.definition import Plan
 from perennial.loyalty.programme.expiry import Expiry
@@ -84,6 +86,8 @@ class Definition(BaseModel):
     )
     earn_rules: list[EarnRule] = Field(max_length=50)
     earn_caps: list[CurrencyCap] = Field(default_factory=list, max_length=10)
+    content: list[ContentRule] = Field(default_factory=list, max_length=20, description="What the community makes.")
+    check_in: CheckIn | None = Field(default=None, description="Null: there is nothing for checking in.")
     tiers: list[TierRule] = Field(min_length=1, max_length=20, description="Ascending; the first from 0 points.")
     tier_window_days: Whole = Field(default=365, ge=1, le=3660, description="For the rolling period.")
     tiering: Tiering = Tiering()
@@ -117,7 +121,13 @@ class Definition(BaseModel):
         tiers = [tier.name for tier in self.tiers]
         earners = [rule.name for rule in self.earn_rules]
         codes = [currency.code for currency in self.currencies]
-        for field, names in (("tiers", tiers), ("earn_rules", earners), ("currencies", codes)):
+        kinds = [rule.kind for rule in self.content]
+        events = [name for rule in self.content for name in (rule.event, *rule.decisions)]
+        if len(set(events)) < len(events):
+            raise ValueError("content: an event is about one kind")
+        for field, names in (
+            ("tiers", tiers), ("earn_rules", earners), ("currencies", codes), ("content", kinds),
+        ):  # fmt: skip
             if len(set(names)) < len(names):
                 raise ValueError(f"{field}: names must be unique")
         unknown = {name for rule in self.earn_rules for name in rule.multipliers} - set(tiers)
@@ -134,6 +144,8 @@ class Definition(BaseModel):
         for cap in self.earn_caps:
             if cap.currency is not None and cap.currency not in codes:
                 raise ValueError(f"earn_caps: there is no currency {cap.currency}")
+        if self.check_in is not None and self.check_in.currency not in {None, *codes}:
+            raise ValueError(f"check_in: there is no currency {self.check_in.currency}")
         if self.tier_currency is not None and self.tier_currency not in codes:
             raise ValueError(f"tier_currency: there is no currency {self.tier_currency}")
         return self

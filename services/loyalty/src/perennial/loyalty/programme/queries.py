@@ -23,9 +23,11 @@ async def insert(session: WriteSession, version: int, definition: str, author: s
 
 
 async def mark_everyone(session: WriteSession) -> None:
-    """Have every customer who has an account, or a membership, recomputed."""
+    """Have every customer recomputed who has an account, an order, a tier, or a membership."""
     await session.execute(
         text("""INSERT INTO stale (customer_id, live)
                 SELECT m.customer_id, false FROM account a JOIN identity_map m ON m.via = a.via
+                UNION SELECT m.customer_id, false FROM purchase p JOIN identity_map m ON m.via = p.via
+                UNION SELECT customer_id, false FROM tier_state
                 UNION SELECT customer_id, false FROM membership""")
     )

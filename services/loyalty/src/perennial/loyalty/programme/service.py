@@ -63,6 +63,16 @@ async def code_of(session: ReadSession, code: str | None, *, spendable: bool = F
     return found.code
 
 
+def keeps_currencies(before: Definition, definition: Definition) -> None:
+    """Raises Unprocessable for a version without a currency that customers may have."""
+    gone = sorted({item.code for item in before.currencies} - {item.code for item in definition.currencies})
+    if gone:
+        raise Unprocessable(
+            f"currencies: {', '.join(gone)} must stay: customers have some", code="currency_in_use",
+            pointer="/currencies",
+        )  # fmt: skip
+
+
 async def replace(
     session: WriteSession, principal: Principal, expected: int | None, definition: Definition
 ) -> Programme:
@@ -70,12 +80,7 @@ async def replace(
     await lock(session, "loyalty", "programme")
     before = await current(session)
     match(expected, before.version)
-    gone = sorted({item.code for item in before.currencies} - {item.code for item in definition.currencies})
-    if gone:
-        raise Unprocessable(
-            f"currencies: {', '.join(gone)} must stay: customers have some", code="currency_in_use",
-            pointer="/currencies",
-        )  # fmt: skip
+    keeps_currencies(before, definition)
     version = before.version + 1
     said = definition.model_dump_json(include=set(Definition.model_fields))
     await queries.insert(session, version, said, principal.id)

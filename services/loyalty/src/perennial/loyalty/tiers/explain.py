@@ -86,7 +86,7 @@ async def explain(session: ReadSession, customer: UUID, now: datetime) -> Explan
     ladder = await ladder_of(session, rules)
     state = (await queries.states(session, [customer])).get(customer)
     facts = (await queries.facts(session, {customer: queries.BEGINNING}, ladder, now + AHEAD)).get(customer, [])
-    said = (await queries.overrides(session, [customer], now)).get(customer, [])
+    said = (await queries.members(session, [customer], ladder, now)).get(customer, [])
     steps = walk(ladder, facts)
     position = stand(ladder, steps, said, state.clock if state else now, now)
     return _told(customer, rules.version, ladder, state, facts, steps, position, now)

@@ -53,7 +53,8 @@ class Ladder:
         self.window = timedelta(days=rules.tier_window_days)
         self.grace = timedelta(days=rules.tiering.grace_days)
         self.zone = zone
-        self._steps: list[tuple[list[int], list[int]]] = [_steps(self.rungs, way) for way in range(len(MEASURES))]
+        ways = [(way, *_steps(self.rungs, way)) for way in range(len(MEASURES))]
+        self._ways = [(way, thresholds, tiers) for way, thresholds, tiers in ways if thresholds]
 
     @property
     def rolling(self) -> bool:
@@ -68,7 +69,7 @@ class Ladder:
     @property
     def by_orders(self) -> bool:
         """Whether orders lead to any tier, by their number or worth."""
-        return bool(self._steps[1][0] or self._steps[2][0])
+        return any(way for way, _, _ in self._ways)
 
     def index(self, name: str) -> int | None:
         """Where a tier stands; None for one that there is not."""
@@ -77,10 +78,10 @@ class Ladder:
     def level(self, sums: Sums) -> int:
         """The highest tier that some way leads to."""
         found = 0
-        for value, (thresholds, tiers) in zip(sums, self._steps, strict=True):
-            at = bisect_right(thresholds, value)
-            if at:
-                found = max(found, tiers[at - 1])
+        for way, thresholds, tiers in self._ways:
+            at = bisect_right(thresholds, sums[way])
+            if at and tiers[at - 1] > found:
+                found = tiers[at - 1]
         return found
 
     def is_near(self, tier: int, sums: Sums) -> bool:

@@ -44,8 +44,8 @@ class _State:
     def step(self, at: datetime, why: Why, until: datetime | None = None) -> None:
         self.steps.append(Step(at, self.tier, why, until))
 
-    def rise(self, at: datetime) -> None:
-        """Up at once, wherever it leads; and what is reached again is safe."""
+    def rise(self, at: datetime) -> int:
+        """Up at once, wherever it leads; and what is reached again is safe. Returns how high what counts reaches."""
         level = self.ladder.level(self.sums)
         if level > self.tier:
             self.tier, self.held, self.grace, self.softened = level, None, None, False
@@ -55,6 +55,7 @@ class _State:
             self.step(at, "kept")
         elif level == self.tier:
             self.softened = False
+        return level
 
     @property
     def counted(self) -> Sums:
@@ -80,7 +81,11 @@ class _State:
 
 def walk(ladder: Ladder, facts: Sequence[Fact]) -> list[Step]:
     """Every step there was, and every step that comes if nothing more is earned; `facts` ascend."""
-    state = _State(ladder)
+    state, most = _State(ladder), NOTHING
+    for fact in facts:
+        most = most.plus(fact.sums)
+    if not ladder.level(most):
+        return []  # all of it together leads nowhere, so no part of it does
     if ladder.rolling:
         _roll(state, facts)
     else:
@@ -110,11 +115,10 @@ def _roll(state: _State, facts: Sequence[Fact]) -> None:
 
 
 def _settle(state: _State, now: datetime) -> None:
-    state.rise(now)
+    level = state.rise(now)
     if state.held is not None and state.held <= now:
         state.held = None
-    short = state.ladder.level(state.sums) < state.tier
-    if short and state.held is None and (state.grace is None or state.grace <= now):
+    if level < state.tier and state.held is None and (state.grace is None or state.grace <= now):
         state.lose(now, now + state.ladder.window)
 
 
@@ -155,7 +159,8 @@ def _moments(state: _State, facts: Sequence[Fact]) -> Iterator[tuple[datetime, F
     end: datetime | None = None
     for fact in facts:
         yield from _clock(state, end, fact.at)
-        end = _end(state, fact.at)
+        if end is None or fact.at >= end:
+            end = _end(state, fact.at)
         yield fact.at, fact
     while state.tier and end is not None:
         last = end

@@ -22,11 +22,12 @@ _COUNTED = """
     FROM unnest(CAST(:ids AS uuid[]), CAST(:sinces AS timestamptz[])) AS c (customer_id, since)
     JOIN identity_map m ON m.customer_id = c.customer_id
     CROSS JOIN LATERAL (
-        SELECT greatest(l.earned_at, :beginning) AS at, l.points - l.reversed AS points, 0 AS cents, 0 AS orders
+        SELECT greatest(l.earned_at, :beginning) AS at, l.points - l.reversed AS points, CAST(0 AS bigint) AS cents,
+               0 AS orders
         FROM lot l WHERE l.via = m.via AND l.qualifies AND l.currency = :currency AND l.points > l.reversed
           AND l.earned_at > c.since AND l.earned_at <= :until
         UNION ALL
-        SELECT greatest(p.completed_at, :beginning), 0, CAST((w.worth - r.back) * 100 AS bigint), 1
+        SELECT greatest(p.completed_at, :beginning), CAST(0 AS bigint), CAST((w.worth - r.back) * 100 AS bigint), 1
         FROM purchase p
         CROSS JOIN LATERAL (
             SELECT CASE WHEN p.updated_at >= p.completed_at THEN p.updated_amount ELSE p.completed_amount END AS worth
@@ -38,22 +39,22 @@ _COUNTED = """
         WHERE :by_orders AND p.via = m.via AND p.completed_at > c.since AND p.completed_at <= :until
           AND NOT r.whole AND w.worth > r.back
     ) AS f"""
-_FACTS = text(f"""SELECT c.customer_id, f.at, CAST(sum(f.points) AS bigint) AS points,
-    CAST(sum(f.cents) AS bigint) AS cents, CAST(sum(f.orders) AS bigint) AS orders {_COUNTED}
-    GROUP BY c.customer_id, f.at ORDER BY f.at""")
+_FACTS = text(f"""
+    SELECT customer_id, array_agg(at ORDER BY at) AS ats, array_agg(points ORDER BY at) AS points,
+           array_agg(cents ORDER BY at) AS cents, array_agg(orders ORDER BY at) AS orders
+    FROM (
+        SELECT c.customer_id, f.at, CAST(sum(f.points) AS bigint) AS points, CAST(sum(f.cents) AS bigint) AS cents,
+               CAST(sum(f.orders) AS bigint) AS orders {_COUNTED} GROUP BY c.customer_id, f.at
+    ) AS moment GROUP BY customer_id""")  # noqa: S608 (ours)
 _SUMS = text(f"""SELECT c.customer_id, CAST(sum(f.points) AS bigint) AS points,
     CAST(sum(f.cents) AS bigint) AS cents, CAST(sum(f.orders) AS bigint) AS orders {_COUNTED}
     GROUP BY c.customer_id""")
 _MEMBERS = text("""
-    SELECT DISTINCT m.customer_id FROM identity_map m
-    WHERE m.customer_id = ANY(CAST(:ids AS uuid[])) AND (
-        EXISTS (SELECT FROM account a WHERE a.via = m.via)
-        OR :by_orders AND EXISTS (SELECT FROM purchase p WHERE p.via = m.via AND p.completed_at IS NOT NULL)
-        OR EXISTS (SELECT FROM tier_override t WHERE t.via = m.via AND t.ended_at IS NULL AND t.until > :now))""")
-_OVERRIDES = text("""
     SELECT m.customer_id, t.id, t.tier, t.exact, t.set_at, t.until
-    FROM identity_map m JOIN tier_override t ON t.via = m.via
-    WHERE m.customer_id = ANY(CAST(:ids AS uuid[])) AND t.ended_at IS NULL AND t.until > :now
+    FROM identity_map m LEFT JOIN tier_override t ON t.via = m.via AND t.ended_at IS NULL AND t.until > :now
+    WHERE m.customer_id = ANY(CAST(:ids AS uuid[])) AND (
+        t.id IS NOT NULL OR EXISTS (SELECT FROM account a WHERE a.via = m.via)
+        OR :by_orders AND EXISTS (SELECT FROM purchase p WHERE p.via = m.via AND p.completed_at IS NOT NULL))
     ORDER BY t.set_at, t.id""")
 _UPSERT = text("""
     INSERT INTO tier_state AS s (customer_id, tier, since, points, review_at, version, earned, why, held_until,
@@ -84,10 +85,14 @@ async def facts(
     session: ReadSession, since: Mapping[UUID, datetime], ladder: Ladder, until: datetime
 ) -> dict[UUID, list[Fact]]:
     """What counts towards the tiers of customers, from after an instant each until another, ascending."""
-    found: dict[UUID, list[Fact]] = {}
-    for row in await session.execute(_FACTS, _asked(since, ladder, until)):
-        found.setdefault(row.customer_id, []).append(Fact(row.at, Sums(row.points, row.cents, row.orders)))
-    return found
+    rows = await session.execute(_FACTS, _asked(since, ladder, until))
+    return {
+        row.customer_id: [
+            Fact(at, Sums(points, cents, orders))
+            for at, points, cents, orders in zip(row.ats, row.points, row.cents, row.orders, strict=True)
+        ]
+        for row in rows
+    }
 
 
 async def sums(
@@ -105,17 +110,16 @@ def _asked(since: Mapping[UUID, datetime], ladder: Ladder, until: datetime) -> d
     }  # fmt: skip
 
 
-async def members(session: ReadSession, customers: Collection[UUID], ladder: Ladder, now: datetime) -> set[UUID]:
-    """Those of whom there is anything that a tier may rest on."""
-    asked = {"ids": list(customers), "by_orders": ladder.by_orders, "now": now}
-    return set((await session.execute(_MEMBERS, asked)).scalars())
-
-
-async def overrides(session: ReadSession, customers: Collection[UUID], now: datetime) -> dict[UUID, list[Override]]:
-    """What staff said of customers and still holds."""
+async def members(
+    session: ReadSession, customers: Collection[UUID], ladder: Ladder, now: datetime
+) -> dict[UUID, list[Override]]:
+    """Those of whom there is anything that a tier may rest on, with what staff said of them and still holds."""
     found: dict[UUID, list[Override]] = {}
-    for row in await session.execute(_OVERRIDES, {"ids": list(customers), "now": now}):
-        found.setdefault(row.customer_id, []).append(Override(row.id, row.tier, row.exact, row.set_at, row.until))
+    asked = {"ids": list(customers), "by_orders": ladder.by_orders, "now": now}
+    for row in await session.execute(_MEMBERS, asked):
+        said = found.setdefault(row.customer_id, [])
+        if row.id is not None:
+            said.append(Override(row.id, row.tier, row.exact, row.set_at, row.until))
     return found
 
 
@@ -127,6 +131,8 @@ async def states(session: ReadSession, customers: Collection[UUID]) -> dict[UUID
 
 async def last_told(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, Row[Any]]:
     """Where the history of each ends."""
+    if not customers:
+        return {}
     rows = await session.execute(
         text("""SELECT DISTINCT ON (customer_id) customer_id, tier, at FROM tier_history
                 WHERE customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY customer_id, version DESC"""),

@@ -1,6 +1,6 @@
 """Tiers are derived: up at once, down when a period ends; what they give is granted and revoked as they change."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -66,14 +66,14 @@ async def positions(
     Of those who have anything that a tier may rest on, or a tier above the first, which they lose in the open.
     """
     above = {customer for customer, state in states.items() if state.tier != ladder.rungs[0].name}
-    found = sorted(await queries.members(session, customers, ladder, now) | above)
+    said = await queries.members(session, customers, ladder, now)
+    found = sorted(said.keys() | above)
     clocks = {customer: states[customer].clock if customer in states else now for customer in found}
     since = {
         customer: min(clocks[customer], now) - ladder.window if ladder.forgetful else queries.BEGINNING
         for customer in found
     }
     facts = await queries.facts(session, since, ladder, now + AHEAD)
-    said = await queries.overrides(session, found, now)
     begins = ladder.begins(now)
     return {
         customer: (
@@ -174,11 +174,16 @@ async def _numbered(session: WriteSession, moves: Sequence[Move]) -> list[Move]:
     ]  # fmt: skip
 
 
-async def _wake(session: WriteSession, moves: Sequence[Move], gone: Iterable[UUID]) -> None:
+async def _wake(session: WriteSession, moves: Sequence[Move], gone: Collection[UUID]) -> None:
     """Set the timers of those whom the clock may move, and forget those of the others."""
     due = {move.after.customer_id: move.after.review_at for move in moves}
-    idle = [customer for customer, at in due.items() if at is None]
-    await timers.cancel(session, REVIEW, [str(customer) for customer in (*gone, *idle)])
+    idle = [
+        move.after.customer_id
+        for move in moves
+        if move.after.review_at is None and move.before is not None and move.before.review_at is not None
+    ]
+    if gone or idle:
+        await timers.cancel(session, REVIEW, [str(customer) for customer in (*gone, *idle)])
     await timers.schedule(
         session, [timer_for(customer, REVIEW, str(customer), at) for customer, at in due.items() if at is not None]
     )

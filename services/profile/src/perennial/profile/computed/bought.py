@@ -28,19 +28,24 @@ from perennial.profile.computed.windows import Window
 
 UNTIED = UUID(int=0)
 _ORDERS = f"""
-    SELECT m.customer_id, p.source, p.order_id, p.completed_at AS at, p.amount, p.items,
+    SELECT m.customer_id, p.source, p.order_id, p.completed_at AS at, p.amount, p.items, {{discount}} AS discount,
            coalesce(p.currency, :currency) AS currency,
            CASE WHEN refunded_at IS NULL THEN 0 ELSE {REFUNDED} END AS refunded
-    FROM identity_map AS m JOIN purchase AS p USING (via)
+    FROM identity_map AS m JOIN purchase AS p USING (via) {{joined}}
     WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND p.cancelled_at IS NULL"""  # noqa: S608 (ours)
+_PLAIN = _ORDERS.format(discount="CAST(0 AS numeric)", joined="")
+_DISCOUNTED = _ORDERS.format(
+    discount="coalesce(d.discount, 0)",
+    joined="LEFT JOIN order_discount AS d ON d.source = p.source AND d.order_id = p.order_id",
+)
 _NEWEST = text(f"""
-    SELECT source, order_id, at AS completed_at, amount, refunded, currency FROM ({_ORDERS}) AS o
+    SELECT source, order_id, at AS completed_at, amount, refunded, currency FROM ({_PLAIN}) AS o
     WHERE at BETWEEN :since AND :until ORDER BY at DESC, source, order_id LIMIT :limit""")  # noqa: S608
 _COLUMNS = {
-    "amount": "o.amount", "net": "(o.amount - o.refunded)", "refunded": "o.refunded", "items": "o.items",
-    "currency": "o.currency", "order_id": "o.order_id", "$source": "o.source",
+    "amount": "o.amount", "net": "(o.amount - o.refunded)", "refunded": "o.refunded", "discount": "o.discount",
+    "items": "o.items", "currency": "o.currency", "order_id": "o.order_id", "$source": "o.source",
 }  # fmt: skip
-_NUMBERS = frozenset({"amount", "net", "refunded", "items"})
+_NUMBERS = frozenset({"amount", "net", "refunded", "discount", "items"})
 # Every zone's hours and days begin on one of these; which hour it is, Python knows as it does for events.
 _QUARTER = "CAST(extract(epoch FROM date_bin('15 minutes', o.at, TIMESTAMPTZ '1970-01-01 00:00+00')) AS text)"
 _ENDS = """(array_agg(CAST(to_jsonb({0}) AS text) ORDER BY o.at {1}, o.source {1}, o.order_id {1})
@@ -58,7 +63,8 @@ async def merged(
         return found
     binds = Binds()
     branches = [_branch(place, spec, covers, binds) for place, (spec, covers) in enumerate(wanted)]
-    statement = f"WITH o AS MATERIALIZED ({_ORDERS}) {' UNION ALL '.join(branches)}"
+    orders = _DISCOUNTED if any(map(_discounted, (spec for spec, _ in wanted))) else _PLAIN
+    statement = f"WITH o AS MATERIALIZED ({orders}) {' UNION ALL '.join(branches)}"
     asked = {**binds.values, "customers": list(customers), "currency": currency}
     for row in await session.execute(text(statement), asked):
         spec, _ = wanted[row.place]
@@ -67,6 +73,10 @@ async def merged(
         if row.n:
             _take(mine, spec, row, ZoneInfo(spec.timezone) if spec.timezone else zone)
     return found
+
+
+def _discounted(spec: Spec) -> bool:
+    return "discount" in {spec.property, *(item["property"] for item in (*spec.where, *spec.having))}
 
 
 def _least(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -71,3 +71,14 @@ partial = Table(
     Column("spans", INT8MULTIRANGE, comment="Microseconds of the epoch, each event reaching as far as the gap."),
 )
 version = Sequence("computed_version", metadata=metadata)
+discount = Table(
+    "order_discount",
+    metadata,
+    Column("source", _Word, primary_key=True),
+    Column("order_id", _Word, primary_key=True),
+    Column("via", Uuid, nullable=False, index=True),
+    Column("discount", Numeric, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("message_id", _Word, nullable=False),
+    comment="What was taken off an order, as the newest event says that names it.",
+)

@@ -18,7 +18,7 @@ from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.derive import mark
 from perennial.common.notify import notify
 from perennial.common.problems import Conflict, NotFound
-from perennial.profile.computed import definitions, queries
+from perennial.profile.computed import definitions, discounts, queries
 from perennial.profile.computed.checks import checked
 from perennial.profile.computed.partials import Partial, as_row
 from perennial.profile.computed.plans import Plan, Position, Root, compiled
@@ -45,6 +45,7 @@ async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None
         building = any(plan.position is not None for plan in plans)
         unkept = await _unkept(session, events) if building else ()
         await queries.add(session, Plans(plans, unkept).fold(events))
+    await discounts.record(session, events)
     await _mark_owners(session, events)
 
 

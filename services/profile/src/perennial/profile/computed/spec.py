@@ -26,9 +26,11 @@ TEXTS = frozenset({"first", "last", "most_frequent", "unique_list", "breakdown"}
 UNITS = frozenset(get_args(Unit))
 FINE = timedelta(days=31)
 REACHES = (100, 370, 740, 1850)  # days
-ORDER_PROPERTIES = frozenset({"amount", "net", "refunded", "items", "currency", "order_id", "$source"})
+ORDER_PROPERTIES = frozenset(
+    {"amount", "net", "refunded", "discount", "items", "currency", "order_id", "$source"}
+)  # fmt: skip
 CLOCKED = frozenset({"$hour", "$weekday"})
-ORDER_MONEY = frozenset({"amount", "net", "refunded"})
+ORDER_MONEY = frozenset({"amount", "net", "refunded", "discount"})
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Conditions = Annotated[list[dict[str, Any]], Field(max_length=20)]

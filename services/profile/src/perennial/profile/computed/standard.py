@@ -27,7 +27,7 @@ STANDARD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "channel_mix": ("Orders by channel", "渠道构成", {**_BOUGHT, "function": "breakdown", "property": "$source"}),
     "discount_share": (
         "Share of orders at a discount", "折扣订单占比",
-        {**_ORDERED, "function": "share", "having": [{"gt": 0, "property": "discount"}]},
+        {**_BOUGHT, "function": "share", "having": [{"gt": 0, "property": "discount"}]},
     ),
     "return_rate": (
         "Share of orders refunded", "退货率",

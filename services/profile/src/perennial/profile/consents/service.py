@@ -104,11 +104,7 @@ async def choose(
             raise Unprocessable(f"{where}: the same was decided before", code="repeated", pointer=where)
         seen.add((choice.purpose, choice.channel))
         text_hash = _hash(hashes, choice, where)
-        if choice.granted and purpose["separate"] and not (choice.separate and text_hash):
-            raise Unprocessable(
-                f"{where}/separate: {choice.purpose} needs a consent of its own, with the text that was shown",
-                code="separate_consent_required", pointer=f"{where}/separate",
-            )  # fmt: skip
+        _check_alone(purpose, choice, text_hash, where)
         days = purpose["valid_days"] if choice.granted else None
         statements.append(
             Statement(
@@ -118,6 +114,21 @@ async def choose(
             )
         )  # fmt: skip
     await record(session, statements)
+
+
+async def check(session: ReadSession, choice: Decision) -> None:
+    """Raises what `choose` would, for one choice."""
+    known = {row["key"]: row for row in await queries.purposes(session)}
+    hashes = await queries.hashes_of(session, {_shown(choice)} if choice.text_locale and choice.text_version else set())
+    _check_alone(_purpose(known, choice, "consent"), choice, _hash(hashes, choice, "consent"), "consent")
+
+
+def _check_alone(purpose: RowMapping, choice: Decision, text_hash: str | None, where: str) -> None:
+    if choice.granted and purpose["separate"] and not (choice.separate and text_hash):
+        raise Unprocessable(
+            f"{where}/separate: {choice.purpose} needs a consent of its own, with the text that was shown",
+            code="separate_consent_required", pointer=f"{where}/separate",
+        )  # fmt: skip
 
 
 def _shown(choice: Decision) -> queries.Shown:

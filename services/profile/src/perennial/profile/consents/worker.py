@@ -9,7 +9,8 @@ from perennial.common.consent import BY_CLIENT, EVENTS, GIVES, PLAIN, WITHDRAWS
 from perennial.common.contracts.hot import Body, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
-from perennial.profile.consents import queries, service
+from perennial.common.imported import EVENT as IMPORTED
+from perennial.profile.consents import imported, queries, service
 from perennial.profile.consents.queries import Statement
 
 # What consent managers call their categories; a category that bears a purpose's own name is that purpose.
@@ -19,7 +20,7 @@ CATEGORIES = {
     "personalization": "personalisation", "preferences": "personalisation", "datasharing": "third_party_sharing",
     "sale": "third_party_sharing", "dosell": "third_party_sharing",
 }  # fmt: skip
-NAMES = EVENTS
+NAMES = EVENTS | {IMPORTED}
 LONGEST = 400
 BY = "client"  # in the evidence: nobody has asked who the sender was; which consents it may give
 
@@ -34,7 +35,11 @@ async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None
     if not wanted:
         return
     purposes = {row["key"]: row for row in await queries.purposes(session)}
-    said = {item.id: item for event in wanted for item in _said(event, purposes)}
+    said = {
+        item.id: item
+        for event in wanted
+        for item in (imported.said(event, purposes) if event.name == IMPORTED else _said(event, purposes))
+    }
     hashes = await queries.hashes_of(
         session, {_shown(item) for item in said.values() if item.text_locale and item.text_version}
     )  # fmt: skip

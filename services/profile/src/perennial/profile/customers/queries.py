@@ -51,6 +51,12 @@ _LIFECYCLE = f"""
           SELECT currency, jsonb_build_object('balance', sum(balance), 'pending', sum(pending),
                                               'as_of', max(as_of)) AS held
           FROM mine JOIN account USING (via) GROUP BY currency) AS wallet) AS account,
+      (SELECT jsonb_object_agg(currency, announced) FROM (
+          SELECT currency, jsonb_agg(jsonb_build_object('points', points, 'expires_at', expires_at, 'as_of', as_of)
+                                     ORDER BY expires_at) AS announced
+          FROM (SELECT currency, expires_at, sum(points) AS points, max(as_of) AS as_of
+                FROM mine JOIN expiring USING (via) WHERE expires_at > now() GROUP BY 1, 2) AS ends
+          GROUP BY currency) AS ending) AS expiring,
       (SELECT jsonb_build_object('name', tier, 'as_of', as_of) FROM who JOIN tier USING (customer_id)) AS tier,
       (SELECT jsonb_agg(jsonb_build_object('id', segment_id, 'name', segment_name, 'since', since, 'as_of', as_of)
                         ORDER BY segment_name, segment_id)

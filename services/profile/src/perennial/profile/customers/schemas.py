@@ -126,11 +126,20 @@ class Attributes(BaseModel):
     as_of: Utc | None
 
 
+class Expiring(BaseModel):
+    """What expires unless it is spent before."""
+
+    points: int
+    expires_at: Utc
+    as_of: Utc = Field(description="When it was announced; never more than there is by now.")
+
+
 class Wallet(BaseModel):
     """What a customer has of one currency."""
 
     balance: int
     pending: int
+    expiring: list[Expiring] = Field(default=[], description="What is announced to expire, the soonest first.")
 
 
 class Loyalty(BaseModel):

@@ -42,7 +42,7 @@ async def show(session: ReadSession, any_id: UUID, currency: str) -> Customer:
             "transactions": {**orders.model_dump(), "as_of": row.now},
             "service": service,
             "attributes": {"traits": details, **(row.derived or UNDERIVED)},
-            "loyalty": _loyalty(row.account, row.tier),
+            "loyalty": _loyalty(row.account, row.tier, row.expiring),
             "segments": row.segments or [],
             "journeys": row.journeys or [],
             "consents": [said.model_dump() for said in await consents.holding(session, row.id)],
@@ -65,7 +65,7 @@ async def show_own(session: ReadSession, any_id: UUID, currency: str) -> Me:
             "id": row.id,
             "traits": {name: detail["value"] for name, detail in (row.traits or {}).items()},
             "orders": _orders(row.orders or [], currency),
-            "loyalty": _loyalty(row.account, row.tier),
+            "loyalty": _loyalty(row.account, row.tier, row.expiring),
             "tickets": {"open": len(requests), "requests": requests},
             "first_seen": row.activity["first_seen"],
             "last_seen": row.activity["last_seen"],
@@ -136,7 +136,9 @@ def _orders(found: Sequence[Mapping[str, Any]], currency: str) -> CustomerOrders
     )
 
 
-def _loyalty(wallets: Mapping[str, Any] | None, tier: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _loyalty(
+    wallets: Mapping[str, Any] | None, tier: Mapping[str, Any] | None, ending: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
     held = wallets or {}
     instants = [said["as_of"] for said in (*held.values(), tier or {}) if said.get("as_of")]
     if not instants:
@@ -146,8 +148,24 @@ def _loyalty(wallets: Mapping[str, Any] | None, tier: Mapping[str, Any] | None) 
         "balance": points.get("balance", 0),
         "pending": points.get("pending", 0),
         "wallets": {
-            code: {"balance": wallet["balance"], "pending": wallet["pending"]} for code, wallet in held.items()
+            code: {
+                "balance": wallet["balance"],
+                "pending": wallet["pending"],
+                "expiring": _expiring((ending or {}).get(code, ()), wallet["balance"]),
+            }
+            for code, wallet in held.items()
         },
         "tier": tier["name"] if tier else None,
         "as_of": max(map(datetime.fromisoformat, instants)),
     }
+
+
+def _expiring(announced: Sequence[Mapping[str, Any]], balance: int) -> list[dict[str, Any]]:
+    """The soonest first, and together no more than there is: what was spent since the announcement is not in it."""
+    found, left = [], max(balance, 0)
+    for item in announced:
+        points = min(item["points"], left)
+        left -= points
+        if points:
+            found.append({**item, "points": points})
+    return found

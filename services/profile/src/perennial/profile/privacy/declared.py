@@ -20,6 +20,7 @@ PRIVACY = Privacy(
         "counter": Held(),
         "activity": Held(),
         "account": Held(),
+        "expiring": Held(),
         "tier": SHOWN,
         "membership": SHOWN,
         "ticket": Held(),
@@ -38,6 +39,7 @@ PRIVACY = Privacy(
         "customer_name": DERIVED,
         "customer_order": DERIVED,
         "customer": Held(_OF_CUSTOMER, open=opened_record),
+        "order_discount": Held(kept=ORDERS),
         "purchase": Held(kept=ORDERS),
     },
     none={

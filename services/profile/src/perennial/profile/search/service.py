@@ -128,7 +128,8 @@ def _check_sealed(who: Principal, rule: Rule) -> None:
             _check_sealed(who, rule.rule)
         case OnTrait() | OnElement() if isinstance(rule, OnElement) or rule.operator != "exists":
             key, _ = trait_path(rule.property if isinstance(rule, OnElement) else rule.trait)
-            if (who.classes.get(key) or masks.class_of(key)) == "sensitive":
+            of_place = isinstance(rule, OnTrait) and rule.operator == "near"
+            if of_place or (who.classes.get(key) or masks.class_of(key)) == "sensitive":
                 raise Unprocessable(
                     f"filter: the trait {key} is kept sealed, so a list cannot compare it; look for the identifier",
                     code="trait_sealed",

@@ -17,6 +17,15 @@ Table(
     Column("as_of", _Instant, nullable=False),
 )
 Table(
+    "expiring",
+    metadata,
+    Column("via", Uuid, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("expires_at", _Instant, primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("as_of", _Instant, nullable=False, comment="When it was announced."),
+)
+Table(
     "tier",
     metadata,
     Column("customer_id", Uuid, primary_key=True),

@@ -12,6 +12,12 @@ _ACCOUNTS = """
     ON CONFLICT (via, currency) DO UPDATE SET balance = excluded.balance, pending = excluded.pending,
         version = excluded.version, as_of = excluded.as_of
     WHERE a.version < excluded.version"""
+_EXPIRING = """
+    INSERT INTO expiring AS e (via, currency, expires_at, points, as_of)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timestamptz[])
+    ON CONFLICT (via, currency, expires_at) DO UPDATE SET points = excluded.points, as_of = excluded.as_of
+    WHERE e.as_of < excluded.as_of"""
+_EXPIRED = "DELETE FROM expiring WHERE via = ANY($1::uuid[]) AND expires_at < now() - interval '1 day'"
 _TIERS = """
     INSERT INTO tier AS t (customer_id, tier, since, version, as_of)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timestamptz[])
@@ -66,6 +72,13 @@ Instant = datetime | None
 async def write_accounts(session: WriteSession, rows: Sequence[tuple[UUID, str, int, int, int, datetime]]) -> None:
     """Rows of (via, currency, balance, pending, version, as_of)."""
     await _write(session, _ACCOUNTS, rows)
+
+
+async def write_expiring(session: WriteSession, rows: Sequence[tuple[UUID, str, datetime, int, datetime]]) -> None:
+    """Rows of (via, currency, expires_at, points, as_of); of these identifiers what is over goes."""
+    await _write(session, _EXPIRING, rows)
+    if rows:
+        await (await raw(session)).execute(_EXPIRED, [row[0] for row in rows])
 
 
 async def write_tiers(session: WriteSession, rows: Sequence[tuple[UUID, str, datetime, int, datetime]]) -> None:

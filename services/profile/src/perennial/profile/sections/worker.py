@@ -8,7 +8,7 @@ from uuid import UUID
 
 from perennial.common.contracts.campaigns import EnrolmentEnded, EnrolmentStarted, MessageSent, MessageSuppressed
 from perennial.common.contracts.identity import CustomersMerged
-from perennial.common.contracts.loyalty import Account, AccountsChanged, Tier, TiersChanged
+from perennial.common.contracts.loyalty import Account, AccountsChanged, ExpiryAnnounced, Tier, TiersChanged
 from perennial.common.contracts.segments import Membership, MembershipsChanged
 from perennial.common.contracts.tickets import TicketBreached, TicketEvent, TicketOpened, TicketRated
 from perennial.common.db import WriteSession
@@ -26,6 +26,16 @@ async def record_accounts(session: WriteSession, facts: Sequence[AccountsChanged
     rows: list[tuple[Account, datetime]] = newest(said)
     await queries.write_accounts(
         session, [(item.via, item.currency, item.balance, item.pending, item.version, at) for item, at in rows]
+    )
+
+
+async def record_expiring(session: WriteSession, facts: Sequence[ExpiryAnnounced]) -> None:
+    """Copy what was announced to expire; of one instant the newest announcement counts."""
+    found: dict[tuple[UUID, str, datetime], ExpiryAnnounced] = {}
+    for fact in sorted(facts, key=lambda fact: fact.occurred_at):
+        found[fact.via, fact.currency, fact.expires_at] = fact
+    await queries.write_expiring(
+        session, [(*place, found[place].points, found[place].occurred_at) for place in sorted(found)]
     )
 
 

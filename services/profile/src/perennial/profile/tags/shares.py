@@ -19,7 +19,8 @@ MOST = 200_000  # customers that are looked at: of so many a share is found to a
 AGAIN = timedelta(seconds=10)
 _NUMBERS = """
     SELECT customer_id, v::numeric AS v FROM (
-        SELECT customer_id, coalesce(computed -> :trait, traits -> :trait) #>> '{}' AS v FROM customer {sample}) AS shown
+        SELECT customer_id, coalesce(computed -> :trait, traits -> :trait) #>> '{}' AS v
+        FROM customer {sample}) AS shown
     WHERE v ~ '^-?[0-9]{1,30}([.][0-9]{1,15})?$'"""
 
 

@@ -7,6 +7,7 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.contracts.segments import MembershipsChanged
 from perennial.common.db import WriteSession
 from perennial.common.derive import mark
+from perennial.profile.imported import service as imported
 from perennial.profile.stages import derivation as stages
 from perennial.profile.tags.definitions import compiled, queries
 from perennial.profile.tags.words import service as words
@@ -14,7 +15,8 @@ from perennial.profile.timeline.service import name_of
 
 
 async def note_words(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
-    """Remember who said something; other events cost a look at their names."""
+    """Remember who said something, and which tags a file gives; other events cost a look at their names."""
+    await imported.record(session, events)
     await words.note(
         session,
         [

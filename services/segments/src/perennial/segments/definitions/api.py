@@ -15,6 +15,7 @@ from perennial.common.web.idempotency import run
 from perennial.common.web.pages import PageRequest, bad_cursor, before
 from perennial.segments.definitions import previews, queries, service
 from perennial.segments.definitions.checks import read_rule
+from perennial.segments.definitions.fields import check_fields
 from perennial.segments.definitions.schemas import (
     DependenciesOut,
     LeafOut,
@@ -32,7 +33,8 @@ from perennial.segments.definitions.schemas import (
 router = APIRouter(prefix="/v1/segments", tags=["segments"])
 Reader = Annotated[Principal, Depends(requires("segments:read"))]
 Writer = Annotated[Principal, Depends(requires("segments:write"))]
-Version = Annotated[int, Path(ge=1, lt=2**31)]
+LAST = 2**31 - 1
+Version = Annotated[int, Path(ge=1, lt=LAST)]
 
 
 def said(document: Any, who: Principal) -> dict[str, Any]:
@@ -82,6 +84,7 @@ async def list_segments(page: PageQuery, session: Read, who: Reader) -> Page[Seg
 async def preview_segment(body: PreviewIn, session: Read, who: Reader) -> PreviewOut:
     """How many customers a rule holds for now, some of them, and where they are already; nothing is kept."""
     rule, now = read_rule(who, body.rule), datetime.now(UTC)
+    await check_fields(session, rule)
     tried = await previews.preview(session, rule, now)
     leaves = [LeafOut(pointer=at.pointer, phrase=rules.describe(at.rule), count=at.count) for at in tried.leaves]
     return PreviewOut.model_validate(
@@ -91,6 +94,7 @@ async def preview_segment(body: PreviewIn, session: Read, who: Reader) -> Previe
             "sentence": rules.describe(rule),
             "leaves": leaves,
             "overlaps": tried.overlaps,
+            "estimated": tried.estimated,
             "unheard": tried.unheard,
             "as_of": now,
         }
@@ -163,8 +167,8 @@ async def publish_segment(
 async def list_versions(segment_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[VersionOut]:
     """Every version of the definition, the newest first: who made it, when, and what it says."""
     await service.find(session, segment_id)
-    until = before(page)
-    rows = await queries.versions(session, segment_id, 2**31 - 1 if until is None else until, page.limit + 1)
+    until = min(before(page) or LAST, LAST)
+    rows = await queries.versions(session, segment_id, until, page.limit + 1)
     items = [VersionOut(**{**row._mapping, **said(row.rule, who)}) for row in rows]  # noqa: SLF001 (public API)
     return paged(items, page, lambda item: [item.version])
 

@@ -136,5 +136,6 @@ class PreviewOut(BaseModel):
     sentence: str
     leaves: list[LeafOut]
     overlaps: list[OverlapOut] = Field(description="The largest, at most 20.")
+    estimated: bool = Field(description="The counts of overlaps are taken from 10,000 of those it holds for.")
     unheard: list[str] = Field(description="Events of the rule that nobody has ever sent: perhaps they are misspelt.")
     as_of: datetime

@@ -16,6 +16,7 @@ from perennial.common.problems import Conflict, NotFound, Unprocessable
 from perennial.common.rules import Rule
 from perennial.segments.definitions import queries
 from perennial.segments.definitions.checks import check_name, check_references, read_rule
+from perennial.segments.definitions.fields import check_fields
 from perennial.segments.memberships import service as memberships
 
 BACKFILL = "backfill"
@@ -135,6 +136,7 @@ async def _check(session: WriteSession, rule: Rule, segment_id: UUID) -> None:
     if rules.footprint(rule).segments:
         await lock(session, "segments", "references")
     await check_references(session, rule, segment_id)
+    await check_fields(session, rule)
 
 
 async def _start(session: WriteSession, who: Principal, segment_id: UUID) -> UUID:

@@ -8,8 +8,11 @@ from perennial.common.derive import mark_changes, mark_events
 from perennial.common.identity_map import MapChange
 from perennial.common.rules.facts import EventFact, TraitFact, record_events, record_traits
 from perennial.common.rules.paths import trait_key
+from perennial.segments.facts import queries
+from perennial.segments.facts.profile import STAGE, TAGS
 from perennial.segments.rfm.standings.service import TRAIT
 
+OURS = frozenset({TRAIT, TAGS, STAGE})  # nobody says them of themselves
 NAMELESS = {"page": "Page Viewed", "screen": "Screen Viewed"}
 
 
@@ -17,6 +20,9 @@ async def record(session: WriteSession, events: list[ResolvedEvent]) -> None:
     """Keep what was said, and have the customers computed again."""
     traits: list[TraitFact] = []
     facts: list[EventFact] = []
+    kept_out = OURS
+    if any(event.type == "identify" for event in events):
+        kept_out |= await queries.computed_keys(session)
     for event in events:
         body = read_body(event.body)
         if event.type == "identify":
@@ -24,7 +30,7 @@ async def record(session: WriteSession, events: list[ResolvedEvent]) -> None:
             traits += [
                 TraitFact(event.via, key, value, event.timestamp, event.source, event.message_id)
                 for key, value in said
-                if trait_key(key) != TRAIT  # ours: nobody says of themselves where they stand
+                if trait_key(key) not in kept_out
             ]
         name = _name(event)
         if name is not None:
@@ -45,4 +51,6 @@ def _name(event: ResolvedEvent) -> str | None:
 
 async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
     """A merge or a split moves no fact: both sides are computed again."""
+    await queries.forget(session, {change.via for change in changes if change.via != change.after})
+    await queries.show(session, {change.via for change in changes if change.via == change.after})
     await mark_changes(session, changes)

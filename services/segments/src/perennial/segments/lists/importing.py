@@ -30,7 +30,7 @@ async def step(step: Step) -> Mapping[str, Any] | None:
     end = len(data) if last else data.rfind(b"\n") + 1
     if not last and end == 0:
         raise Unprocessable(f"file: a line is longer than {AT_ONCE} bytes", code="invalid_file")
-    rows = list(csv.reader(_decoded(data[:end]).splitlines()))
+    rows = [next(csv.reader([line]), []) for line in _decoded(data[:end]).splitlines()]
     if at == 0:
         step.progress["columns"] = _columns(rows)
         rows = rows[1:]

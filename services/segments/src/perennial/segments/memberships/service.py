@@ -91,7 +91,8 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     names = {segment.id: segment.name for segment in segments}
     moves = Moves([], [(segment, customer) for customer in stale.gone for segment in before.get(customer, ())], {})
     if segments and stale.live:
-        listed = await lists.of_customers(session, stale.live)
+        has_lists = any(segment.holds is None for segment in segments)
+        listed = await lists.of_customers(session, stale.live) if has_lists else {}
         views = await _views(session, segments, stale, now)
         for segment in segments:
             began = time.thread_time()

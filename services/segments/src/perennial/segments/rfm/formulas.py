@@ -1,6 +1,7 @@
 """The SQL that every standing is made by: a run uses it for all customers, an event for the few that it touched.
 
-`o` is what a customer has ordered (`orders`), `k` the thresholds that the run froze (`rfm_model`).
+`o` is what a customer has ordered (`orders`), `k` the thresholds that the run froze (`rfm_model`). Each step stands
+behind an OFFSET 0: without it Postgres would write it out wherever it is named, and compute it a hundred times.
 """
 
 from perennial.common.orders import REFUNDED
@@ -8,13 +9,19 @@ from perennial.common.orders import REFUNDED
 SCORES, CLUSTERS, DIMENSIONS = 5, 5, 3
 
 
-def orders(which: str = "") -> str:
-    """What customers have ordered, by currency: net of refunds, without the orders that were cancelled."""
+_EVERYBODY = "identity_map m JOIN purchase p ON p.via = m.via"
+# From the customers to their orders by index, whatever the statistics of tables that were just filled say.
+_OF_SOME = """(SELECT via, customer_id FROM identity_map WHERE customer_id = ANY(:ids) OFFSET 0) AS m
+        CROSS JOIN LATERAL (SELECT * FROM purchase WHERE via = m.via OFFSET 0) AS p"""
+
+
+def orders(*, some: bool = False) -> str:
+    """What customers have ordered, by currency: net of refunds, without cancelled orders. Of all, or of `:ids`."""
     return f"""
         SELECT m.customer_id, coalesce(p.currency, :currency) AS currency, max(p.completed_at) AS last_order_at,
                CAST(count(*) AS int) AS frequency, sum(p.amount - {REFUNDED}) AS monetary
-        FROM purchase p JOIN identity_map m ON m.via = p.via
-        WHERE p.cancelled_at IS NULL AND NOT p.refunded_in_full {which}
+        FROM {_OF_SOME if some else _EVERYBODY}
+        WHERE p.cancelled_at IS NULL AND NOT p.refunded_in_full
         GROUP BY 1, 2"""  # noqa: S608 (constants of ours)
 
 
@@ -35,7 +42,7 @@ def _distance(cluster: int) -> str:
 
 RANKS = f"""CROSS JOIN LATERAL (
         SELECT {_score("o.last_order_at", "k.recency")} AS r, {_score("o.frequency", "k.frequency")} AS f,
-               {_score("o.monetary", "k.monetary_cuts")} AS m) AS score"""
+               {_score("o.monetary", "k.monetary_cuts")} AS m OFFSET 0) AS score"""
 DAYS = "CAST(greatest(0, extract(epoch FROM k.as_of - o.last_order_at)) AS double precision) / 86400"
 LOGARITHMS = (
     f"ln(1 + {DAYS})",
@@ -46,7 +53,7 @@ _Z = ", ".join(
     f"({value} - k.scales[{n}]) / k.scales[{n + DIMENSIONS}] AS {axis}"
     for n, (value, axis) in enumerate(zip(LOGARITHMS, ("zr", "zf", "zm"), strict=True), 1)
 )
-STANDARDISED = f"CROSS JOIN LATERAL (SELECT {_Z}) AS z"
+STANDARDISED = f"CROSS JOIN LATERAL (SELECT {_Z} OFFSET 0) AS z"
 _GROUP = """CASE
         WHEN r >= 4 AND f >= 4 THEN 'champions'
         WHEN r >= 3 AND f >= 4 THEN 'loyal'
@@ -69,7 +76,8 @@ _QUADRANT = """CASE WHEN o.monetary >= k.value THEN 'high_value_' ELSE 'low_valu
 _NEAREST = ", ".join(f"away[{n}]" for n in range(1, CLUSTERS + 1))
 _CLUSTER = f"""CASE WHEN k.centers IS NOT NULL THEN
         k.cluster_names[array_position(away, least({_NEAREST}))] END"""
-_AWAY = f"CROSS JOIN LATERAL (SELECT ARRAY[{', '.join(_distance(n) for n in range(CLUSTERS))}] AS away) AS distance"
+_DISTANCES = ", ".join(_distance(n) for n in range(CLUSTERS))
+_AWAY = f"CROSS JOIN LATERAL (SELECT ARRAY[{_DISTANCES}] AS away OFFSET 0) AS distance"
 
 
 def standings(source: str, which: str = "") -> str:

@@ -37,7 +37,7 @@ scoring = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("state", Text, nullable=False, comment="wanted, computing, serving (the one that is read), past, failed"),
-    Column("cause", Text, nullable=False, comment="day, change, asked or settings"),
+    Column("cause", Text, nullable=False, comment="day, change, new, asked or settings"),
     Column("wanted_at", _instant, server_default=func.now(), nullable=False),
     Column("as_of", _instant, comment="The moment at which the facts were read and the thresholds frozen."),
     Column("served_at", _instant),

@@ -18,6 +18,7 @@ _STATES = "draft, building, live, failed, archived: of the newest version"
 
 def upgrade() -> None:
     create_operation_tables()
+    op.create_index("ix_stale_live_at", "stale", [sa.text("live DESC"), "at"])
     op.create_index("ix_membership_change_customer_id", "membership_change", ["customer_id"])
     _segment()
     _segment_version()
@@ -125,6 +126,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM segment WHERE rule IS NULL")
     op.execute("UPDATE segment SET rule = coalesce(serving_rule, rule)")
     op.execute("UPDATE segment SET state = 'building' WHERE state = 'draft'")
+    op.drop_index("ix_stale_live_at", "stale")
     op.drop_index("ix_membership_change_customer_id", "membership_change")
     for column in ("operation_id", "serving_version", "serving_rule", "kind"):
         op.drop_column("segment", column)

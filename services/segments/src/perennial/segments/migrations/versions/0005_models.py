@@ -44,7 +44,7 @@ def _scoring() -> None:
             nullable=False,
             comment="wanted, computing, serving (the one that is read), past, failed",
         ),
-        sa.Column("cause", sa.Text(), nullable=False, comment="day, change, asked or settings"),
+        sa.Column("cause", sa.Text(), nullable=False, comment="day, change, new, asked or settings"),
         sa.Column("wanted_at", INSTANT, server_default=sa.text("now()"), nullable=False),
         sa.Column("as_of", INSTANT, comment="The moment at which the facts were read and the thresholds frozen."),
         sa.Column("served_at", INSTANT),

@@ -11,7 +11,7 @@ from perennial.common.db import WriteSession
 from perennial.segments.rfm.formulas import COLUMNS, LABELS, LOGARITHMS, RANKS, STANDARDISED, orders, standings
 from perennial.segments.rfm.standings.queries import move
 
-SAMPLE = 100_000
+SAMPLE = 50_000
 PART = 100_000  # standings written by one statement
 
 _CUTS = text("""

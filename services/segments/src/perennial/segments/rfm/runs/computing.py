@@ -12,14 +12,15 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
 from perennial.common.db import Database, WriteSession, lock, settings_of, try_lock
 from perennial.common.derive import mark
 from perennial.common.failures import is_infrastructure
+from perennial.common.timers import cancel
 from perennial.segments.rfm.clusters import service as clusters
 from perennial.segments.rfm.runs import building, queries
-from perennial.segments.rfm.runs.service import want_daily
+from perennial.segments.rfm.runs.service import SCORE, SETTLE, want_daily
 from perennial.segments.rfm.settings import service as settings
 from perennial.segments.rfm.settings.schemas import Bands, SettingsOut
 from perennial.segments.rfm.standings.queries import GATE
@@ -39,7 +40,7 @@ async def compute_next(database: Database) -> bool:
         return False
     try:
         async with database.write() as session:
-            if not await try_lock(session, "segments", "rfm", "run"):
+            if not await try_lock(session, "segments", "rfm", "run") or not await queries.is_begun(session, run):
                 return False
             await _compute(session, run)
     except Exception as error:
@@ -53,13 +54,13 @@ async def compute_next(database: Database) -> bool:
 
 async def _begin(session: WriteSession) -> UUID | None:
     """The run to compute. From this commit on every derivation notes whom it touched, and none is in flight."""
-    await lock(session, *GATE)
-    found = await session.execute(
-        text("""UPDATE rfm_scoring SET state = 'computing' WHERE id = (
-                    SELECT id FROM rfm_scoring WHERE state IN ('computing', 'wanted')
-                    ORDER BY state, wanted_at LIMIT 1) RETURNING id""")
-    )
-    run: UUID | None = found.scalar_one_or_none()
+    found = await queries.next_run(session)
+    if found is None:
+        return None
+    if found.state == "wanted":
+        await lock(session, *GATE)
+        await queries.begin(session, found.id)
+    run: UUID = found.id
     return run
 
 
@@ -78,12 +79,13 @@ async def _compute(session: WriteSession, run: UUID) -> None:
     touched += await building.catch_up(session, run, currency)
     await building.switch(session, run, as_of, chosen.version, currency)
     await mark(session, touched, live=False)
+    await cancel(session, SCORE, [SETTLE])
     await want_daily(session)
     log.info("rfm.computed", run_id=str(run), standings=rows, caught_up=len(touched))
 
 
 async def freeze(session: WriteSession, run: UUID, chosen: SettingsOut, as_of: datetime) -> int:
-    """Read what everybody has ordered, and keep the thresholds of each currency; returns how many will have a standing."""
+    """Read what everybody has ordered, and keep the thresholds of each currency; returns the number of standings."""
     deployment = settings_of(session)
     rows = await building.gather(session, deployment.currency)
     models = [_model(row, run, as_of, chosen, deployment.zone) for row in await building.cuts(session)]
@@ -145,10 +147,7 @@ async def _cluster(session: WriteSession, run: UUID) -> None:
 
 async def _fail(database: Database, run: UUID, error: Exception) -> None:
     async with database.write() as session:
-        await session.execute(
-            text("UPDATE rfm_scoring SET state = 'failed', error = :error WHERE id = :run"),
-            {"run": run, "error": type(error).__name__},
-        )
+        await queries.fail(session, run, type(error).__name__)
         await want_daily(session)
 
 

@@ -29,6 +29,45 @@ async def ask(session: WriteSession, run: UUID) -> Row[Any]:
     return (await session.execute(text(statement), {"id": run})).one()
 
 
+async def next_run(session: ReadSession) -> Row[Any] | None:
+    """The run to compute: one that was begun and not finished, else the one that waits."""
+    rows = await session.execute(
+        text("""SELECT id, state FROM rfm_scoring WHERE state IN ('computing', 'wanted')
+                ORDER BY state, wanted_at LIMIT 1""")
+    )
+    return rows.one_or_none()
+
+
+async def begin(session: WriteSession, run: UUID) -> None:
+    """A run that waited waits no more."""
+    await session.execute(
+        text("UPDATE rfm_scoring SET state = 'computing' WHERE id = :id AND state = 'wanted'"), {"id": run}
+    )
+
+
+async def is_begun(session: ReadSession, run: UUID) -> bool:
+    """Whether a run is still to be computed."""
+    rows = await session.execute(
+        text("SELECT true FROM rfm_scoring WHERE id = :id AND state = 'computing'"), {"id": run}
+    )
+    return rows.first() is not None
+
+
+async def fail(session: WriteSession, run: UUID, error: str) -> None:
+    """A run has come to nothing."""
+    await session.execute(
+        text("UPDATE rfm_scoring SET state = 'failed', error = :error WHERE id = :id AND state = 'computing'"),
+        {"id": run, "error": error},
+    )
+
+
+async def has_moved(session: ReadSession) -> bool:
+    """Whether a standing has moved since the run that serves, or none does."""
+    statement = """SELECT NOT EXISTS (SELECT FROM rfm_scoring WHERE state = 'serving'
+                       AND version >= coalesce(pg_sequence_last_value('rfm_version'), 0))"""
+    return bool((await session.execute(text(statement))).scalar_one())
+
+
 async def has_run_since(session: ReadSession, since: datetime) -> bool:
     """Whether a run has served since then."""
     rows = await session.execute(

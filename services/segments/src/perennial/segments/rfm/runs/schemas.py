@@ -16,7 +16,10 @@ class RunOut(BaseModel):
 
     id: UUID
     state: str = Field(description="wanted, computing, serving (the one that is read), past or failed")
-    cause: str = Field(description="day (a new one has begun), change (many standings have moved), asked or settings")
+    cause: str = Field(
+        description="day (one has begun), change (standings have moved), new (the first orders, or a currency's), "
+        "asked or settings"
+    )
     wanted_at: datetime
     as_of: datetime | None = Field(description="The moment at which the thresholds were frozen.")
     served_at: datetime | None

@@ -19,7 +19,10 @@ from perennial.common.timers import Timer, schedule
 from perennial.segments.rfm.runs import queries
 
 SCORE, RUNS = "rfm", "rfm_runs"
+CHANGE, NEW = "change", "new"
+SETTLE = "settle"
 EVERY_SECONDS = 5
+SETTLED_SECONDS = 60
 FEW = 20_000  # so many customers are computed in a second or two
 FEW_SHARE, MANY_SHARE = 20, 4  # of the customers: one in so many has changed since the thresholds were frozen
 
@@ -54,11 +57,17 @@ async def find_served(session: ReadSession, run: UUID, pointer: str = "query/run
     return row
 
 
-async def want_soon(session: WriteSession) -> None:
+async def want_soon(session: WriteSession, cause: str) -> None:
     """A run at the next round instant: however many orders come, there is one in a few seconds."""
     now = datetime.now(UTC).timestamp()
     due = datetime.fromtimestamp((now // EVERY_SECONDS + 1) * EVERY_SECONDS, UTC) + timedelta(milliseconds=1)
-    await schedule(session, [Timer(SCORE, due.isoformat(), due, {"cause": "change"})])
+    await schedule(session, [Timer(SCORE, due.isoformat(), due, {"cause": cause})])
+
+
+async def want_settled(session: WriteSession) -> None:
+    """A run in a minute, for whatever has changed by then: of few customers each one shifts the others' ranks."""
+    due = datetime.now(UTC) + timedelta(seconds=SETTLED_SECONDS)
+    await schedule(session, [Timer(SCORE, SETTLE, due, {"cause": CHANGE})])
 
 
 async def want_daily(session: WriteSession) -> None:
@@ -70,8 +79,13 @@ async def want_daily(session: WriteSession) -> None:
 
 
 async def wake(session: WriteSession, timers: list[Timer]) -> None:
-    """The instant has come, and all that was received before it is known."""
-    await want(session, str(timers[0].payload.get("cause", "change")))
+    """The instant has come, and all that was received before it is known.
+
+    A change that another run has seen to meanwhile wants none of its own.
+    """
+    causes = {str(timer.payload.get("cause", CHANGE)) for timer in timers}
+    if causes != {CHANGE} or await queries.has_moved(session):
+        await want(session, min(causes - {CHANGE}, default=CHANGE))
 
 
 def outgrown(customers: int, moved: int) -> bool:

@@ -18,10 +18,11 @@ _STATE = text("""
     SELECT serving.id, serving.customers, serving.version AS base,
            coalesce(pg_sequence_last_value('rfm_version'), 0) AS version,
            EXISTS (SELECT FROM rfm_scoring WHERE state = 'computing') AS computing,
-           EXISTS (SELECT FROM rfm_scoring WHERE state = 'wanted') AS wanted
+           EXISTS (SELECT FROM rfm_scoring WHERE state = 'wanted') AS wanted,
+           EXISTS (SELECT FROM timer WHERE kind = 'rfm' AND key = 'settle') AS settling
     FROM (VALUES (1)) AS always LEFT JOIN rfm_scoring AS serving ON serving.state = 'serving'""")
 _MOVE = text(f"""
-    WITH facts AS ({orders("AND m.customer_id = ANY(:ids)")}),
+    WITH facts AS ({orders(some=True)}),
          scored AS ({standings("facts")}),
          ended AS (
             UPDATE rfm_standing s SET gone = true, version = nextval('rfm_version')

@@ -11,7 +11,7 @@ from perennial.common.db import WriteSession, settings_of
 from perennial.common.derive import Stale
 from perennial.common.rules.facts import TraitFact, load_views, record_traits
 from perennial.common.rules.footprint import Footprint
-from perennial.segments.rfm.runs.service import outgrown, want_soon
+from perennial.segments.rfm.runs.service import CHANGE, FEW, NEW, outgrown, want_settled, want_soon
 from perennial.segments.rfm.standings import queries
 
 TRAIT = "rfm"
@@ -32,16 +32,22 @@ async def follow(session: WriteSession, stale: Stale) -> None:
     if done.buyers or done.moved:
         rows = await queries.of_customers(session, stale.live, settings.currency, settings.timezone)
         await _tell(session, {customer: rows.get(customer) for customer in stale.live})
-    if not now.wanted and _wants_run(now, done):
-        await want_soon(session)
+    if not now.wanted:
+        await _want(session, now, done)
 
 
-def _wants_run(now: Row[Any], done: Row[Any]) -> bool:
-    """Whether customers have no thresholds to be scored by, or the thresholds are of too long ago."""
+async def _want(session: WriteSession, now: Row[Any], done: Row[Any]) -> None:
+    """A run where customers have no thresholds to be scored by, or where the thresholds are of too long ago."""
     if now.id is None:
-        return bool(done.buyers) and not now.computing
-    drawn = now.version - now.base + done.moved
-    return done.strange or (done.moved > 0 and not now.computing and outgrown(now.customers, drawn))
+        if done.buyers and not now.computing:
+            await want_soon(session, NEW)
+    elif done.strange:
+        await want_soon(session, NEW)
+    elif done.moved and not now.computing:
+        if outgrown(now.customers, now.version - now.base + done.moved):
+            await want_soon(session, CHANGE)
+        elif now.customers <= FEW and not now.settling:
+            await want_settled(session)
 
 
 async def _tell(session: WriteSession, rows: Mapping[UUID, Row[Any] | None]) -> None:

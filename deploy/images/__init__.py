@@ -1,0 +1,1 @@
+"""One image for each service, all by one recipe."""

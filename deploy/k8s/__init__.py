@@ -1,0 +1,1 @@
+"""The platform on Kubernetes: manifests, and what makes and feeds them."""

@@ -1,0 +1,1 @@
+"""What the community makes: reviews, posts, photos; rewarded once they are approved, taken back once removed."""

@@ -1,0 +1,1 @@
+"""Why these points, why not, and what a cart would earn."""

@@ -1,0 +1,54 @@
+"""What rows of a file say of consent: when it was said and by what evidence is in the file."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid5
+
+from perennial.common.contracts.hot import read_body
+from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.rules import values
+from perennial.profile.consents import service
+from perennial.profile.consents.queries import Statement
+
+LONGEST = 400
+METHOD = "import"
+
+
+def said(event: ResolvedEvent, purposes: Mapping[str, Any]) -> Iterator[Statement]:
+    """The statements of one row; of a purpose or a channel that is no more it says nothing."""
+    properties = read_body(event.body).properties or {}
+    listed = properties.get("consents")
+    for one in listed if isinstance(listed, list) else ():
+        found = _statement(event, one, purposes, str(properties.get("import") or "")) if isinstance(one, dict) else None
+        if found is not None:
+            yield found
+
+
+def _statement(
+    event: ResolvedEvent, one: Mapping[str, Any], purposes: Mapping[str, Any], file: str
+) -> Statement | None:  # fmt: skip
+    purpose, channel, granted = one.get("purpose"), one.get("channel", service.EVERYWHERE), one.get("granted")
+    row = purposes.get(purpose) if isinstance(purpose, str) else None
+    if row is None or not isinstance(granted, bool):
+        return None
+    if channel != service.EVERYWHERE and channel not in row["channels"]:
+        return None
+    at = _at(event, one)
+    days = row["valid_days"] if granted else None
+    version, locale = one.get("text_version"), one.get("text_locale")
+    until = at + timedelta(days=days) if days else None
+    evidence = {"message_id": event.message_id, "import": file, "reference": one.get("evidence")}
+    return Statement(
+        uuid5(event.id, f"{purpose}/{channel}"), event.via, row["key"], channel,
+        service.GIVEN if granted else service.WITHDRAWN, at, row["legal_basis"],
+        locale[:20] if isinstance(locale, str) else None, version if type(version) is int and version < 2**31 else None,
+        None, one.get("separate") is True, until, event.source, METHOD, "customer",
+        {name: value[:LONGEST] for name, value in evidence.items() if isinstance(value, str) and value},
+    )  # fmt: skip
+
+
+def _at(event: ResolvedEvent, one: Mapping[str, Any]) -> datetime:
+    """Of what lies ahead nothing is taken: it would outlive whatever is said until then."""
+    told = values.instant(one.get("at"))
+    return min(told or event.timestamp, event.received_at)

@@ -1,0 +1,1 @@
+"""Tags and consents that come with imported files."""

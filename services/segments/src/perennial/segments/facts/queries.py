@@ -1,0 +1,155 @@
+"""The SQL of what profile says: kept by version, and copied to where rules look for traits.
+
+Such a value is said of a customer, not of an identifier: it counts while the customer is one of their own. Whoever is
+merged into another loses it, and profile says it afresh after a split.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+
+from perennial.common.db import ReadSession, WriteSession
+
+SOURCE = "profile"
+_HOLD = text("SELECT via FROM identity_map WHERE via = ANY(CAST(:customers AS uuid[])) ORDER BY via FOR SHARE")
+_KEEP = text("""
+    INSERT INTO derived_trait AS d (customer_id, key, value, version, at)
+    SELECT * FROM unnest(CAST(:customers AS uuid[]), CAST(:keys AS text[]), CAST(:values AS jsonb[]),
+                         CAST(:versions AS bigint[]), CAST(:ats AS timestamptz[])) AS said (customer, key)
+    ORDER BY customer, key
+    ON CONFLICT (customer_id, key) DO UPDATE
+    SET value = excluded.value, version = excluded.version, at = excluded.at WHERE d.version < excluded.version
+    RETURNING customer_id""")
+_CLEAR = text("""
+    DELETE FROM trait AS t USING derived_trait AS d
+    WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.value IS NULL
+      AND t.via = d.customer_id AND t.key = d.key AND t.source = :source""")
+_SHOW = text("""
+    INSERT INTO trait (via, key, value, at, source, message_id)
+    SELECT d.customer_id, d.key, d.value, d.at, :source, d.version::text
+    FROM derived_trait AS d LEFT JOIN identity_map AS m ON m.via = d.customer_id
+    WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.value IS NOT NULL
+      AND (m.customer_id IS NULL OR m.customer_id = d.customer_id)
+    ORDER BY d.customer_id, d.key
+    ON CONFLICT (via, key) DO UPDATE
+    SET value = excluded.value, at = excluded.at, source = excluded.source, message_id = excluded.message_id""")
+_FORGET = text("""
+    UPDATE derived_trait SET value = NULL
+    WHERE customer_id = ANY(CAST(:customers AS uuid[])) AND value IS NOT NULL RETURNING customer_id""")
+_DEFINE = text("""
+    INSERT INTO trait_definition AS t (key, computed, type, values, archived, version)
+    SELECT key, computed, type, ARRAY(SELECT jsonb_array_elements_text(choices)), archived, version
+    FROM unnest(CAST(:keys AS text[]), CAST(:computed AS boolean[]), CAST(:types AS text[]),
+                CAST(:choices AS jsonb[]), CAST(:archived AS boolean[]), CAST(:versions AS int[]))
+         AS said (key, computed, type, choices, archived, version)
+    ORDER BY key, computed
+    ON CONFLICT (key, computed) DO UPDATE SET type = excluded.type, values = excluded.values,
+        archived = excluded.archived, version = excluded.version
+    WHERE t.version <= excluded.version""")
+_SEEN = text("""
+    SELECT key FROM unnest(CAST(:keys AS text[])) AS key
+    WHERE EXISTS (SELECT FROM trait AS t WHERE t.key = key.key)""")
+
+
+class Said(NamedTuple):
+    """A value that a customer has by what profile works out; None: no value."""
+
+    customer: UUID
+    key: str
+    value: object
+    version: int
+    at: datetime
+
+
+class Defined(NamedTuple):
+    """A trait that is defined."""
+
+    key: str
+    computed: bool
+    type: str
+    values: Sequence[str]
+    archived: bool
+    version: int
+
+
+async def keep(session: WriteSession, said: Iterable[Said]) -> set[UUID]:
+    """Keep values in any order, however often, and let rules see them; returns the customers with news."""
+    newest: dict[tuple[UUID, str], Said] = {}
+    for one in said:
+        known = newest.get((one.customer, one.key))
+        if known is None or known.version < one.version:
+            newest[one.customer, one.key] = one
+    rows = list(newest.values())
+    if not rows:
+        return set()
+    await session.execute(_HOLD, {"customers": sorted({row.customer for row in rows})})
+    bound = {
+        "customers": [row.customer for row in rows],
+        "keys": [row.key for row in rows],
+        "values": [None if row.value is None else json.dumps(row.value) for row in rows],
+        "versions": [row.version for row in rows],
+        "ats": [row.at for row in rows],
+    }
+    changed = set((await session.execute(_KEEP, bound)).scalars())
+    await show(session, changed)
+    return changed
+
+
+async def show(session: WriteSession, customers: Collection[UUID]) -> None:
+    """Let rules see what is kept of customers of their own."""
+    if customers:
+        bound = {"customers": list(customers), "source": SOURCE}
+        await session.execute(_CLEAR, bound)
+        await session.execute(_SHOW, bound)
+
+
+async def forget(session: WriteSession, customers: Collection[UUID]) -> None:
+    """These are customers of their own no more: what was said of them does not hold for others."""
+    if not customers:
+        return
+    known = set((await session.execute(_FORGET, {"customers": list(customers)})).scalars())
+    if known:
+        await session.execute(_CLEAR, {"customers": list(known), "source": SOURCE})
+
+
+async def define(session: WriteSession, definitions: Iterable[Defined]) -> None:
+    """Keep definitions in any order; the newest wins."""
+    newest: dict[tuple[str, bool], Defined] = {}
+    for one in definitions:
+        known = newest.get((one.key, one.computed))
+        if known is None or known.version <= one.version:
+            newest[one.key, one.computed] = one
+    rows = list(newest.values())
+    bound = {
+        "keys": [row.key for row in rows],
+        "computed": [row.computed for row in rows],
+        "types": [row.type for row in rows],
+        "choices": [json.dumps(list(row.values)) for row in rows],
+        "archived": [row.archived for row in rows],
+        "versions": [row.version for row in rows],
+    }
+    if rows:
+        await session.execute(_DEFINE, bound)
+
+
+async def defined(session: ReadSession) -> dict[str, tuple[str, list[str]]]:
+    """The type and the values of every trait that is defined; what profile works out comes first."""
+    rows: Any = await session.execute(
+        text("SELECT key, type, values FROM trait_definition WHERE NOT archived ORDER BY computed")
+    )
+    return {key: (kind, list(values)) for key, kind, values in rows}
+
+
+async def computed_keys(session: ReadSession) -> frozenset[str]:
+    """The traits that profile works out: nobody else says them."""
+    found = await session.execute(text("SELECT key FROM trait_definition WHERE computed AND NOT archived"))
+    return frozenset(found.scalars())
+
+
+async def seen(session: ReadSession, keys: Collection[str]) -> set[str]:
+    """Those of the keys that somebody has said."""
+    return set((await session.execute(_SEEN, {"keys": list(keys)})).scalars())

@@ -1,0 +1,1 @@
+"""Segments that ship as rules, to be adopted as they are or changed."""

@@ -1,0 +1,171 @@
+"""The clock, slow rules and the nightly comparison: nobody is late, nobody holds up the others."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from perennial.common import timers
+from perennial.common.ids import partition_of, uuid7
+from perennial.common.runtime import Runtime
+from perennial.common.testing.events import tracked
+from perennial.segments import jobs
+from perennial.segments.definitions import queries as definitions
+from perennial.segments.memberships import queries, reconcile, service
+
+Do = Callable[..., Awaitable[None]]
+NOW = datetime.now(UTC)
+RECENT = {"event": "Order Completed", "within": "P30D"}
+
+
+def order(via: UUID | None = None, days: float = 0) -> Any:
+    at = NOW - timedelta(days=days)
+    return tracked("Order Completed", {"order_id": uuid4().hex, "revenue": 1}, via=via, at=at)
+
+
+async def define(client: httpx.AsyncClient, rule: dict[str, Any], name: str = "recent") -> str:
+    answer = await client.post("/v1/segments", json={"name": name, "rule": rule})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def members(client: httpx.AsyncClient, segment: str) -> set[str]:
+    listed = (await client.get(f"/v1/segments/{segment}/members")).json()["items"]
+    return {item["customer_id"] for item in listed}
+
+
+async def waiting(runtime: Runtime) -> list[Any]:
+    async with runtime.database.read() as session:
+        asked = "SELECT kind, key, due_at, partition, payload FROM timer WHERE kind = 'flip' ORDER BY key"
+        return list((await session.execute(text(asked))).all())
+
+
+async def test_a_customer_has_one_timer_the_first_of_all_rules(
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+) -> None:
+    first = order(days=20)
+    for days in (25, 30, 40):
+        await define(client, {**RECENT, "within": f"P{days}D"}, str(days))
+    await settle()
+    await hear(first)
+    [timer] = await waiting(runtime)
+    assert (timer.key, timer.due_at - first.timestamp) == (str(first.via), timedelta(days=25))
+    await hear(order(first.via, days=1))
+    [timer] = await waiting(runtime)
+    assert timer.due_at - first.timestamp > timedelta(days=26), "the newer order put it off"
+
+
+async def test_a_timer_waits_for_the_partitions_of_all_identifiers(
+    client: httpx.AsyncClient, hear: Do, assign: Do, settle: Do, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a purchase that waits in another partition would come after the exit that it prevents."""
+    one = uuid7()
+    other = next(via for _ in range(1000) if partition_of(via := uuid7()) != partition_of(one))
+    await define(client, RECENT)
+    await settle()
+    await hear(order(one, days=29), tracked("Seen", via=other))
+    await assign(other, one, version=2)
+    both = sorted({partition_of(one), partition_of(other)})
+    [timer] = await waiting(runtime)
+    assert [timer.partition, *timer.payload["then"]] == both
+    lagging = {both[1]}
+
+    async def passed(_: Runtime, partition: int | None) -> datetime:
+        return NOW if partition in lagging else NOW + timedelta(days=9)
+
+    monkeypatch.setattr(timers, "_passed", passed)
+    late = NOW + timedelta(days=2)
+    for _ in range(3):
+        await timers.fire_due(runtime, late)
+    assert [timer.partition for timer in await waiting(runtime)] == both[1:], "handed on to the second, which lags"
+    async with runtime.database.read() as session:
+        assert (await session.execute(text("SELECT count(*) FROM stale"))).scalar_one() == 0
+    lagging.clear()
+    assert await timers.fire_due(runtime, late) == 1
+    async with runtime.database.read() as session:
+        assert (await session.execute(text("SELECT customer_id, live FROM stale"))).all() == [(one, True)]
+
+
+async def test_who_is_merged_away_leaves_no_timer(
+    client: httpx.AsyncClient, hear: Do, assign: Do, settle: Do, runtime: Runtime
+) -> None:
+    one, other = order(), order(days=3)
+    await define(client, RECENT)
+    await settle()
+    await hear(one, other)
+    assert len(await waiting(runtime)) == 2
+    await assign(other.via, one.via, version=2)
+    assert [timer.key for timer in await waiting(runtime)] == [str(one.via)]
+
+
+async def test_a_rule_that_is_slow_in_memory_is_taken_out_of_service(
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = await define(client, RECENT, "slow"), await define(client, {"event": "Seen"}, "quick")
+    await settle()
+    clock = iter(range(100, 10_000_000, 100))
+    real = service._ask
+    busy: list[bool] = []
+
+    def asked(segment: Any, *args: Any) -> None:
+        busy.append(str(segment.id) == slow)
+        real(segment, *args)
+
+    monkeypatch.setattr(service, "_ask", asked)
+    monkeypatch.setattr(time, "thread_time", lambda: next(clock) if busy and busy[-1] else 0.0)
+    who = order()
+    await hear(who, tracked("Seen", via=who.via))
+    found = (await client.get(f"/v1/segments/{slow}")).json()
+    assert (found["state"], found["serving_version"], found["as_of"]) == ("failed", None, None)
+    assert "too slow" in found["error"]
+    monkeypatch.undo()
+    another = tracked("Seen")
+    await hear(another)
+    assert await members(client, quick) == {str(who.via), str(another.via)}
+    await client.post(f"/v1/segments/{slow}/publish", headers={"If-Match": "*"})
+    await settle()
+    assert await members(client, slow) == {str(who.via)}
+
+
+async def test_the_nightly_comparison_repairs_what_drifted_and_passes_by_what_is_slow(
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = await define(client, RECENT, "slow"), await define(client, {"event": "Seen"}, "quick")
+    await settle()
+    who = order()
+    await hear(who, tracked("Seen", via=who.via))
+    async with runtime.database.write() as session:
+        await session.execute(text("DELETE FROM membership"))
+    real = queries.drift
+
+    async def drift(session: Any, segment_id: UUID, held: Any) -> list[UUID]:
+        if str(segment_id) == slow:
+            await session.execute(text("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(9)"))
+        return await real(session, segment_id, held)
+
+    monkeypatch.setattr(queries, "drift", drift)
+    await jobs.reconcile(runtime)
+    await settle()
+    assert (await members(client, quick), await members(client, slow)) == ({str(who.via)}, {str(who.via)})
+
+
+async def test_who_waits_for_the_clock_or_to_be_computed_is_no_drift(
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+) -> None:
+    segment = await define(client, RECENT)
+    await settle()
+    who = order(days=29.999)
+    await hear(who)
+    assert await members(client, segment) == {str(who.via)}
+    async with runtime.database.write() as session:
+        await session.execute(text("UPDATE event SET at = at - interval '1 hour'"))
+        await session.execute(text("UPDATE timer SET due_at = now() - interval '1 second' WHERE kind = 'flip'"))
+        [row] = await definitions.serving(session)
+        assert await reconcile.reconcile(session, row) == 0
+        await session.execute(text("DELETE FROM timer WHERE kind = 'flip'"))
+        assert await reconcile.reconcile(session, row) == 1

@@ -237,14 +237,14 @@ async def test_whoever_asks_for_readiness_learns_no_details_and_costs_one_look_a
         asked.append(of)
         return {"nats": "ok", "database": "OSError('10.0.0.7 port 5432')"}
 
-    monkeypatch.setattr("perennial.common.web.app.readiness", readiness)
+    monkeypatch.setattr("perennial.common.ready.readiness", readiness)
     with capture_logs() as logs:
         answers = await asyncio.gather(*(http.get("/readyz") for _ in range(20)))
     said = {"status": "unavailable", "nats": "ok", "database": "unavailable"}
     assert [(answer.status_code, answer.json()) for answer in answers] == [(503, said)] * 20
     assert len(asked) == 1
     assert [(entry["event"], "10.0.0.7" in entry["database"]) for entry in logs] == [("readyz.unavailable", True)]
-    monkeypatch.setattr("perennial.common.web.app.READY_SECONDS", 0.0)
+    monkeypatch.setattr("perennial.common.ready.READY_SECONDS", 0.0)
     with capture_logs() as logs:
         await asyncio.sleep(1)
         await http.get("/readyz")

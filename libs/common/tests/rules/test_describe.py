@@ -57,8 +57,8 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {"any_of": "cars", "where": [{"property": "make", "is": "BYD"}, {"property": "year", "gte": 2024}]},
-        "one of cars has make is “BYD” and year is at least 2024",
-        "cars 中有一项满足make 为 “BYD”且year 至少为 2024",
+        "one of cars has (make is “BYD” and year is at least 2024)",
+        "cars 中有一项满足（make 为 “BYD”且year 至少为 2024）",
     ),
     (
         {"event": "Order", "within": {"this": "month", "count": 3}, "distinct": {"property": "city", "gte": 2}},
@@ -102,6 +102,32 @@ def test_a_rule_reads_as_a_sentence(document: dict[str, Any], english: str, chin
     assert rules.describe(rule, "zh", segments=names) == f"当{chinese}时成立。"
 
 
+@pytest.mark.parametrize(("document", "english", "chinese"), SAID, ids=lambda part: str(part)[:50])
+def test_a_sentence_reads_as_its_rule(document: dict[str, Any], english: str, chinese: str) -> None:
+    rule, names = rules.parse(document), {"Very Important": UUID(VIP)}
+    assert rules.parse_sentence(f"Holds when {english}.", segments=names) == rule
+    assert rules.parse_sentence(f" 当{chinese}时成立。", "zh", segments=names) == rule
+
+
+@pytest.mark.parametrize(
+    ("sentence", "message"),
+    [
+        ("", "must be a sentence such as Holds when …."),
+        ("plan is “pro”", "must be a sentence"),
+        ("Holds when plan is “pro” or.", "cannot be read from “ or” on"),
+        ("Holds when plan is pro.", "cannot be read from “pro” on"),
+        ("Holds when the customer is in segment “Unknown”.", "cannot be read from “”"),
+        ("Holds when " + "not (" * 3000 + ".", "less deeply"),
+        ("Holds when " + "x" * 20_000 + ".", "at most 20000 characters"),
+        ("Holds when age is within the last 0 seconds.", "longer than zero"),
+    ],
+)
+def test_what_is_no_sentence_is_refused(sentence: str, message: str) -> None:
+    with pytest.raises(rules.RuleError) as refused:
+        rules.parse_sentence(sentence)
+    assert message in refused.value.message
+
+
 def test_a_segment_without_a_name_shows_its_id() -> None:
     assert rules.describe(rules.parse({"segment": VIP})) == f"Holds when the customer is in segment {VIP}."
 
@@ -109,3 +135,15 @@ def test_a_segment_without_a_name_shows_its_id() -> None:
 def test_braces_and_spaces_in_names_are_only_text() -> None:
     rule = rules.parse({"event": "{x}  {event}", "where": [{"property": "{it}", "is": "{0}  {x}"}]})
     assert rules.describe(rule) == "Holds when “{x}  {event}” where {it} is “{0}  {x}” happened."
+
+
+def test_a_long_sentence_is_read_in_time() -> None:
+    parts: list[dict[str, Any]] = [{"trait": f"t{n}", "in": [f"”a{n}, ", n]} for n in range(150)]
+    parts += [{"event": "E", "where": [{"property": "a b", "is": n}, {"property": "b", "is": 1}]} for n in range(40)]
+    for document in ({"all": parts}, {"trait": "n", "in": list(range(1000))}):
+        rule = rules.parse(document)
+        assert rules.parse_sentence(rules.describe(rule)) == rule
+        assert rules.parse_sentence(rules.describe(rule, "zh"), "zh") == rule
+    for bomb in ("(" * 900 + "x", "one of x has (" * 50, "“a” where " * 2000, "a is 1 and " * 1500, "“" * 15_000):
+        with pytest.raises(rules.RuleError):
+            rules.parse_sentence(f"Holds when {bomb}.")

@@ -123,7 +123,7 @@ def test_one_element_holds_all_of_it() -> None:
     told = rules.explain(rules.parse(TOYS), View(WHO, {"products": [cheap, dear]}), NOW)
     assert (told.value, told.phrase) == (
         [cheap, dear],
-        "one of products has category is “toys” and price is at least 50",
+        "one of products has (category is “toys” and price is at least 50)",
     )
 
 

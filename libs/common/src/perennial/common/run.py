@@ -60,6 +60,7 @@ def build(found: Service, *, api: bool, worker: bool, settings: CommonSettings |
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = await Runtime.open(found, chosen)
+        runtime.works = worker
         app.state.runtime = runtime
         if found.startup is not None:
             await found.startup(runtime)

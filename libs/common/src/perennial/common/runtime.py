@@ -48,13 +48,15 @@ async def connect_nats(url: str, name: str) -> Client:
 
 @dataclass
 class Runtime:
-    """The handles that handlers, tasks and routes share in one process."""
+    """The handles that handlers, tasks and routes share in one process; `works` where it runs the worker's loops."""
 
     service: Service
     settings: CommonSettings
     database: Database
     nats: Client
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    works: bool = False
+    streams_found: bool = False
     beats: dict[str, float] = field(default_factory=dict)
     wakes: dict[str, asyncio.Event] = field(default_factory=dict)
 

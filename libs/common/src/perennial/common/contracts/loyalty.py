@@ -306,10 +306,10 @@ class ReferralQualified(ReferralEvent):
     due_at: datetime
 
 
-class ReferralHeld(ReferralEvent):
+class ReferralSuspected(ReferralEvent):
     """The two have something in common: staff decide."""
 
-    subject: ClassVar[str] = "loyalty.referral.held.v1"
+    subject: ClassVar[str] = "loyalty.referral.suspected.v1"
 
     reasons: list[str] = Field(description="device, phone, address, payment, velocity, self")
 

@@ -17,6 +17,7 @@ from perennial.common.rules.footprint import Footprint, footprint
 from perennial.common.rules.nodes import Rule
 from perennial.common.rules.parsing import RuleError, dump, json_schema, parse
 from perennial.common.rules.paths import trait_key
+from perennial.common.rules.sentences import parse_sentence
 from perennial.common.rules.sql import Sql, to_sql
 from perennial.common.rules.view import Occurrence, View
 
@@ -41,6 +42,7 @@ __all__ = [
     "json_schema",
     "next_flip",
     "parse",
+    "parse_sentence",
     "to_sql",
     "trait_key",
 ]

@@ -27,7 +27,7 @@ from perennial.common.rules.nodes import (
     Rule,
     Step,
 )
-from perennial.common.rules.phrases import WORDS, Language, Words
+from perennial.common.rules.phrases import PATH, WORDS, Language, Words
 from perennial.common.rules.places import Around
 from perennial.common.rules.values import text
 
@@ -64,7 +64,8 @@ class _Printer:
             case OnEvent():
                 return self.event(rule)
             case OnSequence():
-                return self.sequence(rule)
+                said = self.sequence(rule)
+                return words.group.format(x=said) if inner else said
             case InSegment():
                 name = self.segments.get(rule.segment)
                 return words.segment.format(x=self.quote(name) if name else rule.segment)
@@ -78,18 +79,20 @@ class _Printer:
         words = self.words
         if isinstance(condition, Element):
             said = words.element_join.join(self.condition(item.property, item) for item in condition.where)
-            return words.element[0 if condition.any_of else 1].format(it=name, x=said)
+            said = words.group.format(x=said) if len(condition.where) > 1 else said
+            return words.element[0 if condition.any_of else 1].format(it=self.path(name), x=said)
         operator, operand = condition.operator, condition.operand
+        if isinstance(condition, OnTrait) and isinstance(operand, str) and name in {TAGS, STAGE}:
+            known = {(TAGS, "is"): words.tag[0], (TAGS, "is_not"): words.tag[1], (STAGE, "is"): words.stage}
+            if (name, operator) in known:
+                return known[name, operator].format(x=self.quote(operand))
+        name = self.path(name)
         if operator == "exists":
             return words.known[0 if operand else 1].format(it=name)
         if operator in {"before", "after", "within_last", "within_next", "within"}:
             return self.time(name, operator, cast("Timed", operand))
         if operator in {"between", "birthday_within", "near"}:
             return self.particular(name, operator, operand)
-        if isinstance(condition, OnTrait) and isinstance(operand, str) and name in {TAGS, STAGE}:
-            known = {(TAGS, "is"): words.tag[0], (TAGS, "is_not"): words.tag[1], (STAGE, "is"): words.stage}
-            if (name, operator) in known:
-                return known[name, operator].format(x=self.quote(operand))
         items = operand if isinstance(operand, tuple) else (operand,)
         said = words.comma.join(self.literal(item) for item in cast("Sequence[Scalar]", items))
         return words.operators[operator].format(it=name, x=said)
@@ -120,7 +123,7 @@ class _Printer:
         if isinstance(wanted, When):
             return self.time(words.moments[name].format(event=event), wanted.operator, cast("Timed", wanted.operand))
         if isinstance(wanted, Amount):
-            return words.measures[name].format(of=wanted.property, event=event, x=self.bounds(wanted))
+            return words.measures[name].format(of=self.path(wanted.property), event=event, x=self.bounds(wanted))
         return self.count(event, wanted)
 
     def happened(self, name: str, within: timedelta | Calendar | None, where: Sequence[Property | Element]) -> str:
@@ -186,7 +189,11 @@ class _Printer:
         return str(text(value)) if isinstance(value, Decimal) else self.quote(value)
 
     def quote(self, said: str) -> str:
-        return self.words.quote.format(x=said)
+        return self.words.quote.format(x=said.replace("”", "””"))
+
+    def path(self, said: str) -> str:
+        """A path that is no single word is quoted."""
+        return said if PATH.fullmatch(said) else self.quote(said)
 
     def span(self, duration: timedelta) -> str:
         hours, rest = divmod(duration.seconds, 3600)

@@ -1,10 +1,13 @@
 """The words of the two languages that rules are printed in."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Language = Literal["en", "zh"]
+# A path of which a sentence shows where it ends.
+PATH = re.compile(r"[^\s“”()（）,，、。]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from opentelemetry import metrics
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perennial.common import preview, problems
 from perennial.common.audit import api as audit
 from perennial.common.operations import api as operations
 from perennial.common.privacy import api as privacy
+from perennial.common.ready import Ready
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
@@ -33,7 +33,7 @@ duration = metrics.get_meter("perennial").create_histogram(
 )
 
 STALLED_SECONDS = 120.0
-METRICS_SECONDS = READY_SECONDS = 1.0
+METRICS_SECONDS = 1.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -122,7 +122,7 @@ def _health(app: FastAPI) -> None:
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz(request: Request) -> Response:
-        """Ready: Postgres and NATS answer and the schema is the one this code needs. The log has why not."""
+        """Ready: Postgres and NATS answer, schema and streams are what this code needs. The log has why not."""
         found = await ready.now(getattr(request.app.state, "runtime", None))
         said = {name: "ok" if value == "ok" else "unavailable" for name, value in found.items()}
         status = "unavailable" if "unavailable" in said.values() else "ok"
@@ -138,39 +138,6 @@ def _health(app: FastAPI) -> None:
         if now - written_at >= METRICS_SECONDS:
             written, written_at = generate_latest(), now
         return Response(written, media_type=CONTENT_TYPE_LATEST)
-
-
-class Ready:
-    """What the dependencies said last: asked once a second at most, since anybody may ask us."""
-
-    def __init__(self) -> None:
-        self._found = {"runtime": "starting"}
-        self._until = float("-inf")
-        self._asking = asyncio.Lock()
-
-    async def now(self, runtime: Runtime | None) -> dict[str, str]:
-        """The same as `readiness`, at most a second old; what has changed is logged."""
-        async with self._asking:
-            if runtime is None or time.monotonic() < self._until:
-                return self._found
-            found = await readiness(runtime)
-            if found != self._found and set(found.values()) != {"ok"}:
-                log.warning("readyz.unavailable", **found)
-            self._found, self._until = found, time.monotonic() + READY_SECONDS
-        return self._found
-
-
-async def readiness(runtime: Runtime) -> dict[str, str]:
-    """What each dependency says of itself: `ok` or why not."""
-    found = {"nats": "ok" if runtime.nats.is_connected else "not connected", "database": "ok"}
-    if runtime.stopping.is_set():
-        found["process"] = "stopping"
-    try:
-        async with asyncio.timeout(3), runtime.database.read() as session:
-            await session.execute(text("SELECT version_num FROM alembic_version"))
-    except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready, and say why)
-        found["database"] = repr(error)[:200]
-    return found
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(shell mkdir -p $(CACHE)/tmp && echo $(CACHE)/tmp)
 export VIRTUAL_ENV := $(VENV)
 
-.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint verify-ledger audit labs bench bench-quality openapi clean
+.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint verify-ledger audit labs bench bench-quality openapi manifests images clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
@@ -127,6 +127,14 @@ bench-quality: setup ## precision and recall of suggested duplicates on FEBRL 3 
 
 openapi: setup ## the snapshots that the merged OpenAPI document is built from
 	@$(BIN)/python -m perennial.gateway.openapi dump
+
+manifests: setup ## what of deploy/k8s follows from the code, and production as rendered
+	@$(BIN)/python -m deploy.k8s.generate
+	@$(BIN)/python -m tests.k8s.golden
+
+images: setup ## an image of each service, and its size: on Debian, as root, without an engine
+	@command -v buildah mmdebstrap >/dev/null || { $(APT) update && $(APT) install --yes --no-install-recommends buildah runc mmdebstrap; }
+	@$(BIN)/python -m deploy.images.build
 
 clean: ## remove the virtual environment and the caches; .perennial keeps its data
 	@test ! -x $(BIN)/python || $(BIN)/python -m perennial.local down

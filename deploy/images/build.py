@@ -5,6 +5,7 @@ package sources. The same commit, lock and base make the same image.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -17,14 +18,13 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CONTEXT = ROOT / ".cache" / "images"
-BASE, BUILDER = "localhost/perennial/base", "localhost/perennial/builder"
 MOST_MEGABYTES = 300
 # Splink's DuckDB and Arrow are two thirds of it.
 LARGER = {"identity": 350}
 PYTHON, DEBIAN = "3.11", "bookworm"
 PLATFORM = "x86_64-manylinux_2_28"
 # `usr-is-merged` says what is so from the start; the package that would see to it brings all of Perl.
-PACKAGES = "python3.11,libpython3.11-stdlib,ca-certificates,tini,usr-is-merged"
+PACKAGES = "python3.11,libpython3.11-stdlib,libstdc++6,ca-certificates,tini,usr-is-merged"
 MERGED = "/usr/share/mmdebstrap/hooks/merged-usr"
 # Nobody reads manuals in there, or converts old encodings.
 LEFT_OUT = (
@@ -62,10 +62,12 @@ def member(name: str) -> Path:
     return ROOT / name if name == "gateway" else ROOT / "services" / name
 
 
-def make_base(image: str, packages: str) -> None:
-    """Debian with these packages, unless it is there."""
+def make_base(name: str, packages: str) -> str:
+    """Debian with these packages, unless it is there; the image's name."""
+    tag = hashlib.sha256(f"{DEBIAN} {packages} {LEFT_OUT}".encode()).hexdigest()[:12]
+    image = f"localhost/perennial/{name}:{tag}"
     if run("buildah", "images", "--quiet", "--filter", f"reference={image}"):
-        return
+        return image
     tar = CONTEXT / "base.tar"
     sources = list(Path("/etc/apt/sources.list.d").glob("debian.sources"))
     sources += [path for path in (Path("/etc/apt/sources.list"),) if path.exists()]
@@ -77,6 +79,7 @@ def make_base(image: str, packages: str) -> None:
     run("buildah", "add", "--quiet", container, str(tar), "/")
     run("buildah", "commit", "--quiet", "--timestamp", epoch(), "--rm", container, image)
     tar.unlink()
+    return image
 
 
 def gather(names: Sequence[str]) -> None:
@@ -105,10 +108,10 @@ def requirements(name: str) -> str:
     return run(str(CONTEXT / "uv"), "pip", "compile", *quiet, *target, *own, *projects)
 
 
-def build(name: str) -> str:
+def build(name: str, base: str, builder: str) -> str:
     """Build one image; its name."""
     image = f"localhost/perennial/{name}"
-    own = ("--build-arg", f"SERVICE={name}", "--build-arg", f"BASE={BASE}", "--build-arg", f"BUILDER={BUILDER}")
+    own = ("--build-arg", f"SERVICE={name}", "--build-arg", f"BASE={base}", "--build-arg", f"BUILDER={builder}")
     options = ("--isolation", "chroot", "--pull-never", "--no-cache", "--timestamp", epoch(), "--quiet")
     recipe = str(HERE / "Containerfile")
     run("buildah", "bud", *options, *own, "--file", recipe, "--tag", image, str(CONTEXT))
@@ -130,11 +133,10 @@ def described(image: str) -> dict[str, Any]:
 def made(names: Sequence[str]) -> Iterator[tuple[str, int, str]]:
     """Build; name, size in megabytes and id of each."""
     CONTEXT.mkdir(parents=True, exist_ok=True)
-    make_base(BASE, PACKAGES)
-    make_base(BUILDER, f"{PACKAGES},binutils")
+    base, builder = make_base("base", PACKAGES), make_base("builder", f"{PACKAGES},binutils")
     gather(names)
     for name in names:
-        found = described(build(name))
+        found = described(build(name, base, builder))
         yield name, round(found["bytes"] / 1_000_000), found["id"]
 
 

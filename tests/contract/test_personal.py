@@ -45,7 +45,7 @@ REVIEWED = {
     "loyalty.memberships.changed.v1 memberships.status",
     *(f"loyalty.membership.changed.v1 {name}" for name in ("money", "plan", "previous", "refund_due", "status")),
     "loyalty.referral.ended.v1 outcome",  # words of a list
-    "loyalty.referral.held.v1 reasons",
+    "loyalty.referral.suspected.v1 reasons",
     "loyalty.split.settled.v1 currency",
     "loyalty.split.settled.v1 outcome",
     *(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.k8s.world import OVERLAYS, rendered
 
-COMMAND = "python -m tests.k8s.golden"
+COMMAND = "make manifests"
 FOLDER = Path(__file__).parent / "golden"
 
 

@@ -1,6 +1,7 @@
 """The metrics that the code makes, by the names under which Prometheus sees them."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ UNITS = {"s": "_seconds", "": ""}
 NAMED = re.compile(r"\b(?:perennial_[a-z0-9_]+|perennial:[a-z0-9_:]+)")
 
 
+@functools.cache
 def known() -> set[str]:
     """Every series that some process of ours exports."""
     sources = [*REPOSITORY.glob("libs/common/src/**/*.py"), *REPOSITORY.glob("gateway/src/**/*.py")]

@@ -159,6 +159,15 @@ MISTAKES: dict[str, dict[str, Mistake]] = {
         "watches nobody": lambda item: item["spec"]["selector"]["matchLabels"].update(extra="no"),
         "another port": lambda item: _first(item, "podMetricsEndpoints").update(port="web"),
     },
+    "PrometheusRule": {
+        "a metric that is not there": lambda item: _first(item, "groups")["rules"][0].update(
+            expr="perennial_typo_total"
+        ),
+        "a runbook that is not there": lambda item: item["spec"]["groups"][1]["rules"][0]["annotations"].update(
+            runbook_url="docs/operations.md#typo"
+        ),
+        "a field misspelt": lambda item: _first(item, "groups").update(rule=[]),
+    },
     "Stream": {
         "drops what is old": lambda item: item["spec"].update(discard="old"),
         "drops by age": lambda item: item["spec"].update(maxAge="24h"),

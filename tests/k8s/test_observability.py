@@ -89,10 +89,7 @@ def test_a_dashboard_shows_metrics_that_exist(path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
-def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
-    file, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-    headings = re.findall(r"^#+ (.*)$", (REPOSITORY / file).read_text(), re.MULTILINE)
-    assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+def test_an_alert_says_how_bad_it_is(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"]
     assert rule["labels"]["severity"] in {"critical", "warning"}
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-COMMAND = "python -m deploy.k8s.generate"
+COMMAND = "make manifests"
 PART, NAME, COMPONENT = "app.kubernetes.io/part-of", "app.kubernetes.io/name", "app.kubernetes.io/component"
 API = 8000
 

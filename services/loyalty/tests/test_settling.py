@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perennial.loyalty.points.settling import NEVER, Source, Spending, allocate
+from perennial.loyalty.points.settling import NEVER, Source, Spending, allocate, lent, uncovered
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 days = st.integers(0, 30).map(lambda day: START + timedelta(days=day))
@@ -80,3 +80,21 @@ def test_a_lot_that_has_expired_is_not_spent() -> None:
     lot = Source(UUID(int=1), 10, START, START + timedelta(days=5))
     early, late = (Spending(UUID(int=2 + day), 3, START + timedelta(days=day)) for day in (4, 5))
     assert allocate([lot], [early, late]) == {(early.id, lot.id): 3}
+
+
+@given(lots, spendings, st.sets(st.integers(0, 7)))
+def test_what_one_side_owes_is_what_it_used_of_the_other_and_cannot_pay(
+    lots: list[Source], spendings: list[Spending], others: set[int]
+) -> None:
+    """Torn in two, no point is owed that was not used, and none beyond what is missing."""
+    lender = UUID(int=99)
+    gone = {lot.id: lender for index, lot in enumerate(lots) if index in others}
+    before = allocate(lots, spendings)
+    after = allocate([lot for lot in lots if lot.id not in gone], spendings)
+    missing = uncovered(spendings, after) - uncovered(spendings, before)
+    owed = lent(spendings, before, gone, missing)
+    crossing = sum(points for (_, lot), points in before.items() if lot in gone)
+    assert sum(owed.values()) == min(crossing, max(0, missing))
+    for (spending, whom), points in owed.items():
+        assert whom == lender
+        assert 0 < points <= sum(used for (key, lot), used in before.items() if key == spending and lot in gone)

@@ -131,9 +131,8 @@ async def _outstanding(shop: Any) -> int:
     return int(found.scalar_one())
 
 
-@pytest.mark.parametrize("policy", ["debt", "waive", "review"])
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(steps=st.lists(step, min_size=6, max_size=18))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(policy=st.sampled_from(["debt", "waive", "review"]), steps=st.lists(step, min_size=6, max_size=18))
 async def test_points_are_conserved_whatever_is_merged_and_split(
     shop: Any, policy: str, steps: list[tuple[Any, ...]]
 ) -> None:

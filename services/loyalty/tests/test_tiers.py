@@ -9,7 +9,7 @@ from sqlalchemy import text
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.loyalty import TierChanged, TiersChanged
 from perennial.common.derive import Stale
-from perennial.common.ids import uuid7
+from perennial.common.ids import partition_of, uuid7
 from perennial.common.timers import Timer
 from perennial.loyalty.tiers import service
 
@@ -17,7 +17,10 @@ from perennial.loyalty.tiers import service
 async def _strike(shop: Any, now: datetime) -> int:
     """Fire what is due by then."""
     rows = await shop.session.execute(
-        text("DELETE FROM timer WHERE kind = 'tiers' AND due_at <= :now RETURNING kind, key, due_at"), {"now": now}
+        text(
+            "DELETE FROM timer WHERE kind = 'tiers' AND due_at <= :now RETURNING kind, key, due_at, payload, partition"
+        ),
+        {"now": now},
     )
     fired = [Timer(*row) for row in rows]
     await service.review(shop.session, fired)
@@ -97,12 +100,33 @@ async def test_down_when_the_window_runs_out(shop: Any) -> None:
     assert row.review_at == now + timedelta(days=165)
     assert [told["tier"] for told in await shop.said(TierChanged)] == ["gold", "silver"]
     later = now + timedelta(days=400)
-    await _strike(shop, later)
-    await service.refresh(shop.session, Stale({via: True}, []), later)
-    await _strike(shop, later)
+    for _ in range(2):
+        await service.refresh(shop.session, Stale({via: True}, []), later)
+        await _strike(shop, later)
     await service.refresh(shop.session, Stale({via: True}, []), later)
     row = (await shop.session.execute(text("SELECT tier, points, review_at FROM tier_state"))).one()
     assert tuple(row) == ("member", 0, None)
+
+
+async def test_a_timer_waits_for_the_partitions_of_all_identifiers(shop: Any) -> None:
+    """Else an order that waits in another partition would come after the tier that it keeps is gone."""
+    one = uuid7()
+    other = next(via for _ in range(1000) if partition_of(via := uuid7()) != partition_of(one))
+    await shop.order(one, 600, at=utc_now() - timedelta(days=300))
+    await shop.derive()
+    await shop.assign(other, other)
+    await shop.assign(one, one, other)
+    await shop.derive()
+    both = sorted({partition_of(one), partition_of(other)})
+    waiting = text("SELECT partition, payload FROM timer WHERE kind = 'tiers'")
+    assert [tuple(row) for row in await shop.session.execute(waiting)] == [(both[0], {"then": both[1:]})]
+    await shop.session.execute(text("DELETE FROM stale"))
+    later = utc_now() + timedelta(days=70)
+    await _strike(shop, later)
+    assert [tuple(row) for row in await shop.session.execute(waiting)] == [(both[1], {"then": []})]
+    assert await shop.session.scalar(text("SELECT count(*) FROM stale")) == 0
+    await _strike(shop, later)
+    assert await shop.session.scalar(text("SELECT count(*) FROM stale")) == 1
 
 
 async def test_since_is_kept_while_the_tier_is(shop: Any) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
-from perennial.segments.memberships import queries as memberships
 from perennial.segments.definitions import previews
+from perennial.segments.memberships import queries as memberships
 from perennial.segments.memberships import reconcile
 
 Settle = Callable[[], Awaitable[None]]

@@ -19,7 +19,7 @@ from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.exposure import CONTEXT, PHONE, PROPERTIES, SECRETS, TRAITS, exposed, read_all
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.segments.facts import service as facts
-from perennial.segments.facts.profile import keep_definitions
+from perennial.segments.facts.worker import keep_definitions
 from perennial.segments.main import SERVICE
 from perennial.segments.rfm.runs import service as rfm
 from perennial.segments.rfm.runs.computing import compute_next

@@ -18,7 +18,7 @@ from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.facts import service as facts
-from perennial.segments.facts.profile import keep_definitions
+from perennial.segments.facts.worker import keep_definitions
 from perennial.segments.main import SERVICE
 from perennial.segments.memberships import service as memberships
 from perennial.segments.memberships.reconcile import reconcile

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tests.k8s.rules import names, network, pods, references, release, scaling, schemas, settings
+from tests.k8s.rules import names, network, pods, references, release, scaling, schemas, settings, watching
 from tests.k8s.world import Finding, World
 
 RULES: tuple[Callable[[World], Iterator[Finding]], ...] = (
@@ -28,6 +28,7 @@ RULES: tuple[Callable[[World], Iterator[Finding]], ...] = (
     settings.nothing_secret_in_the_open,
     settings.read_and_told,
     settings.read_by_commands,
+    watching.told,
     network.nothing_is_open,
     network.edges_are_the_maps,
 )

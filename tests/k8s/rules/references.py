@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tests.k8s.rules.watching import DASHBOARD
 from tests.k8s.world import WORKLOADS, Finding, Pods, World, matches, name_of
 
 # Read by CloudNativePG, by the NATS chart, and by a Job that a component may take away.
@@ -37,7 +38,8 @@ def resolved(world: World) -> Iterator[Finding]:
 def _unused(world: World) -> Iterator[Finding]:
     """What nobody reads, or nobody runs as, is a mistake as well."""
     read = {name for pods in world.pods() for _, name in _read(pods)}
-    yield from (Finding(f"ConfigMap/{name}", "is read by nobody") for name in world.config() if name not in read)
+    told = [item["metadata"] for item in world.of("ConfigMap") if DASHBOARD not in item["metadata"].get("labels", {})]
+    yield from (Finding(f"ConfigMap/{one['name']}", "is read by nobody") for one in told if one["name"] not in read)
     for item in world.of("ExternalSecret"):
         name = item["spec"]["target"]["name"]
         if name not in read and name not in OPERATORS:

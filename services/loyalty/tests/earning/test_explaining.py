@@ -150,3 +150,22 @@ async def test_a_preview_for_somebody_new_and_for_another_day(client: httpx.Asyn
     unknown = await client.post("/v1/loyalty/preview", json={"customer_id": str(uuid7())})
     assert unknown.status_code == 404
     assert via
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['{"channel": "\\ud800"}', '{"channel": "a\\u0000b"}', '{"products": [{"price": "1e-999999", "category": "茶"}]}',
+     '{"products": [{"price": "9e11", "quantity": 999999999999, "category": "茶"}], "revenue": "999999999999.99"}',
+     '{"products": [1, null, {"price": {}, "quantity": []}], "revenue": "NaN", "Channel": [], "channel": {}}'],
+)  # fmt: skip
+async def test_a_strange_cart_is_answered(client: httpx.AsyncClient, via: Any, said: str) -> None:
+    body = f'{{"customer_id": "{via}", "properties": {said}}}'
+    answer = await client.post("/v1/loyalty/preview", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in {200, 422}, answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["explain?source=a%00&order_id=b", "explain?source=a&order_id=b%00", "content?kind=%00"]
+)
+async def test_a_strange_question_is_answered(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(f"/v1/loyalty/{path}")).status_code in {400, 404, 422}

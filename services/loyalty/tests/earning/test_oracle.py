@@ -185,7 +185,7 @@ step = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rules=st.lists(rule, min_size=1, max_size=4), steps=st.lists(step, min_size=3, max_size=14))
 async def test_after_every_step_each_person_has_what_the_oracle_says(shop: Any, rules: Any, steps: Any) -> None:
     named = [Rule(**{**item.__dict__, "name": f"rule {number}"}) for number, item in enumerate(rules)]

@@ -229,16 +229,25 @@ async def test_lists_page(shop: Any, club: Any, client: httpx.AsyncClient) -> No
     [
         {"plan": "nothing"}, {"plan": 7}, {"plan": None}, {"plan": "plus", "amount": "many", "quantity": -3},
         {"plan": "plus", "amount": 1e300, "quantity": 1e300, "currency": 5}, {"plan": "会员/%"},
+        {"plan": "plus", "payment_id": "a\0b", "refund_id": "\0"},
         {"sku": ["PLUS-M"]}, {"plan": "plus", "payment_id": "支付/1 %" * 100, "trial": "yes"},
     ],
-    ids=range(8),
+    ids=range(9),
 )  # fmt: skip
 async def test_whatever_is_said_is_taken_or_left(shop: Any, club: Any, said: dict[str, Any]) -> None:
     via = uuid7()
     for verb in ("Purchased", "Refunded", "Cancelled", "Payment Failed"):
         await shop.say(tracked(f"Membership {verb}", said, via=via, message_id=uuid4().hex))
-    await shop.say(tracked("Order Refunded", {"order_id": "x", "products": "none", **said}, via=via))
+    await shop.say(tracked("Order Refunded", {"products": "none", **said, "order_id": "x", "refund_id": "1"}, via=via))
     await shop.derive()
+
+
+async def test_the_end_of_all_calendars_stops_nobody(shop: Any, club: Any) -> None:
+    via = uuid7()
+    await club.pay(via, datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
+    assert await club.row(via) is None
+    await club.pay(via, datetime(9800, 12, 31, tzinfo=UTC), quantity=12)
+    assert (await club.row(via)).state == "active"
 
 
 async def test_without_plans_nothing_is_kept(shop: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.contracts.loyalty import (
-    ReferralHeld,
+    ReferralSuspected,
 )
 from perennial.common.ids import uuid7
 
@@ -33,7 +33,7 @@ async def test_what_two_have_in_common_holds_it_for_review(shop: Any, friends: A
     await friends.mature()
     assert (await friends.states())[-1] == ("held", [kind])
     assert await shop.balance(bob) == 0
-    assert (await shop.said(ReferralHeld))[-1]["reasons"] == [kind]
+    assert (await shop.said(ReferralSuspected))[-1]["reasons"] == [kind]
 
 
 async def test_a_guard_that_is_off_holds_nothing(shop: Any, friends: Any) -> None:
@@ -79,7 +79,7 @@ async def test_who_turns_out_to_be_the_referrer_is_held_and_an_undo_rewards_agai
 
 
 async def _held(friends: Any, days: float = 20) -> UUID:
-    bob = await friends.person()
+    bob: UUID = await friends.person()
     await friends.buy(friends.anna, 30, **SHARED["device"])
     await friends.click(bob, days + 1)
     await friends.buy(bob, days, **SHARED["device"])

@@ -1,6 +1,7 @@
 """Who brought whom, what both get after the return window, what is taken back."""
 
 from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -63,6 +64,23 @@ async def test_what_went_back_in_time_rewards_nobody_however_late_it_is_told(
     assert await friends.balances(friends.anna, bob) == [0, 0]
     await friends.mature()
     assert [fact["outcome"] for fact in await shop.said(ReferralEnded)] == ["void" if told == "before" else "reversed"]
+
+
+@pytest.mark.parametrize("sequence", list(permutations(range(3))), ids=str)
+async def test_whatever_the_sequence_nobody_keeps_what_went_back(
+    shop: Any, friends: Any, sequence: tuple[int, ...]
+) -> None:
+    bob = await friends.person()
+    for step in sequence:
+        if step == 0:
+            await friends.click(bob, 21)
+        elif step == 1:
+            await friends.buy(bob, 20, 100, "A")
+        else:
+            await shop.refund("A", via=bob, at=ago(10))
+        await friends.mature()
+    assert (await friends.states())[0][0] in {"void", "reversed"}
+    assert await friends.balances(friends.anna, bob) == [0, 0]
 
 
 async def test_what_went_back_afterwards_changes_nothing(shop: Any, friends: Any) -> None:

@@ -128,7 +128,8 @@ class Machine:
             while await derive_once(self.shop.session, Derivation(derive)):
                 pass
             rows = await self.shop.session.execute(
-                text("DELETE FROM timer WHERE kind = 'tiers' AND due_at <= :now RETURNING kind, key, due_at"),
+                text("""DELETE FROM timer WHERE kind = 'tiers' AND due_at <= :now
+                        RETURNING kind, key, due_at, payload, partition"""),
                 {"now": self.now},
             )
             fired = [Timer(*row) for row in rows]

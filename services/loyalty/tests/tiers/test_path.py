@@ -150,7 +150,7 @@ plains = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=plains, days=st.lists(told, max_size=10), now=st.integers(0, 400))
 def test_the_walk_equals_the_plainest_words(
     plain: Any, told_plainly: Any, made: dict[str, Any], days: list[tuple[int, ...]], now: int

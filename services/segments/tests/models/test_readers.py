@@ -11,10 +11,14 @@ from sqlalchemy import text
 from perennial.common import derive, identity_map
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
+from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+from perennial.common.settings import CommonSettings
 from perennial.segments.facts import service as facts
 from perennial.segments.main import SERVICE
+from perennial.segments.rfm.runs import jobs
 from perennial.segments.rfm.runs import queries as runs
-from perennial.segments.rfm.runs import service
+from perennial.segments.rfm.runs import service as wishes
 from perennial.segments.rfm.runs.computing import compute_next
 from perennial.segments.rfm.standings import queries
 
@@ -40,7 +44,7 @@ async def compute(database: Database) -> None:
 
 async def score(database: Database) -> None:
     async with database.write() as session:
-        await service.want(session, "asked")
+        await wishes.want(session, "asked")
     assert await compute_next(database)
 
 
@@ -121,10 +125,30 @@ async def waiting(database: Database) -> None:
 async def test_two_workers_compute_a_run_once(committed: Database, bought: Bought) -> None:
     await hear(committed, *(bought() for _ in range(8)))
     async with committed.write() as session:
-        await service.want(session, "asked")
+        await wishes.want(session, "asked")
     await asyncio.gather(*(compute_next(committed) for _ in range(3)))
     async with committed.read() as session:
         rows = await session.execute(text("SELECT state FROM rfm_scoring"))
         assert rows.scalars().all() == ["serving"]
         assert (await session.execute(text("SELECT count(*) FROM rfm_standing"))).scalar_one() == 8
     assert not await compute_next(committed)
+
+
+async def test_the_loop_computes_what_is_wanted_until_it_is_stopped(
+    service: Service, settings: CommonSettings, committed: Database, bought: Bought
+) -> None:
+    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    await hear(committed, bought())
+    await jobs.ensure(runtime)
+    task = asyncio.create_task(jobs.compute(runtime))
+    found = None
+    for _ in range(1000):
+        async with committed.read() as session:
+            found = await runs.serving(session)
+        if found:
+            break
+        await asyncio.sleep(0.02)
+    runtime.stopping.set()
+    await asyncio.wait_for(task, 60)
+    assert found is not None
+    assert (found.cause, found.customers) == ("day", 1)

@@ -2,12 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
-from opentelemetry import metrics, trace
+from nats.aio.msg import Msg
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -21,6 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from perennial.common.settings import CommonSettings
 
 FLUSH_MILLISECONDS = 3000
+MOST_LINKS = 64
 
 
 def setup(name: str, settings: CommonSettings) -> None:
@@ -50,6 +53,16 @@ def without_query(span: trace.Span, _: Mapping[str, Any]) -> None:
     held: Mapping[str, Any] = getattr(span, "attributes", None) or {}
     for name in {"http.url", "http.target", "url.full", "url.query"} & set(held):
         span.set_attribute(name, "" if name == "url.query" else str(held[name]).partition("?")[0])
+
+
+def causes(messages: Sequence[Msg]) -> tuple[Context, list[trace.Link]]:
+    """What a batch goes on with: the trace of its first message, and links to those of the others."""
+    parent = propagate.extract(messages[0].headers or {})
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        return parent, []
+    others = (trace.get_current_span(propagate.extract(each.headers or {})) for each in messages[1:MOST_LINKS])
+    found = {span.get_span_context() for span in others if span.get_span_context().is_valid}
+    return parent, [trace.Link(context) for context in found]
 
 
 # The values of local variables are what people have sent: none of them belongs in a log.

@@ -5,8 +5,9 @@ import traceback
 
 import msgspec
 from nats.aio.msg import Msg
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 
+from perennial.common import telemetry
 from perennial.common.contracts.gateway import STREAM, EventsAccepted
 from perennial.common.contracts.profile import ErasureRequested
 from perennial.common.db import WriteSession
@@ -37,8 +38,8 @@ class Ingest:
 
     async def __call__(self, messages: list[Msg]) -> None:
         """Every event of the messages: published, dropped as a repeat, or parked."""
-        context = propagate.extract(messages[0].headers or {})
-        with tracer.start_as_current_span("identity consume INGEST", context):
+        context, links = telemetry.causes(messages)
+        with tracer.start_as_current_span("identity consume INGEST", context, links=links):
             chunks, broken = read(messages)
             for chunk in chunks:
                 await self._publisher.send(await self._decider.decide(chunk))

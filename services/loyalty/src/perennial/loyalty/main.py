@@ -97,7 +97,7 @@ SERVICE = Service(
         contract.MembershipsChanged,
         contract.MembershipChanged,
         contract.ReferralQualified,
-        contract.ReferralHeld,
+        contract.ReferralSuspected,
         contract.ReferralRewarded,
         contract.ReferralEnded,
         contract.ErasureCompleted,

@@ -3,8 +3,8 @@
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.contracts.profile import ComputedTraitsChanged, StagesChanged, TagsChanged, TraitsDefined
 from perennial.common.messaging import on
-from perennial.segments.facts import profile
 from perennial.segments.facts import service as facts
+from perennial.segments.facts import worker as profile
 
 REACTIONS = (
     on(ResolvedEvent, facts.record),

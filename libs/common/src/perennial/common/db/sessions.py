@@ -12,6 +12,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
 
+from perennial.common.db import spans
+
 if TYPE_CHECKING:
     from perennial.common.settings import CommonSettings
 
@@ -71,6 +73,8 @@ class Database:
             },
         )
         _ENGINES.add(engine)
+        if settings.otlp_endpoint:
+            spans.install(engine)
         return cls(engine, settings)
 
     @asynccontextmanager

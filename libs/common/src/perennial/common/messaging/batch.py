@@ -9,10 +9,10 @@ import asyncpg
 import msgspec
 import structlog
 from nats.aio.msg import Msg
-from opentelemetry import metrics, propagate, trace
+from opentelemetry import metrics, trace
 from sqlalchemy import text
 
-from perennial.common import identity_map
+from perennial.common import identity_map, telemetry
 from perennial.common.contracts.identity import RESOLVED_SUBJECT, IdentifiersAssigned, ResolvedEvent
 from perennial.common.db import WriteSession, raw
 from perennial.common.db.locks import lock_all, lock_key
@@ -65,8 +65,8 @@ class BatchProcessor:
     async def __call__(self, messages: list[Msg]) -> None:
         """Commit every event of the messages: handled, seen before, or parked."""
         items, broken = self._read(messages)
-        context = propagate.extract(messages[0].headers or {})
-        with tracer.start_as_current_span(f"{self._runtime.name} consume", context):
+        context, links = telemetry.causes(messages)
+        with tracer.start_as_current_span(f"{self._runtime.name} consume", context, links=links):
             suspicious = any(message.metadata.num_delivered > SUSPICIOUS_DELIVERIES for message in messages)
             if not suspicious and not broken and await self._together(items):
                 return

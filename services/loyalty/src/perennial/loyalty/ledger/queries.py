@@ -91,6 +91,13 @@ CHECKS = {
         FROM told t FULL JOIN held h ON h.purchase_id = t.id AND h.currency = t.currency
         WHERE (coalesce(t.earned, 0), coalesce(t.reversed, 0)) <> (coalesce(h.points, 0), coalesce(h.reversed, 0))
         ORDER BY 1, 2 LIMIT 1""",
+    "what a split waived is a lot of its own, taken back when they are one again": """
+        SELECT d.id AS debt_id, d.state, d.points, l.points AS lot, l.reversed, l.expired
+        FROM split_debt d LEFT JOIN lot l ON l.id = d.lot_id
+        WHERE d.lot_id IS NOT NULL AND (
+            (l.via, l.currency, l.points) = (d.via, d.currency, d.points) AND CASE d.state
+                WHEN 'rejoined' THEN l.reversed + l.expired = l.points ELSE l.reversed = 0 END) IS NOT TRUE
+        ORDER BY 1 LIMIT 1""",
     "no lot is used beyond what stands of it": f"""{_UNSETTLED}
         SELECT id AS lot_id, customer, state, standing, used FROM lots
         WHERE customer NOT IN (SELECT id FROM unsettled) AND (used > standing OR (used > 0 AND state = 'pending'))

@@ -39,7 +39,7 @@ async def list_memberships(
 
 @router.get("/accounts/{customer_id}/memberships", responses=documented(404))
 async def get_memberships(who: Reader, session: Read, customer_id: UUID) -> CustomerMembershipsOut:
-    """A customer's memberships, and all that was heard of them, the newest first."""
+    """A customer's memberships, and the last 200 events that were heard of them, the newest first."""
     owner = await accounts.owner_of(session, customer_id)
     found = await shown.of_customer(session, owner)
     return CustomerMembershipsOut(

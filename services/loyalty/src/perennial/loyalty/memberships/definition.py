@@ -13,6 +13,8 @@ from perennial.loyalty.programme.fields import Code, Name
 from perennial.loyalty.tiers.benefits import Given
 
 LONGEST = timedelta(days=36_525)
+LAST_YEAR = 9800
+"""What is said to happen later than that is left out: there is no calendar for what follows."""
 MONTHS = {"M": 1, "Y": 12}
 Sku = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable]
 PERIOD = r"^P([1-9]|[1-9][0-9])[DWM]$|^P([1-9]|10)Y$"

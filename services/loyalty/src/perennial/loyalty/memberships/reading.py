@@ -14,6 +14,7 @@ from perennial.common import commerce
 from perennial.common.contracts.hot import read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.loyalty.memberships.course import Heard, What
+from perennial.loyalty.memberships.definition import LAST_YEAR
 from perennial.loyalty.memberships.plans import Plans
 
 KINDS: dict[str, What] = {
@@ -31,7 +32,7 @@ ANY = ""
 def read(events: Iterable[ResolvedEvent], plans: Plans, currency: str) -> Iterator[Heard]:
     """What events say of memberships; `currency` is meant where they name none."""
     for event in events:
-        if event.name in NAMES:
+        if event.name in NAMES and event.timestamp.year <= LAST_YEAR:
             said = read_body(event.body).properties or {}
             money = commerce.currency(said, currency)
             if event.name in KINDS:
@@ -52,7 +53,7 @@ def _told(event: ResolvedEvent, said: Mapping[str, Any], plans: Plans, money: st
     if kind == "paid" and said.get("trial") is True:
         kind = "trial"
     amount = _amount(said, "amount", "revenue", "total", "price")
-    payment = _text(said, "payment_id") or commerce.order_id(said) or ""
+    payment = _text(said, "payment_id") or _order(said)
     if kind == "paid" and not payment:
         payment = f"message:{event.message_id}"[:255]
     yield Heard(
@@ -64,7 +65,7 @@ def _told(event: ResolvedEvent, said: Mapping[str, Any], plans: Plans, money: st
 
 def _bought(event: ResolvedEvent, said: Mapping[str, Any], plans: Plans, money: str) -> Iterator[Heard]:
     """One payment for each plan among the lines of an order."""
-    order = commerce.order_id(said) or f"message:{event.message_id}"[:255]
+    order = _order(said) or f"message:{event.message_id}"[:255]
     lines: dict[str, tuple[Decimal | None, int]] = {}
     for line in _lines(said):
         plan = plans.by_sku(_skus(line), event.timestamp)
@@ -82,8 +83,8 @@ def _bought(event: ResolvedEvent, said: Mapping[str, Any], plans: Plans, money: 
 
 def _given_back(event: ResolvedEvent, said: Mapping[str, Any], plans: Plans, money: str) -> Iterator[Heard]:
     """A refund or cancellation of an order: of a plan's line, of all of it, or of so much that nobody says of what."""
-    order, lines = commerce.order_id(said), list(_lines(said))
-    if order is None:
+    order, lines = _order(said), list(_lines(said))
+    if not order:
         return
     whole = event.name == commerce.ORDER_CANCELLED
     amount = None if whole else _positive(commerce.amount(said))
@@ -112,7 +113,12 @@ def _skus(said: Mapping[str, Any]) -> list[str]:
 
 def _text(said: Mapping[str, Any], name: str) -> str:
     value = said.get(name)
-    return str(value).strip()[:255] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    plain = str(value).replace("\0", "").strip() if isinstance(value, str | int) else ""
+    return "" if isinstance(value, bool) else plain[:255]
+
+
+def _order(said: Mapping[str, Any]) -> str:
+    return (commerce.order_id(said) or "").replace("\0", "")
 
 
 def _amount(said: Mapping[str, Any], *names: str) -> Decimal | None:

@@ -89,7 +89,7 @@ class TellingOut(BaseModel):
 
 
 class CustomerMembershipsOut(BaseModel):
-    """A customer's memberships as staff see them, with all that was heard."""
+    """A customer's memberships as staff see them, with the last 200 events that were heard of them."""
 
     customer_id: UUID
     memberships: list[MembershipOut]

@@ -22,6 +22,8 @@ from perennial.loyalty.memberships.schemas import (
 )
 from perennial.loyalty.programme import service as programme
 
+MOST = 200
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -46,7 +48,7 @@ async def of_customer(session: ReadSession, customer: UUID, now: datetime | None
         [_membership(course, course.run, plans, now, zone) for course in courses if course.run],
         SavingsOut(year=year[0].astimezone(zone).year, items=[_saved(item) for item in saved]),
         [_plan(plan) for plan in current if plan.offered],
-        [_telling(item, courses) for item in sorted(heard, key=lambda item: item.order, reverse=True)],
+        [_telling(item, courses) for item in sorted(heard, key=lambda item: item.order, reverse=True)[:MOST]],
     )
 
 

@@ -13,9 +13,9 @@ from perennial.common.contracts.loyalty import (
     PointsEarned,
     PointsReversed,
     ReferralEnded,
-    ReferralHeld,
     ReferralQualified,
     ReferralRewarded,
+    ReferralSuspected,
 )
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.ids import digest_uuid
@@ -97,7 +97,7 @@ async def say(session: WriteSession, moved: Sequence[tuple[Row[Any], Row[Any]]])
         if row.state == "pending":
             facts.append(ReferralQualified(due_at=row.due_at, **who))
         elif row.state == "held":
-            facts.append(ReferralHeld(reasons=list(row.reasons), **who))
+            facts.append(ReferralSuspected(reasons=list(row.reasons), **who))
         elif row.state == "rewarded":
             facts.append(ReferralRewarded(**who))
         elif before.state != row.state:

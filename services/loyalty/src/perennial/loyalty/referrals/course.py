@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
+from perennial.loyalty.memberships.definition import LAST_YEAR
 from perennial.loyalty.referrals.definition import Referral as Rules
 
 State = Literal["pending", "held", "rewarded", "reversed", "rejected", "void"]
@@ -58,7 +59,7 @@ def qualify(touches: Sequence[Touched], orders: Sequence[Order], rules_at: Rules
     ordered = sorted(orders, key=lambda order: (order.at, order.id))
     for order in ordered:
         rules = rules_at(order.at)
-        if rules is None or order.amount < rules.minimum or not order.amount:
+        if rules is None or order.amount < rules.minimum or not order.amount or order.at.year > LAST_YEAR:
             continue
         since = order.at - timedelta(days=rules.window_days)
         fits = [touch for touch in known if since <= touch.at <= min(order.at, ordered[0].at)]

@@ -69,7 +69,7 @@ _UPSERT = text("""
         tier = excluded.tier, since = excluded.since, points = excluded.points, review_at = excluded.review_at,
         version = excluded.version, earned = excluded.earned, why = excluded.why, held_until = excluded.held_until,
         projected = excluded.projected, projected_at = excluded.projected_at, override_id = excluded.override_id,
-        benefits = excluded.benefits, programme = excluded.programme, clock = excluded.clock""")
+        benefits = excluded.benefits, programme = excluded.programme, clock = greatest(s.clock, excluded.clock)""")
 _STATES = text("""
     SELECT customer_id, tier, since, points, review_at, version, earned, why, held_until, projected, projected_at,
            override_id, benefits, programme, clock
@@ -198,10 +198,15 @@ async def remove(session: WriteSession, customers: Collection[UUID]) -> None:
 
 
 async def advance(session: WriteSession, customers: Sequence[UUID], until: Sequence[datetime]) -> None:
-    """Note how far the pipeline has let the clock go."""
+    """Note how far the pipeline has let the clock go; rows are locked in the order in which others write them."""
+    if not customers:
+        return
     await session.execute(
-        text("""UPDATE tier_state SET clock = greatest(clock, c.until)
-                FROM unnest(CAST(:ids AS uuid[]), CAST(:untils AS timestamptz[])) AS c (id, until)
-                WHERE customer_id = c.id"""),
+        text("""WITH held AS (
+                    SELECT customer_id FROM tier_state WHERE customer_id = ANY(:ids) ORDER BY customer_id FOR UPDATE)
+                UPDATE tier_state s SET clock = greatest(s.clock, c.until)
+                FROM held JOIN unnest(CAST(:ids AS uuid[]), CAST(:untils AS timestamptz[])) AS c (id, until)
+                    ON c.id = held.customer_id
+                WHERE s.customer_id = held.customer_id"""),
         {"ids": list(customers), "untils": list(until)},
     )

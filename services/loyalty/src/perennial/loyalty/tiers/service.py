@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from perennial.common import timers
+from perennial.common import identity_map, timers
 from perennial.common.contracts.base import Event, utc_now
 from perennial.common.contracts.loyalty import (
     Benefit,
@@ -22,8 +22,9 @@ from perennial.common.contracts.loyalty import (
 )
 from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.derive import Stale, mark
+from perennial.common.ids import partition_of
 from perennial.common.outbox import emit
-from perennial.common.timers import Timer, timer_for
+from perennial.common.timers import Timer
 from perennial.loyalty.programme import service as programme
 from perennial.loyalty.programme.definition import Definition
 from perennial.loyalty.tiers import queries
@@ -101,8 +102,10 @@ async def refresh(session: WriteSession, stale: Stale, now: datetime | None = No
     before = await queries.states(session, list(stale.live))
     found = await positions(session, list(stale.live), ladder, before, now)
     told = await queries.last_told(session, [customer for customer in found if customer not in before])
-    moves = []
+    moves, due = [], {}
     for customer, (position, sums) in found.items():
+        if position.due is not None:
+            due[customer] = position.due
         after = _state(customer, ladder, rules.version, position, sums, now)
         last = told.get(customer)
         moves.append(_move(before.get(customer), after, (last.tier, last.at) if last else None, position, ladder))
@@ -111,7 +114,7 @@ async def refresh(session: WriteSession, stale: Stale, now: datetime | None = No
     await queries.note(session, [(move.after, move.previous, move.why) for move in moves if move.told], now)
     gone = [*stale.gone, *(before.keys() - found.keys())]
     await queries.remove(session, gone)
-    await _wake(session, moves, gone)
+    await _wake(session, due, before, gone)
     await _tell(session, moves, stale, rules.tiers[0].name)
 
 
@@ -174,19 +177,22 @@ async def _numbered(session: WriteSession, moves: Sequence[Move]) -> list[Move]:
     ]  # fmt: skip
 
 
-async def _wake(session: WriteSession, moves: Sequence[Move], gone: Collection[UUID]) -> None:
-    """Set the timers of those whom the clock may move, and forget those of the others."""
-    due = {move.after.customer_id: move.after.review_at for move in moves}
-    idle = [
-        move.after.customer_id
-        for move in moves
-        if move.after.review_at is None and move.before is not None and move.before.review_at is not None
-    ]
+async def _wake(
+    session: WriteSession, due: Mapping[UUID, datetime], before: Mapping[UUID, State], gone: Collection[UUID]
+) -> None:
+    """Set the timers of those whom the clock may move, and forget those of the others.
+
+    One timer a customer; it waits for the partitions of all identifiers, one behind the other, whatever the map says.
+    """
+    idle = [customer for customer, state in before.items() if state.review_at is not None and customer not in due]
     if gone or idle:
-        await timers.cancel(session, REVIEW, [str(customer) for customer in (*gone, *idle)])
-    await timers.schedule(
-        session, [timer_for(customer, REVIEW, str(customer), at) for customer, at in due.items() if at is not None]
-    )
+        await timers.cancel(session, REVIEW, [str(customer) for customer in {*gone, *idle}])
+    vias = await identity_map.vias_of(session, due) if due else {}
+    made = []
+    for customer, at in due.items():
+        first, *others = sorted({partition_of(via) for via in vias.get(customer, [customer])})
+        made.append(Timer(REVIEW, str(customer), at, {"then": others}, first))
+    await timers.schedule(session, made)
 
 
 async def _tell(session: WriteSession, moves: Sequence[Move], stale: Stale, base: str) -> None:
@@ -244,7 +250,14 @@ def _granted(move: Move) -> Iterable[Event]:
 
 
 async def review(session: WriteSession, fired: Sequence[Timer]) -> None:
-    """The pipeline has come to where the clock may move customers: they are derived again, and may go down."""
-    customers = [UUID(timer.key) for timer in fired]
-    await queries.advance(session, customers, [timer.due_at for timer in fired])
+    """The clock has come to where it may move customers, who go down once all they said in time was heard."""
+    await timers.schedule(session, [_onward(timer) for timer in fired if timer.payload.get("then")])
+    heard = [timer for timer in fired if not timer.payload.get("then")]
+    customers = [UUID(timer.key) for timer in heard]
+    await queries.advance(session, customers, [timer.due_at for timer in heard])
     await mark(session, customers, live=True)
+
+
+def _onward(timer: Timer) -> Timer:
+    first, *others = timer.payload["then"]
+    return replace(timer, partition=first, payload={"then": others})

@@ -1,17 +1,21 @@
 """The verb that keeps the facts that rules are asked over."""
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from perennial.common import commerce, orders
 from perennial.common.contracts.hot import effective_traits, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
-from perennial.common.derive import mark_changes, mark_events
+from perennial.common.derive import mark, mark_changes, mark_events
 from perennial.common.identity_map import MapChange
 from perennial.common.rules.facts import EventFact, TraitFact, record_events, record_traits
 from perennial.common.rules.paths import trait_key
 from perennial.segments.facts import queries
-from perennial.segments.facts.profile import STAGE, TAGS
+from perennial.segments.facts.queries import Defined, Said
 from perennial.segments.rfm.standings.service import TRAIT
 
+TAGS, STAGE = "tags", "stage"
 OURS = frozenset({TRAIT, TAGS, STAGE})  # nobody says them of themselves
 NAMELESS = {"page": "Page Viewed", "screen": "Screen Viewed"}
 
@@ -54,3 +58,15 @@ async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
     await queries.forget(session, {change.via for change in changes if change.via != change.after})
     await queries.show(session, {change.via for change in changes if change.via == change.after})
     await mark_changes(session, changes)
+
+
+async def keep(session: WriteSession, said: Iterable[Said], live: set[UUID]) -> None:
+    """Keep what profile works out of customers; of the `live` ones something live was the cause."""
+    changed = await queries.keep(session, said)
+    await mark(session, changed & live, live=True)
+    await mark(session, changed - live, live=False, settle=True)
+
+
+async def define(session: WriteSession, definitions: Iterable[Defined]) -> None:
+    """Keep what traits there are, and of which types."""
+    await queries.define(session, definitions)

@@ -88,7 +88,8 @@ standing = Table(
     Column("class", Text, nullable=False),
     Column("quadrant", Text, nullable=False),
     Column("cluster", Text),
-    Column("first", ARRAY(Text), comment="Group, class, quadrant and cluster as the run found them; null: came later."),
+    Column("first", ARRAY(Text), comment="Group, class, quadrant and cluster as the run found them, where they moved."),
+    Column("late", Boolean, server_default=text("false"), nullable=False, comment="No customer yet at the run."),
     Column("gone", Boolean, server_default=text("false"), nullable=False, comment="Since the run."),
     Column("version", BigInteger, nullable=False),
 )

@@ -22,7 +22,7 @@ me = APIRouter(prefix="/v1/me/loyalty/content", tags=["me"])
 Reader = Annotated[Principal, Depends(requires("loyalty:read"))]
 Moderator = Annotated[Principal, Depends(requires("loyalty:manage"))]
 InState = Annotated[State | None, Query(description="Null: all; `waiting` is the moderators' queue.")]
-OfKind = Annotated[str | None, Query(max_length=32, description="Null: all.")]
+OfKind = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Null: all.")]
 OfCustomer = Annotated[UUID | None, Query(description="Null: of all.")]
 
 

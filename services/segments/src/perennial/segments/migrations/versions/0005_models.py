@@ -126,7 +126,10 @@ def _standing() -> None:
         sa.Column("cluster", sa.Text()),
         sa.Column(
             "first", postgresql.ARRAY(sa.Text()),
-            comment="Group, class, quadrant and cluster as the run found them; null: came later.",
+            comment="Group, class, quadrant and cluster as the run found them, where they moved.",
+        ),
+        sa.Column(
+            "late", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="No customer yet at the run."
         ),
         sa.Column("gone", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="Since the run."),
         sa.Column("version", sa.BigInteger(), nullable=False),

@@ -58,8 +58,8 @@ _CLUSTERED = text("""
     UPDATE rfm_model SET centers = :centers, cluster_names = :names, clusters = CAST(:clusters AS jsonb)
     WHERE run_id = :run AND currency = :currency""")
 _STAND = text(f"""
-    INSERT INTO rfm_standing ({COLUMNS}, first, version)
-    SELECT *, {LABELS}, nextval('rfm_version')
+    INSERT INTO rfm_standing ({COLUMNS}, version)
+    SELECT *, nextval('rfm_version')
     FROM ({standings("rfm_fact", "WHERE o.place BETWEEN :low AND :high")}) AS scored""")  # noqa: S608 (constants of ours)
 _REPORT = """
     SELECT currency, CASE WHEN grouping("group") = 0 THEN 'group' WHEN grouping(class) = 0 THEN 'class'

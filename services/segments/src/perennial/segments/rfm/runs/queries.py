@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
+from perennial.segments.rfm.names import KINDS, By
 
 _COLUMNS = "id, state, cause, wanted_at, as_of, served_at, settings_version, customers, error"
 DROPPED = 20_000
@@ -111,28 +112,30 @@ async def model(session: ReadSession, run: UUID, currency: str) -> Row[Any] | No
     return (await session.execute(statement, {"run": run, "currency": currency})).one_or_none()
 
 
-async def flow(session: ReadSession, by: str, start: UUID, end: UUID, currency: str) -> Sequence[Row[Any]]:
+def _found(by: By) -> str:
+    """The label as the run found it; a customer who was in no group is in `none`."""
+    return f"""coalesce(CASE WHEN first IS NULL THEN "{by}" ELSE first[{KINDS.index(by) + 1}] END, 'none')"""
+
+
+async def flow(session: ReadSession, by: By, start: UUID, end: UUID, currency: str) -> Sequence[Row[Any]]:
     """How many customers went from which group of a run to which of another; null: not among the customers then."""
-    statement = text("""
-        SELECT a.said AS before, b.said AS after, CAST(count(*) AS int) AS customers
-        FROM (SELECT customer_id, coalesce(first[:place], 'none') AS said FROM rfm_standing
-              WHERE run_id = :start AND currency = :currency AND first IS NOT NULL) AS a
-        FULL JOIN (SELECT customer_id, coalesce(first[:place], 'none') AS said FROM rfm_standing
-                   WHERE run_id = :end AND currency = :currency AND first IS NOT NULL) AS b USING (customer_id)
-        GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2 NULLS LAST""")
-    place = ("group", "class", "quadrant", "cluster").index(by) + 1
-    return (await session.execute(statement, {"start": start, "end": end, "currency": currency, "place": place})).all()
-
-
-async def moved_since(session: ReadSession, by: str, start: UUID, currency: str) -> Sequence[Row[Any]]:
-    """The same from a run to now: how events have moved its customers by the thresholds that it froze."""
-    place = ("group", "class", "quadrant", "cluster").index(by) + 1
+    side = f"""SELECT customer_id, {_found(by)} AS said FROM rfm_standing
+               WHERE currency = :currency AND NOT late"""  # noqa: S608 (one of four words)
     statement = text(f"""
-        SELECT CASE WHEN first IS NOT NULL THEN coalesce(first[:place], 'none') END AS before,
+        SELECT a.said AS before, b.said AS after, CAST(count(*) AS int) AS customers
+        FROM ({side} AND run_id = :start) AS a FULL JOIN ({side} AND run_id = :end) AS b USING (customer_id)
+        GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2 NULLS LAST""")  # noqa: S608 (a constant of ours)
+    return (await session.execute(statement, {"start": start, "end": end, "currency": currency})).all()
+
+
+async def moved_since(session: ReadSession, by: By, start: UUID, currency: str) -> Sequence[Row[Any]]:
+    """The same from a run to now: how events have moved its customers by the thresholds that it froze."""
+    statement = text(f"""
+        SELECT CASE WHEN NOT late THEN {_found(by)} END AS before,
                CASE WHEN NOT gone THEN coalesce("{by}", 'none') END AS after, CAST(count(*) AS int) AS customers
-        FROM rfm_standing WHERE run_id = :start AND currency = :currency AND (first IS NOT NULL OR NOT gone)
+        FROM rfm_standing WHERE run_id = :start AND currency = :currency AND NOT (late AND gone)
         GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2 NULLS LAST""")  # noqa: S608 (one of four words)
-    return (await session.execute(statement, {"start": start, "currency": currency, "place": place})).all()
+    return (await session.execute(statement, {"start": start, "currency": currency})).all()
 
 
 async def superseded(session: ReadSession, keep: int, zone: str) -> list[UUID]:

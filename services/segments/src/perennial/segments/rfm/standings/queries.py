@@ -30,15 +30,17 @@ _MOVE = text(f"""
               AND NOT EXISTS (SELECT FROM facts f WHERE f.customer_id = s.customer_id AND f.currency = s.currency)
             RETURNING 1),
          moved AS (
-            INSERT INTO rfm_standing AS s ({COLUMNS}, version)
-            SELECT n.*, nextval('rfm_version') FROM scored AS n
+            INSERT INTO rfm_standing AS s ({COLUMNS}, late, version)
+            SELECT n.*, true, nextval('rfm_version') FROM scored AS n
             LEFT JOIN rfm_standing AS o USING (customer_id, currency, run_id)
             WHERE o.customer_id IS NULL OR o.gone
                OR (n.last_order_at, n.frequency, n.monetary) <> (o.last_order_at, o.frequency, o.monetary)
             ON CONFLICT (customer_id, currency, run_id) DO UPDATE SET
                 last_order_at = excluded.last_order_at, frequency = excluded.frequency, monetary = excluded.monetary,
                 r = excluded.r, f = excluded.f, m = excluded.m, "group" = excluded."group", class = excluded.class,
-                quadrant = excluded.quadrant, cluster = excluded.cluster, gone = false, version = excluded.version
+                quadrant = excluded.quadrant, cluster = excluded.cluster, gone = false, version = excluded.version,
+                first = CASE WHEN NOT s.late
+                    THEN coalesce(s.first, ARRAY[s."group", s.class, s.quadrant, s.cluster]) END
             RETURNING 1)
     SELECT (SELECT count(*) FROM facts) AS buyers, (SELECT count(*) FROM ended) + (SELECT count(*) FROM moved) AS moved,
            EXISTS (SELECT FROM facts f WHERE NOT EXISTS (

@@ -1,15 +1,10 @@
-"""The verbs that keep what profile says of customers and of traits, so that rules may ask it."""
-
-from collections.abc import Iterable
-from uuid import UUID
+"""What profile says of customers and of traits, for rules to ask."""
 
 from perennial.common.contracts.profile import ComputedTraitsChanged, StagesChanged, TagsChanged, TraitsDefined
 from perennial.common.db import WriteSession
-from perennial.common.derive import mark
-from perennial.segments.facts import queries
+from perennial.segments.facts import service
 from perennial.segments.facts.queries import Defined, Said
-
-TAGS, STAGE = "tags", "stage"
+from perennial.segments.facts.service import STAGE, TAGS
 
 
 async def keep_tags(session: WriteSession, facts: list[TagsChanged]) -> None:
@@ -19,7 +14,7 @@ async def keep_tags(session: WriteSession, facts: list[TagsChanged]) -> None:
         for fact in facts
         for item in fact.customers
     ]
-    await _keep(session, said, {item.customer for fact in facts for item in fact.customers if item.live})
+    await service.keep(session, said, {item.customer for fact in facts for item in fact.customers if item.live})
 
 
 async def keep_stages(session: WriteSession, facts: list[StagesChanged]) -> None:
@@ -29,7 +24,7 @@ async def keep_stages(session: WriteSession, facts: list[StagesChanged]) -> None
         for fact in facts
         for item in fact.customers
     ]
-    await _keep(session, said, {item.customer for fact in facts for item in fact.customers if item.live})
+    await service.keep(session, said, {item.customer for fact in facts for item in fact.customers if item.live})
 
 
 async def keep_computed(session: WriteSession, facts: list[ComputedTraitsChanged]) -> None:
@@ -40,18 +35,12 @@ async def keep_computed(session: WriteSession, facts: list[ComputedTraitsChanged
         for item in fact.customers
         for key, value in item.traits.items()
     ]
-    await _keep(session, said, {item.customer for fact in facts for item in fact.customers if item.live})
-
-
-async def _keep(session: WriteSession, said: Iterable[Said], live: set[UUID]) -> None:
-    changed = await queries.keep(session, said)
-    await mark(session, changed & live, live=True)
-    await mark(session, changed - live, live=False, settle=True)
+    await service.keep(session, said, {item.customer for fact in facts for item in fact.customers if item.live})
 
 
 async def keep_definitions(session: WriteSession, facts: list[TraitsDefined]) -> None:
     """Keep what traits there are, and of which types."""
-    await queries.define(
+    await service.define(
         session,
         [
             Defined(item.key, item.computed, item.type, item.values, item.archived, item.version)

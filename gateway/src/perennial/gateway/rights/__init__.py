@@ -1,0 +1,1 @@
+"""Roles, and the rules of all routes by area; `permissions` puts them together."""

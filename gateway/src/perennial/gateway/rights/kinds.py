@@ -1,0 +1,3 @@
+"""Rules that are no scopes."""
+
+PUBLIC, WRITE_KEY, CUSTOMER, STAFF, KNOWN = "public", "write key", "customer", "staff", "known"

@@ -62,11 +62,9 @@ REVIEWED = {
         )
         for name in (f"{where}{field}" for field in ("amount", "code", "kind", "name", "percent"))
     ),
-    *(
-        f"loyalty.{said} {name}"
-        for said in ("benefit.granted.v1", "benefit.revoked.v1")
-        for name in ("held_by", "origin")
-    ),
+    "loyalty.benefit.granted.v1 held_by",
+    "loyalty.benefit.granted.v1 origin",
+    "loyalty.benefit.revoked.v1 origin",
     "loyalty.benefits.changed.v1 customers.held_by",
     "loyalty.benefits.changed.v1 customers.origin",
     "loyalty.tier.changed.v1 previous",

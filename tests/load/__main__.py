@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import uvloop
 
 from perennial.local.platform import Platform
-from tests.load import edge, identity, loyalty, profile, search
+from tests.load import edge, identity, loyalty, profile, search, segments
 from tests.load.events import batches
 from tests.load.limit import Copy
 from tests.load.measure import Load, Slice
@@ -67,7 +67,7 @@ def report(name: str, rounds: list[tuple[float, Slice]]) -> None:
 
 def main() -> None:
     """The gateway alone, then both platforms; or only what the command line names."""
-    wanted = sys.argv[1:] or ["edge", "identity", "profile", "search", "loyalty", "platforms"]
+    wanted = sys.argv[1:] or ["edge", "identity", "profile", "search", "loyalty", "segments", "platforms"]
     if "edge" in wanted:
         env = {"PERENNIAL_STREAM_BYTES_INGEST": str(edge.INGEST_BYTES)}
         with _home() as home, Platform(Path(home), port=0, services=("identity",), env=env) as platform:
@@ -85,6 +85,9 @@ def main() -> None:
     if "loyalty" in wanted:
         with _home() as home, Platform(Path(home), port=0, services=("loyalty",)) as platform:
             uvloop.run(loyalty.measure(platform))
+    if "segments" in wanted:
+        with _home() as home, Platform(Path(home), port=0, services=("profile", "segments")) as platform:
+            uvloop.run(segments.measure(platform))
     if "platforms" in wanted:
         for name, services in (("identity + profile", ("identity", "profile")), ("all services", ())):
             with _home() as home, Platform(Path(home), port=0, services=services) as platform:

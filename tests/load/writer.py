@@ -22,6 +22,8 @@ from perennial.common.db import Database
 from perennial.common.messaging.batch import BatchProcessor
 from perennial.common.messaging.decode import resolved
 from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+from perennial.common.settings import CommonSettings
 from perennial.common.testing.events import identified, tracked
 from perennial.profile.main import SERVICE
 from perennial.profile.settings import ProfileSettings
@@ -40,12 +42,14 @@ class Share(NamedTuple):
 
 
 class Writer:
-    """Profile's database and the reactions that a worker would run, by the environment of the service."""
+    """A service's database and the reactions that a worker would run, by the environment of the service: profile's."""
 
-    def __init__(self, vias: Sequence[UUID]) -> None:
-        settings = ProfileSettings()  # type: ignore[call-arg]
-        self.runtime = Runtime(SERVICE, settings, Database.connect(settings, "bench"), nats=cast("Any", None))
-        hot = [reaction for reaction in SERVICE.reactions if reaction.hot]
+    def __init__(
+        self, vias: Sequence[UUID], service: Service = SERVICE, settings: CommonSettings | None = None
+    ) -> None:
+        settings = settings or ProfileSettings()  # type: ignore[call-arg]
+        self.runtime = Runtime(service, settings, Database.connect(settings, "bench"), nats=cast("Any", None))
+        hot = [reaction for reaction in service.reactions if reaction.hot]
         self.process, self.vias = BatchProcessor(self.runtime, hot, resolved), vias
         gc.freeze()  # as every process of a service does
         gc.set_threshold(50_000, 20, 50)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -108,3 +109,18 @@ async def test_an_order_in_a_batch_with_its_touch_and_its_refund(shop: Any) -> N
     await shop.derive()
     states = await shop.session.execute(text("SELECT state FROM referral"))
     assert list(states.scalars()) == ["void"]
+
+
+async def test_the_programme_takes_plans_referral_and_policy_and_gives_them_back(client: httpx.AsyncClient) -> None:
+    current = await client.get("/v1/loyalty/programme")
+    body = {**current.json(), "plans": [PLAN], "referral": REFERRAL, "split_policy": "review"}
+    put = await client.put("/v1/loyalty/programme", json=body, headers={"If-Match": current.headers["ETag"]})
+    assert put.status_code == 200, put.text
+    seen = await client.get("/v1/loyalty/programme")
+    assert (seen.json()["plans"][0]["code"], seen.json()["referral"]["hold_days"]) == ("plus", 0)
+    again = await client.put("/v1/loyalty/programme", json=seen.json(), headers={"If-Match": seen.headers["ETag"]})
+    assert again.status_code == 200, again.text
+    assert again.json()["split_policy"] == "review"
+    double = {**seen.json(), "plans": [PLAN, {**PLAN, "code": "more"}]}
+    refused = await client.put("/v1/loyalty/programme", json=double, headers={"If-Match": again.headers["ETag"]})
+    assert (refused.status_code, "skus must be unique" in refused.text) == (422, True)

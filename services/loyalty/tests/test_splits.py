@@ -131,7 +131,7 @@ async def _outstanding(shop: Any) -> int:
     return int(found.scalar_one())
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(policy=st.sampled_from(["debt", "waive", "review"]), steps=st.lists(step, min_size=6, max_size=18))
 async def test_points_are_conserved_whatever_is_merged_and_split(
     shop: Any, policy: str, steps: list[tuple[Any, ...]]

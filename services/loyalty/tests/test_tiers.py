@@ -129,6 +129,22 @@ async def test_a_timer_waits_for_the_partitions_of_all_identifiers(shop: Any) ->
     assert await shop.session.scalar(text("SELECT count(*) FROM stale")) == 1
 
 
+async def test_a_merge_tells_of_no_tier_that_would_be_over(shop: Any) -> None:
+    """Together they would have been gold for a while; nobody is told of it now, to be told of its end at once."""
+    one, other, now = uuid7(), uuid7(), utc_now()
+    await shop.assign(one, one)
+    await shop.order(one, 600, at=now - timedelta(days=300))
+    await shop.order(other, 1000, at=now - timedelta(days=370))
+    await shop.derive()
+    await shop.session.execute(text("UPDATE tier_state SET clock = now() - interval '100 days'"))
+    await shop.assign(one, other)
+    await shop.derive()
+    await _strike(shop, now)
+    await shop.derive()
+    told = [tier["tier"] for fact in await shop.said(TiersChanged) for tier in fact["tiers"]]
+    assert sorted(told) == ["member", "silver"]
+
+
 async def test_since_is_kept_while_the_tier_is(shop: Any) -> None:
     via = uuid7()
     await shop.order(via, 600)

@@ -226,6 +226,9 @@ async def test_what_is_no_file_is_refused(client: httpx.AsyncClient) -> None:
         f"/v1/segments/{by_rule['id']}/imports", content=b"x", headers={"Content-Type": "text/csv"}
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "not_a_list")
+    await client.delete(f"/v1/segments/{segment}", headers=ANY)
+    refused = await client.post(path, content=b"x", headers={"Content-Type": "text/csv"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "archived")
 
 
 async def test_who_is_erased_is_in_no_list_no_segment_and_no_history(

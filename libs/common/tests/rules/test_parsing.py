@@ -186,6 +186,8 @@ def test_spellings_are_made_one() -> None:
     assert rules.dump(rules.parse({"trait": "at", "within_last": "P2W"})) == {"trait": "at", "within_last": "P14D"}
     assert rules.dump(rules.parse({"trait": "at", "before": "2026-01-01T08:00+08:00"}))["before"] == "2026-01-01"
     assert rules.dump(rules.parse({"trait": "n", "gt": 5.0}))["gt"] == 5
+    window = {"last": "week", "count": 1}
+    assert rules.dump(rules.parse({"trait": "at", "within": window}))["within"] == {"last": "week"}
 
 
 def test_a_rule_cannot_be_changed() -> None:

@@ -157,3 +157,27 @@ async def test_rules_that_cannot_be_say_why(client: httpx.AsyncClient, rule: Any
     answer = await client.put("/v1/loyalty/programme", json=body, headers={"If-Match": '"1"'})
     assert answer.status_code == 422
     assert words in answer.text
+
+
+async def test_windows_of_the_calendar_are_those_of_the_programme(shop: Any, settings: Any) -> None:
+    shop.session.info["settings"] = settings.model_copy(update={"timezone": "Asia/Shanghai"})
+    via = uuid7()
+    opened = {"trait": "$day", "is": "2026-05-17"}
+    fresh = {"trait": "member_since", "within": {"this": "month"}}
+    await shop.programme(
+        LONG_AGO,
+        earn_rules=[
+            {"name": "day", "condition": opened},
+            {"name": "month", "points_per_unit": 10, "condition": fresh},
+            {"name": "one", "points_per_unit": 100, "condition": {"any_of": "products", "where": [
+                {"property": "category", "is": "茶"}, {"property": "price", "gte": 5}]}},
+        ],
+    )  # fmt: skip
+    late = datetime(2026, 5, 16, 16, 30, tzinfo=UTC)
+    said = {
+        "member_since": "2026-04-30T17:00:00Z",
+        "timezone": "America/New_York",
+        "products": [{"category": "茶", "price": 5}],
+    }
+    await shop.order(via, 1, at=late, properties=said)
+    assert await shop.balance(via) == 111

@@ -89,7 +89,7 @@ class Deployment:
             }
         else:
             added["PERENNIAL_ENCRYPTION_KEY"] = keys.encryption_key_of(name)
-        if name in {GATEWAY, "identity", "profile"}:
+        if name in {GATEWAY, "identity", "profile", "segments"}:
             added["PERENNIAL_IDENTIFIER_KEY"] = keys.identifier_key
         return self._base() | {"PERENNIAL_DATABASE_URL": self._login(name)} | added
 

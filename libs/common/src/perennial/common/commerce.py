@@ -17,9 +17,9 @@ NAMES = (
     "Products Searched", "Product List Viewed", "Product List Filtered", "Promotion Viewed", "Promotion Clicked",
     "Product Clicked", "Product Viewed", PRODUCT_ADDED, "Product Removed", "Cart Viewed", "Checkout Started",
     "Checkout Step Viewed", "Checkout Step Completed", "Payment Info Entered", ORDER_COMPLETED, ORDER_UPDATED,
-    ORDER_CANCELLED, ORDER_REFUNDED, ORDER_DELIVERED, "Coupon Entered", "Coupon Applied", "Coupon Denied", "Coupon Removed",
-    "Product Added to Wishlist", "Product Removed from Wishlist", "Wishlist Product Added to Cart", "Product Shared",
-    "Cart Shared", "Product Reviewed",
+    ORDER_CANCELLED, ORDER_REFUNDED, ORDER_DELIVERED, "Coupon Entered", "Coupon Applied", "Coupon Denied",
+    "Coupon Removed", "Product Added to Wishlist", "Product Removed from Wishlist", "Wishlist Product Added to Cart",
+    "Product Shared", "Cart Shared", "Product Reviewed",
 )  # fmt: skip
 ALIASES = {
     "Viewed Product Category": "Product List Viewed",

@@ -30,8 +30,12 @@ PRIVACY = Privacy(
         "referral_code": Held(),
         "referral_touch": Held(),
         "referral_signal": Held(hidden=frozenset({"digest"})),
-        "referral": Held(OF_BOTH.format("friend"), function="erase_referral_texts", kept=FRIENDS),
-        "split_debt": Held(OF_BOTH.format("lender"), function="erase_debt_texts", kept=BOOKS),
+        "referral": Held(
+            OF_BOTH.format("friend"), "erase_referral_texts", kept=FRIENDS, hidden=frozenset({"via", "friend", "code"})
+        ),
+        "split_debt": Held(
+            OF_BOTH.format("lender"), "erase_debt_texts", kept=BOOKS, hidden=frozenset({"via", "lender"})
+        ),
         "redemption": Held(function="erase_redemption_texts", kept=REDEMPTIONS),
         "posting": Held(function="erase_posting_texts", kept=BOOKS),
         "entry": Held("posting_id IN (SELECT id FROM posting WHERE via = ANY(:vias))", kept=BOOKS),

@@ -13,13 +13,13 @@ from perennial.loyalty.debts import service as debts
 from perennial.loyalty.earning import service as earning
 from perennial.loyalty.earning.content import service as content
 from perennial.loyalty.earning.service import Happening
-from perennial.loyalty.memberships import reading as memberships_reading
 from perennial.loyalty.memberships import service as memberships
+from perennial.loyalty.memberships import worker as membership_events
 from perennial.loyalty.orders import service as orders
 from perennial.loyalty.orders.facts import OrderEvent, What
 from perennial.loyalty.points import service as points
-from perennial.loyalty.referrals import reading as referrals_reading
 from perennial.loyalty.referrals import service as referrals
+from perennial.loyalty.referrals import worker as referral_events
 from perennial.loyalty.tiers import service as tiers
 
 _WHAT: dict[str, What] = {
@@ -103,8 +103,8 @@ async def refresh(session: WriteSession, stale: Stale) -> None:
 
 REACTIONS = (
     on(ResolvedEvent, account_for_orders, names=_WHAT),
-    on(ResolvedEvent, memberships.hear, names=memberships_reading.NAMES),
-    on(ResolvedEvent, referrals.hear, names=referrals_reading.NAMES),
+    on(ResolvedEvent, membership_events.hear, names=membership_events.NAMES),
+    on(ResolvedEvent, referral_events.hear, names=referral_events.NAMES),
     on(ResolvedEvent, learn_birthdays, types=["identify"]),
     on(ResolvedEvent, earn, types=["track"]),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, PlainSerializer, StrictInt, Tag, model_validator
 
@@ -69,6 +69,13 @@ class Calendar(Node):
     def look_back(self) -> timedelta:
         """No instant longer ago lies in the window, in whatever zone."""
         return timedelta(days=_most_days[self.unit] * (1 - self.reach.start) + 2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_is_no_count(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and type(data.get("count")) is int and data["count"] == 1:
+            return {name: said for name, said in data.items() if name != "count"}
+        return data
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -62,7 +62,7 @@ class Asker:
         mine = lines
         if self.line_holds is not None:
             hold = self.line_holds
-            mine = [line for line in lines if hold(_view(facts, line.members), facts.at)]
+            mine = [line for line in lines if hold(facts.about(line.members, {}), facts.at)]
             if not mine:
                 return None
         if per == "event":
@@ -91,10 +91,6 @@ class Asker:
 
 def _sum(numbers: Iterable[Decimal]) -> Decimal:
     return reduce(EXACT.add, numbers, NOTHING)
-
-
-def _view(facts: Facts, members: Mapping[str, Any]) -> rules.View:
-    return rules.View(facts.via, {rules.trait_key(key): value for key, value in members.items()})
 
 
 def _rounded(rule: EarnRule, units: Decimal | Fraction, factors: tuple[tuple[str, Decimal], ...]) -> int:

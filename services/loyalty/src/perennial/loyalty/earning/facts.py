@@ -34,13 +34,18 @@ class Facts:
     birthday: str | None = None
 
     @property
+    def local(self) -> datetime:
+        """When it happened, in the programme's time zone."""
+        return self.at.astimezone(self.zone)
+
+    @property
     def day(self) -> date:
         """The day in the programme's time zone."""
-        return self.at.astimezone(self.zone).date()
+        return self.local.date()
 
     def view(self) -> rules.View:
         """The event's properties as traits, and what is known besides under names with a dollar sign."""
-        local = self.at.astimezone(self.zone)
+        local = self.local
         away = _days_away(self.birthday, local.date())
         known = {
             "$amount": self.amount,
@@ -53,7 +58,12 @@ class Facts:
             "$birthday_month": None if self.birthday is None else int(self.birthday[:2]) == local.month,
             "$birthday_days": away,
         }
-        return rules.View(self.via, {rules.trait_key(key): value for key, value in self.properties.items()} | known)
+        return self.about(self.properties, known)
+
+    def about(self, members: Mapping[str, Any], known: Mapping[str, Any]) -> rules.View:
+        """What conditions read; windows of the calendar are those of the programme, whatever zone the event names."""
+        said = {rules.trait_key(key): value for key, value in members.items()}
+        return rules.View(self.via, {**said, **known, "timezone": str(self.zone)})
 
 
 def _days_away(birthday: str | None, today: date) -> int | None:

@@ -14,6 +14,8 @@ What = Literal["paid", "trial", "failed", "cancelled", "refunded"]
 Status = Literal["trial", "active", "grace", "lapsed", "cancelled", "refunded"]
 MEMBER: frozenset[Status] = frozenset({"trial", "active", "grace"})
 NOTHING = Decimal(0)
+ANY = ""
+"""The plan of what an order says as a whole."""
 
 Key = tuple[str, str]
 """A payment's source, and its id there."""

@@ -1,19 +1,14 @@
 """What members save: the discounts and the shipping of their orders, less the share of what was given back."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from uuid import UUID
 
-from perennial.common import commerce
-from perennial.common.contracts.hot import read_body
-from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import ReadSession
-from perennial.common.ids import digest_uuid
 from perennial.loyalty.memberships import queries
 from perennial.loyalty.memberships.course import Course
-from perennial.loyalty.memberships.queries import Saving
 from perennial.loyalty.memberships.refunds import EXACT, rounded
 
 NOTHING = Decimal(0)
@@ -29,23 +24,6 @@ class Saved:
     discount: Decimal
     shipping: Decimal
     paid: Decimal
-
-
-def read_savings(events: Iterable[ResolvedEvent], currency: str) -> Iterator[Saving]:
-    """What orders say was taken off: `discount`, and `shipping_discount` or a `shipping` of 0."""
-    for event in events:
-        if event.name != commerce.ORDER_COMPLETED:
-            continue
-        said = read_body(event.body).properties or {}
-        order = commerce.order_id(said) or f"message:{event.message_id}"
-        discount = abs(commerce.decimal(said.get("discount")) or NOTHING)
-        told, shipping = commerce.decimal(said.get("shipping_discount")), commerce.decimal(said.get("shipping"))
-        spared = abs(told) if told is not None else (UNTOLD if shipping == 0 else NOTHING)
-        if discount or spared:
-            money = commerce.currency(said, currency)
-            yield Saving(
-                digest_uuid(event.source, order), event.via, event.id, event.timestamp, discount, spared, money
-            )  # fmt: skip
 
 
 async def of_year(

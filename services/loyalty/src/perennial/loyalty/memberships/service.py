@@ -6,33 +6,23 @@ from uuid import UUID
 
 from perennial.common import derive, timers
 from perennial.common.contracts.base import utc_now
-from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.derive import Stale
 from perennial.common.timers import Timer, timer_for
 from perennial.loyalty.memberships import queries
-from perennial.loyalty.memberships.course import MEMBER, Course, follow
+from perennial.loyalty.memberships.course import ANY, MEMBER, Course, Heard, follow
 from perennial.loyalty.memberships.plans import Plans
-from perennial.loyalty.memberships.queries import State
-from perennial.loyalty.memberships.reading import ANY, read
-from perennial.loyalty.memberships.savings import read_savings
+from perennial.loyalty.memberships.queries import Saving, State
 from perennial.loyalty.memberships.saying import Move, say
 from perennial.loyalty.programme import service as programme
 
 CLOCK = "membership"
 
 
-async def hear(session: WriteSession, events: list[ResolvedEvent]) -> None:
-    """Keep what events say of memberships and of what members save, and have their customers looked at again."""
-    plans = await plans_of(session)
-    if not plans:
-        return
-    currency = settings_of(session).currency
-    heard = list(read(events, plans, currency))
+async def hear(session: WriteSession, heard: Sequence[Heard], savings: Sequence[Saving]) -> None:
+    """Keep what events say of memberships and of what members save."""
     await queries.hear(session, heard)
-    await queries.save(session, list(read_savings(events, currency)))
-    told = {item.id for item in heard}
-    await derive.mark_events(session, [event for event in events if event.id in told])
+    await queries.save(session, savings)
 
 
 async def plans_of(session: ReadSession) -> Plans:

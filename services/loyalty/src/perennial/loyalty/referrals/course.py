@@ -16,6 +16,27 @@ RulesAt = Callable[[datetime], Rules | None]
 
 
 @dataclass(frozen=True)
+class Touch:
+    """A code that came with an event."""
+
+    id: UUID
+    via: UUID
+    code: str
+    kind: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Something of a person's that another one may have too."""
+
+    via: UUID
+    kind: str
+    digest: bytes
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Touched:
     """A touch with a code that somebody's identifier bears; `own` when it is the friend's."""
 

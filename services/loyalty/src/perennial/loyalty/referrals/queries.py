@@ -11,8 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.loyalty.referrals.course import Order, Touched
-from perennial.loyalty.referrals.reading import Signal, Touch
+from perennial.loyalty.referrals.course import Order, Signal, Touch, Touched
 
 _TOUCH = text("""
     INSERT INTO referral_touch (id, via, code, kind, at)

@@ -11,8 +11,7 @@ from sqlalchemy import Row
 from perennial.common import audit, derive, identity_map, timers
 from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
-from perennial.common.contracts.identity import ResolvedEvent
-from perennial.common.db import ReadSession, WriteSession, settings_of
+from perennial.common.db import ReadSession, WriteSession
 from perennial.common.derive import Stale
 from perennial.common.ids import digest_uuid
 from perennial.common.timers import Timer, timer_for
@@ -20,10 +19,9 @@ from perennial.common.web import Conflict, NotFound
 from perennial.loyalty.programme import service as programme
 from perennial.loyalty.programme.earning import Earner, in_force
 from perennial.loyalty.referrals import booking, codes, guards, queries
-from perennial.loyalty.referrals.course import Order, Qualified, came_to_nothing, judge, qualify
+from perennial.loyalty.referrals.course import Order, Qualified, Signal, Touch, came_to_nothing, judge, qualify
 from perennial.loyalty.referrals.definition import Referral as Rules
 from perennial.loyalty.referrals.queries import Made
-from perennial.loyalty.referrals.reading import signals, touches
 
 log = structlog.get_logger()
 
@@ -33,17 +31,16 @@ FIRST = 1
 """The version of a referral of which nothing has been said yet."""
 
 
-async def hear(session: WriteSession, events: list[ResolvedEvent]) -> None:
-    """Keep the codes that came with events, and what tells one person from another."""
-    earners = await programme.history(session)
-    if not any(item.programme.referral for item in earners):
-        return
-    new = await queries.touch(session, list(touches(events)))
-    settings = settings_of(session)
-    key = guards.key_of(settings)
-    if key:
-        await queries.signal(session, list(signals(events, key, settings.region)))
-    await derive.mark_events(session, [event for event in events if event.via in new])
+async def is_on(session: ReadSession) -> bool:
+    """Whether any version of the programme rewards anybody for friends."""
+    return any(item.programme.referral for item in await programme.history(session))
+
+
+async def hear(session: WriteSession, touches: Sequence[Touch], signals: Sequence[Signal]) -> set[UUID]:
+    """Keep the codes that came with events, and what tells one person from another; returns whose codes were new."""
+    new = await queries.touch(session, touches)
+    await queries.signal(session, signals)
+    return new
 
 
 async def refresh(session: WriteSession, stale: Stale) -> None:

@@ -88,7 +88,7 @@ async def explain(session: ReadSession, customer: UUID, now: datetime) -> Explan
     facts = (await queries.facts(session, {customer: queries.BEGINNING}, ladder, now + AHEAD)).get(customer, [])
     said = (await queries.members(session, [customer], ladder, now)).get(customer, [])
     steps = walk(ladder, facts)
-    position = stand(ladder, steps, said, state.clock if state else now, now)
+    position = stand(ladder, steps, said, state.heard_until(now) if state else now, now)
     return _told(customer, rules.version, ladder, state, facts, steps, position, now)
 
 

@@ -69,7 +69,7 @@ async def positions(
     above = {customer for customer, state in states.items() if state.tier != ladder.rungs[0].name}
     said = await queries.members(session, customers, ladder, now)
     found = sorted(said.keys() | above)
-    clocks = {customer: states[customer].clock if customer in states else now for customer in found}
+    clocks = {customer: states[customer].heard_until(now) if customer in states else now for customer in found}
     since = {
         customer: min(clocks[customer], now) - ladder.window if ladder.forgetful else queries.BEGINNING
         for customer in found

@@ -25,3 +25,10 @@ class State:
     benefits: list[dict[str, Any]]
     programme: int | None
     clock: datetime
+
+    def heard_until(self, now: datetime) -> datetime:
+        """Up to when the clock may take the tier away.
+
+        Where it was not to move anything by now, whatever it seems to have taken comes of other facts, a merge say.
+        """
+        return self.clock if self.review_at is not None and self.review_at <= now else now

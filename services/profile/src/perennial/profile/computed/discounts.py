@@ -1,17 +1,14 @@
 """What was taken off each order, as the newest event says that names it: computed traits look it up with the order."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 from perennial.common import commerce
-from perennial.common.contracts.hot import read_body
-from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, raw
 from perennial.common.db.arrays import arrays
-from perennial.profile.timeline.service import name_of
 
 NAMES = frozenset({commerce.ORDER_COMPLETED, commerce.ORDER_UPDATED})
 _WRITE = """
@@ -34,22 +31,12 @@ class Discount(NamedTuple):
     message_id: str
 
 
-async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
+async def record(session: WriteSession, told: Iterable[Discount]) -> None:
     """Keep what the newest event says of each order, in whatever order they come."""
     newest: dict[tuple[str, str], Discount] = {}
-    for said in _said(events):
+    for said in told:
         place = (said.source, said.order_id)
         if place not in newest or (newest[place].at, newest[place].message_id) < (said.at, said.message_id):
             newest[place] = said
     if newest:
         await (await raw(session)).execute(_WRITE, *arrays([newest[place] for place in sorted(newest)]))
-
-
-def _said(events: Iterable[ResolvedEvent]) -> Iterable[Discount]:
-    for event in events:
-        if event.type != "track" or name_of(event) not in NAMES:
-            continue
-        properties = read_body(event.body).properties or {}
-        order_id, discount = commerce.order_id(properties), commerce.decimal(properties.get("discount"))
-        if order_id is not None and discount is not None:
-            yield Discount(event.source, order_id, event.via, discount, event.timestamp, event.message_id)

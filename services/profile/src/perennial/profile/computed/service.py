@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from perennial.common.notify import notify
 from perennial.common.problems import Conflict, NotFound
 from perennial.profile.computed import definitions, discounts, queries
 from perennial.profile.computed.checks import checked
+from perennial.profile.computed.discounts import Discount
 from perennial.profile.computed.partials import Partial, as_row
 from perennial.profile.computed.plans import Plan, Position, Root, compiled
 from perennial.profile.computed.spec import Spec, feed_of
@@ -45,8 +46,17 @@ async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None
         building = any(plan.position is not None for plan in plans)
         unkept = await _unkept(session, events) if building else ()
         await queries.add(session, Plans(plans, unkept).fold(events))
-    await discounts.record(session, events)
+    await discounts.record(session, _discounts(events))
     await _mark_owners(session, events)
+
+
+def _discounts(events: Iterable[ResolvedEvent]) -> Iterator[Discount]:
+    for event in events:
+        if event.type == "track" and name_of(event) in discounts.NAMES:
+            properties = read_body(event.body).properties or {}
+            order_id, discount = commerce.order_id(properties), commerce.decimal(properties.get("discount"))
+            if order_id is not None and discount is not None:
+                yield Discount(event.source, order_id, event.via, discount, event.timestamp, event.message_id)
 
 
 async def _unkept(session: WriteSession, events: Sequence[ResolvedEvent]) -> set[Part]:

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import uuid5
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
 
-from perennial.common.contracts.hot import read_body
-from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.rules import values
 from perennial.profile.consents import service
 from perennial.profile.consents.queries import Statement
@@ -15,9 +13,21 @@ LONGEST = 400
 METHOD = "import"
 
 
-def said(event: ResolvedEvent, purposes: Mapping[str, Any]) -> Iterator[Statement]:
+class Row(NamedTuple):
+    """The event of one row of a file."""
+
+    id: UUID
+    via: UUID
+    source: str
+    message_id: str
+    timestamp: datetime
+    received_at: datetime
+    properties: Mapping[str, Any]
+
+
+def said(event: Row, purposes: Mapping[str, Any]) -> Iterator[Statement]:
     """The statements of one row; of a purpose or a channel that is no more it says nothing."""
-    properties = read_body(event.body).properties or {}
+    properties = event.properties
     listed = properties.get("consents")
     for one in listed if isinstance(listed, list) else ():
         found = _statement(event, one, purposes, str(properties.get("import") or "")) if isinstance(one, dict) else None
@@ -26,7 +36,7 @@ def said(event: ResolvedEvent, purposes: Mapping[str, Any]) -> Iterator[Statemen
 
 
 def _statement(
-    event: ResolvedEvent, one: Mapping[str, Any], purposes: Mapping[str, Any], file: str
+    event: Row, one: Mapping[str, Any], purposes: Mapping[str, Any], file: str
 ) -> Statement | None:  # fmt: skip
     purpose, channel, granted = one.get("purpose"), one.get("channel", service.EVERYWHERE), one.get("granted")
     row = purposes.get(purpose) if isinstance(purpose, str) else None
@@ -48,7 +58,7 @@ def _statement(
     )  # fmt: skip
 
 
-def _at(event: ResolvedEvent, one: Mapping[str, Any]) -> datetime:
+def _at(event: Row, one: Mapping[str, Any]) -> datetime:
     """Of what lies ahead nothing is taken: it would outlive whatever is said until then."""
     told = values.instant(one.get("at"))
     return min(told or event.timestamp, event.received_at)

@@ -38,13 +38,20 @@ async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None
     said = {
         item.id: item
         for event in wanted
-        for item in (imported.said(event, purposes) if event.name == IMPORTED else _said(event, purposes))
+        for item in (imported.said(_row(event), purposes) if event.name == IMPORTED else _said(event, purposes))
     }
     hashes = await queries.hashes_of(
         session, {_shown(item) for item in said.values() if item.text_locale and item.text_version}
     )  # fmt: skip
     statements = [said[key]._replace(text_hash=hashes.get(_shown(said[key]))) for key in sorted(said)]
     await service.record(session, [item for item in statements if _counts(item, purposes)])
+
+
+def _row(event: ResolvedEvent) -> imported.Row:
+    return imported.Row(
+        event.id, event.via, event.source, event.message_id, event.timestamp, event.received_at,
+        read_body(event.body).properties or {},
+    )  # fmt: skip
 
 
 def _shown(said: Statement) -> tuple[str, str | None, int | None]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Read, documented
 from perennial.profile.imported import service
-from perennial.profile.imported.schemas import Takes, Targets
+from perennial.profile.imported.schemas import Takes, Targets, Unfit
 
 router = APIRouter(tags=["imports"])
 
@@ -17,4 +17,8 @@ async def find_importable(
     body: Targets, session: Read, _: Annotated[Principal, Depends(requires("customers:import"))]
 ) -> Takes:
     """Which tags a file may give, and which of these consents it cannot tell, and why."""
-    return Takes(tags=await service.givable(session), unfit=await service.unfit(session, body.consents))
+    unfit = [
+        Unfit.model_validate({"index": index, "code": code, "detail": detail})
+        for index, code, detail in await service.unfit(session, body.consents)
+    ]
+    return Takes(tags=await service.givable(session), unfit=unfit)

@@ -10,14 +10,11 @@ from perennial.common.db import ReadSession, WriteSession
 from perennial.common.imported import EVENT
 from perennial.common.problems import Unprocessable
 from perennial.profile.consents import service as consents
+from perennial.profile.consents.service import Decision
 from perennial.profile.imported import queries
 from perennial.profile.imported.queries import Given
-from perennial.profile.imported.schemas import Code, Unfit, Wanted
 
 LONGEST = 100
-_WHY: dict[str, Code] = {
-    code: code for code in ("unknown_purpose", "unknown_channel", "unknown_text", "separate_consent_required")
-}
 
 
 async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
@@ -51,12 +48,12 @@ async def givable(session: ReadSession) -> list[str]:
     return list(await queries.givable(session))
 
 
-async def unfit(session: ReadSession, wanted: Sequence[Wanted]) -> list[Unfit]:
-    """Which consents a file cannot tell: what is granted is checked as if a customer chose it."""
+async def unfit(session: ReadSession, wanted: Sequence[Decision]) -> list[tuple[int, str, str]]:
+    """(place, code, why) of consents that a file cannot tell: they are checked as if a customer chose them."""
     found = []
     for index, one in enumerate(wanted):
         try:
             await consents.check(session, one)
         except Unprocessable as error:
-            found.append(Unfit(index=index, code=_WHY[error.code], detail=error.detail))
+            found.append((index, error.code, error.detail))
     return found

@@ -79,7 +79,7 @@ async def import_members(
         raise UnsupportedMediaType("Content-Type must be text/csv: send the file itself", pointer="header/Content-Type")
 
     async def work() -> OperationOut:
-        row = await definitions.find_locked(session, segment_id)
+        row = await definitions.find(session, segment_id)  # held by nobody who uploads slowly
         started = await service.start_import(session, who, row, live=live)
         await operations.save(session, started.id, service.FILE, service.MEDIA_TYPE, request.stream(), service.LIMIT)
         await audit.record(session, who, "segment.members_imported", str(segment_id), {"operation": str(started.id)})

@@ -105,4 +105,6 @@ def _key(session: ReadSession, said: str) -> UUID | tuple[str, bytes] | None:
 async def start_import(session: WriteSession, who: Principal, row: Row[Any], *, live: bool) -> OperationOut:
     """An operation that puts everybody in a file on a list; the file is to be saved with it."""
     check_list(row)
+    if row.state == "archived":
+        raise Conflict("segment: it is archived", code="archived")
     return await operations.start(session, who, IMPORT, {"segment_id": str(row.id), "live": live})

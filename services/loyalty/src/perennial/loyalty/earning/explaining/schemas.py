@@ -5,14 +5,21 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from perennial.common.commerce import ORDER_COMPLETED
 from perennial.common.web.fields import Instant
 from perennial.loyalty.fields import Storable
 
 SHOWN = ConfigDict(from_attributes=True)
+FIRST_YEAR, LAST_YEAR = 2000, 2200
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Storable]
+
+
+def _of_our_time(at: datetime) -> datetime:
+    if not FIRST_YEAR <= at.year < LAST_YEAR:
+        raise ValueError(f"must lie from {FIRST_YEAR} until {LAST_YEAR}")
+    return at
 
 
 class PreviewMine(BaseModel):
@@ -32,7 +39,9 @@ class PreviewIn(PreviewMine):
     """The same for a customer; without one, for somebody new."""
 
     customer_id: UUID | None = None
-    at: Instant | None = Field(default=None, description="When it would happen; null: now.")
+    at: Annotated[Instant, AfterValidator(_of_our_time)] | None = Field(
+        default=None, description="When it would happen, from 2000 until 2200; null: now."
+    )
 
 
 class ReasonOut(BaseModel):

@@ -5,16 +5,15 @@ phones, addresses and means of payment are kept as keyed digests, to be compared
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from perennial.common import commerce
+from perennial.common import commerce, derive
 from perennial.common.contracts.hot import Body, read_body
 from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.db import WriteSession, settings_of
 from perennial.common.identifiers import blind_index, normalise
-from perennial.loyalty.referrals import codes
+from perennial.loyalty.referrals import codes, guards, service
+from perennial.loyalty.referrals.course import Signal, Touch
 
 CLICKED, SIGNED_UP = "Referral Clicked", "Signed Up"
 KINDS = {CLICKED: "clicked", SIGNED_UP: "signed_up", commerce.ORDER_COMPLETED: "ordered"}
@@ -25,25 +24,15 @@ SHORTEST = 4
 LONGEST = 500
 
 
-@dataclass(frozen=True)
-class Touch:
-    """A code that came with an event."""
-
-    id: UUID
-    via: UUID
-    code: str
-    kind: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Signal:
-    """Something of a person's that another one may have too."""
-
-    via: UUID
-    kind: str
-    digest: bytes
-    at: datetime
+async def hear(session: WriteSession, events: list[ResolvedEvent]) -> None:
+    """Keep the codes that came with events, and what tells one person from another."""
+    if not await service.is_on(session):
+        return
+    settings = settings_of(session)
+    key = guards.key_of(settings)
+    told = list(signals(events, key, settings.region)) if key else []
+    new = await service.hear(session, list(touches(events)), told)
+    await derive.mark_events(session, [event for event in events if event.via in new])
 
 
 def touches(events: Iterable[ResolvedEvent]) -> Iterator[Touch]:

@@ -10,12 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from perennial.common import commerce
+from perennial.common import commerce, derive
 from perennial.common.contracts.hot import read_body
 from perennial.common.contracts.identity import ResolvedEvent
-from perennial.loyalty.memberships.course import Heard, What
+from perennial.common.db import WriteSession, settings_of
+from perennial.common.ids import digest_uuid
+from perennial.loyalty.memberships import service
+from perennial.loyalty.memberships.course import ANY, Heard, What
 from perennial.loyalty.memberships.definition import LAST_YEAR
 from perennial.loyalty.memberships.plans import Plans
+from perennial.loyalty.memberships.queries import Saving
+from perennial.loyalty.memberships.savings import NOTHING, UNTOLD
 
 KINDS: dict[str, What] = {
     "Membership Purchased": "paid",
@@ -26,7 +31,18 @@ KINDS: dict[str, What] = {
 }
 NAMES = frozenset({*KINDS, *commerce.ORDER_EVENTS})
 MOST_PERIODS = 12
-ANY = ""
+
+
+async def hear(session: WriteSession, events: list[ResolvedEvent]) -> None:
+    """Keep what events say of memberships, and have their customers looked at again."""
+    plans = await service.plans_of(session)
+    if not plans:
+        return
+    currency = settings_of(session).currency
+    heard = list(read(events, plans, currency))
+    await service.hear(session, heard, list(read_savings(events, currency)))
+    told = {item.id for item in heard}
+    await derive.mark_events(session, [event for event in events if event.id in told])
 
 
 def read(events: Iterable[ResolvedEvent], plans: Plans, currency: str) -> Iterator[Heard]:
@@ -133,3 +149,20 @@ def _positive(amount: Decimal | None) -> Decimal | None:
 def _periods(value: Any) -> int:
     number = commerce.decimal(value)
     return 1 if number is None or number < 1 else int(min(number, Decimal(MOST_PERIODS)))
+
+
+def read_savings(events: Iterable[ResolvedEvent], currency: str) -> Iterator[Saving]:
+    """What orders say was taken off: `discount`, and `shipping_discount` or a `shipping` of 0."""
+    for event in events:
+        if event.name != commerce.ORDER_COMPLETED:
+            continue
+        said = read_body(event.body).properties or {}
+        order = commerce.order_id(said) or f"message:{event.message_id}"
+        discount = abs(commerce.decimal(said.get("discount")) or NOTHING)
+        told, shipping = commerce.decimal(said.get("shipping_discount")), commerce.decimal(said.get("shipping"))
+        spared = abs(told) if told is not None else (UNTOLD if shipping == 0 else NOTHING)
+        if discount or spared:
+            money = commerce.currency(said, currency)
+            yield Saving(
+                digest_uuid(event.source, order), event.via, event.id, event.timestamp, discount, spared, money
+            )  # fmt: skip

@@ -1,0 +1,64 @@
+"""What is derived while a version takes its place is derived again by the new one."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import text
+
+from perennial.common import derive as common
+from perennial.common.db import Database
+from perennial.common.derive import mark
+from perennial.common.ids import uuid7
+from perennial.common.operations import worker as operations
+from perennial.common.runtime import Runtime
+from perennial.common.testing.events import tracked
+from perennial.common.testing.previews import EVERYBODY, World
+from perennial.segments.definitions import service as definitions
+from perennial.segments.main import SERVICE
+from perennial.segments.memberships import service
+
+
+async def derived(database: Database) -> None:
+    assert SERVICE.derive is not None
+    async with database.write() as session:
+        await session.execute(text("UPDATE stale SET at = now() - interval '1 second'"))
+        while await common.derive_once(session, SERVICE.derive):
+            pass
+
+
+async def test_a_derivation_that_knows_the_old_rule_has_not_the_last_word(
+    committed: Database, settings: Any, monkeypatch: Any
+) -> None:
+    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    world, via = World(runtime), uuid7()
+    await world.hear(tracked("Seen", via=via))
+    async with committed.write() as session:
+        segment = await definitions.define(session, EVERYBODY, "x", {"event": "Joined"})
+    while await operations.step_once(runtime):
+        pass
+    await derived(committed)
+    async with committed.write() as session:
+        await mark(session, [via], live=True)
+    began, go_on = asyncio.Event(), asyncio.Event()
+    real = service.live_segments
+
+    async def slow(session: Any) -> Any:
+        found = await real(session)
+        began.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(service, "live_segments", slow)
+    first = asyncio.create_task(derived(committed))
+    await began.wait()
+    async with committed.write() as session:
+        row = await definitions.find_locked(session, segment)
+        await definitions.change(session, EVERYBODY, row, None, {"event": "Seen"})
+    while await operations.step_once(runtime):
+        pass
+    go_on.set()
+    await first
+    await derived(committed)
+    async with committed.write() as session:
+        found = (await session.execute(text("SELECT customer_id FROM membership"))).scalars().all()
+    assert found == [via]

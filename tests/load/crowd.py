@@ -20,7 +20,8 @@ CATEGORIES = ("toys", "books", "garden", "shoes", "food")
 ORDERED, ADDED, VIEWED = "Order Completed", "Product Added", "Product Viewed"
 
 _PEOPLE = """
-    CREATE TABLE public.crowd AS SELECT n::int, uuidv7() AS id, uuidv7() AS other FROM generate_series(1, {customers}) n;
+    CREATE TABLE public.crowd AS
+        SELECT n::int, uuidv7() AS id, uuidv7() AS other FROM generate_series(1, {customers}) AS n;
     INSERT INTO {schema}.identity_map (via, customer_id, version)
         SELECT id, id, 1 FROM public.crowd UNION ALL SELECT other, id, 1 FROM public.crowd WHERE n % 4 = 0;
     CREATE INDEX ON public.crowd (n);
@@ -28,7 +29,8 @@ _PEOPLE = """
 _TRAITS = """
     INSERT INTO segments.trait (via, key, value, at, source, message_id)
     SELECT via, key, value, now() - random() * interval '180 days', 'web', 'crowd'
-    FROM (SELECT id, other, n, ('{{Basel,Bern,Chur,Genf,Lugano,Luzern,Olten,Thun,Zug,Zürich}}'::text[])[1 + n % 10] AS city,
+    FROM (SELECT id, other, n,
+                 ('{{Basel,Bern,Chur,Genf,Lugano,Luzern,Olten,Thun,Zug,Zürich}}'::text[])[1 + n % 10] AS city,
                  (ARRAY['free', 'free', 'free', 'pro'])[1 + n / 10 % 4] AS plan, 18 + n / 7 % 70 AS age,
                  1 + (random() * 4)::int AS r, 1 + (random() * 4)::int AS f, 1 + (random() * 4)::int AS m
           FROM public.crowd) AS c,

@@ -1,4 +1,4 @@
-"""`python tests/load segments`: a hundred live segments over a crowd (see `crowd`), as ratios to limits of the same run.
+"""`python tests/load segments`: a hundred live segments over a `crowd`, as ratios to limits of the same run.
 
 Events: what a worker of segments does with the stored messages of EVENTS (facts kept, then every customer touched
 computed for all segments), beside what a worker of profile does with the same. Backfill: a typical rule, from its step
@@ -51,13 +51,13 @@ BY_HAND = f"""
         FROM standing AS s JOIN segments.identity_map AS m USING (customer_id)
         JOIN segments.trait AS t ON t.via = m.via AND t.key = 'plan'
         WHERE s.value ->> 'group' IN ('champions', 'loyal') ORDER BY {LATEST})
-    SELECT customer_id FROM plan WHERE value #>> '{{}}' = 'pro'"""  # noqa: S608 (constants)
+    SELECT customer_id FROM plan WHERE value #>> '{{}}' = 'pro'"""
 TAKEN = f"""
     WITH held AS ({BY_HAND}),
     entered AS (INSERT INTO public.bench_member (segment_id, customer_id, since, version)
                 SELECT gen_random_uuid(), customer_id, now(), 1 FROM held RETURNING segment_id, customer_id)
     INSERT INTO public.bench_change (segment_id, customer_id, entered, at)
-    SELECT segment_id, customer_id, true, now() FROM entered"""  # noqa: S608 (constants)
+    SELECT segment_id, customer_id, true, now() FROM entered"""
 TABLES = """
     CREATE TABLE public.bench_member (LIKE segments.membership INCLUDING ALL);
     CREATE TABLE public.bench_change (LIKE segments.membership_change INCLUDING ALL)"""

@@ -63,7 +63,10 @@ async def _quiet(committed: Database) -> None:
     for _ in range(2000):
         async with committed.read() as session:
             others = await session.execute(
-                text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'perennial-dying'")
+                text(
+                    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'perennial-dying'"
+                    " AND datname = current_database()"
+                )
             )
             if not others.scalar_one():
                 return

@@ -159,11 +159,11 @@ async def test_who_waits_for_the_clock_or_to_be_computed_is_no_drift(
 ) -> None:
     segment = await define(client, RECENT)
     await settle()
-    who = order(days=29.999)
+    who = order(days=29)
     await hear(who)
     assert await members(client, segment) == {str(who.via)}
     async with runtime.database.write() as session:
-        await session.execute(text("UPDATE event SET at = at - interval '1 hour'"))
+        await session.execute(text("UPDATE event SET at = at - interval '2 days'"))
         await session.execute(text("UPDATE timer SET due_at = now() - interval '1 second' WHERE kind = 'flip'"))
         [row] = await definitions.serving(session)
         assert await reconcile.reconcile(session, row) == 0

@@ -21,7 +21,7 @@ from perennial.common.rules.facts import EventFact, TraitFact, load_views, recor
 
 Naive = Callable[..., bool]
 
-EXAMPLES = int(os.environ.get("PERENNIAL_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("PERENNIAL_EXAMPLES", "40"))
 NOW = datetime(2026, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 DAY = timedelta(days=1)
 SPANS = {"PT1S": timedelta(seconds=1), "P1D": DAY, "P30D": 30 * DAY}

@@ -17,7 +17,7 @@ from perennial.common import rules
 from perennial.common.rules import Occurrence, RuleError, View, zones
 from perennial.common.rules.facts import EventFact, TraitFact, record_events, record_traits
 
-EXAMPLES = int(os.environ.get("PERENNIAL_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("PERENNIAL_EXAMPLES", "40"))
 WHO, VIA = UUID(int=1), UUID(int=2)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 ZONES = [

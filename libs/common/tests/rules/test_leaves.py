@@ -188,7 +188,7 @@ def test_our_sine_is_the_sine(degrees: float) -> None:
 degrees = st.decimals(-90, 90, places=8) | st.sampled_from([Decimal(n) for n in ("0", "90", "-90", "0.00000005")])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(points=st.lists(st.tuples(degrees, degrees), min_size=20, max_size=20), centre=st.tuples(degrees, degrees))
 async def test_postgres_comes_to_the_same_bit(
     facts_engine: Any, points: list[tuple[Decimal, Decimal]], centre: tuple[Decimal, Decimal]

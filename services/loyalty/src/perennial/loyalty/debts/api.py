@@ -39,7 +39,7 @@ class DebtOut(BaseModel):
     note: str | None
 
 
-class DecisionIn(BaseModel):
+class DebtDecisionIn(BaseModel):
     """What becomes of a debt, and why."""
 
     model_config = ConfigDict(extra="forbid")
@@ -60,7 +60,7 @@ async def list_debts(
 
 
 @router.post("/{debt_id}/decide", response_model=DebtOut, responses=documented(400, 404, 409))
-async def decide_debt(who: Adjuster, session: Write, debt_id: UUID, body: DecisionIn, once: Idempotent) -> Response:
+async def decide_debt(who: Adjuster, session: Write, debt_id: UUID, body: DebtDecisionIn, once: Idempotent) -> Response:
     """Waive a debt, or let it be owed."""
 
     async def decide() -> DebtOut:

@@ -12,7 +12,7 @@ from perennial.loyalty.tiers.benefits import Given
 Status = Literal["trial", "active", "grace", "lapsed", "cancelled", "refunded"]
 
 
-class RefundOut(BaseModel):
+class QuoteOut(BaseModel):
     """What would go back if it ended now: of what was paid for time that is left, by whole days."""
 
     amount: Decimal
@@ -47,7 +47,7 @@ class MembershipOut(BaseModel):
     payment_failed_at: datetime | None = Field(description="Since then a payment is missing.")
     refund_due: Decimal = Field(description="What is to be paid back because it was ended at once.")
     currency: str
-    refund_now: RefundOut | None = Field(description="Null: it would bring nothing back.")
+    refund_now: QuoteOut | None = Field(description="Null: it would bring nothing back.")
     benefits: list[Given] = Field(description="What it gives; empty once it has ended.")
 
 

@@ -15,7 +15,7 @@ from perennial.loyalty.memberships.plans import Plans
 from perennial.loyalty.memberships.schemas import (
     MembershipOut,
     PlanOut,
-    RefundOut,
+    QuoteOut,
     SavedOut,
     SavingsOut,
     TellingOut,
@@ -64,13 +64,13 @@ def _membership(course: Course, run: Run, plans: Plans, now: datetime, zone: tzi
     )  # fmt: skip
 
 
-def _refund(run: Run, rules: Plan | None, now: datetime, zone: tzinfo) -> RefundOut | None:
+def _refund(run: Run, rules: Plan | None, now: datetime, zone: tzinfo) -> QuoteOut | None:
     quotes = due(run, now, zone)
     if rules is None or rules.refund == "none" or not quotes:
         return None
     amount = sum((item.amount for item in quotes), Decimal(0))
     days, of_days = sum(item.days for item in quotes), sum(item.of_days for item in quotes)
-    return RefundOut(amount=amount, currency=quotes[-1].money, days=days, of_days=of_days) if amount else None
+    return QuoteOut(amount=amount, currency=quotes[-1].money, days=days, of_days=of_days) if amount else None
 
 
 def _saved(item: savings.Saved) -> SavedOut:

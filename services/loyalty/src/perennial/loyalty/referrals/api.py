@@ -16,11 +16,11 @@ from perennial.loyalty.programme import service as programme
 from perennial.loyalty.programme.definition import Programme
 from perennial.loyalty.referrals import queries, service
 from perennial.loyalty.referrals.schemas import (
-    DecisionIn,
     MyReferralOut,
     NodeOut,
     ReferralOut,
-    RewardOut,
+    ReviewIn,
+    SideOut,
     State,
     StatsOut,
     TermsOut,
@@ -55,7 +55,7 @@ async def get_referral(who: Reader, session: Read, referral_id: UUID) -> Referra
 
 @router.post("/referrals/{referral_id}/approve", response_model=ReferralOut, responses=documented(400, 404, 409))
 async def approve_referral(
-    who: Manager, session: Write, referral_id: UUID, body: DecisionIn, once: Idempotent
+    who: Manager, session: Write, referral_id: UUID, body: ReviewIn, once: Idempotent
 ) -> Response:
     """Let a held referral be rewarded, once the return window is over."""
     return await _decide(who, session, referral_id, "approved", body, once)
@@ -63,7 +63,7 @@ async def approve_referral(
 
 @router.post("/referrals/{referral_id}/reject", response_model=ReferralOut, responses=documented(400, 404, 409))
 async def reject_referral(
-    who: Manager, session: Write, referral_id: UUID, body: DecisionIn, once: Idempotent
+    who: Manager, session: Write, referral_id: UUID, body: ReviewIn, once: Idempotent
 ) -> Response:
     """Reward nobody for a held referral."""
     return await _decide(who, session, referral_id, "rejected", body, once)
@@ -104,7 +104,7 @@ async def make_my_code(via: CustomerVia, session: Write, once: Repeatable) -> Re
 
 
 async def _decide(
-    who: Principal, session: WriteSession, referral_id: UUID, decision: str, body: DecisionIn, once: Once
+    who: Principal, session: WriteSession, referral_id: UUID, decision: str, body: ReviewIn, once: Once
 ) -> Response:
     async def decide() -> ReferralOut:
         return _shown(who, await service.decide(session, who, referral_id, decision, body.reason))
@@ -128,8 +128,8 @@ def _terms(rules: Programme) -> TermsOut | None:
         return None
     main = rules.main.code
     rewards = [
-        RewardOut(side="referrer", points=said.referrer.points, currency=said.referrer.currency or main),
-        RewardOut(side="friend", points=said.friend.points, currency=said.friend.currency or main),
+        SideOut(side="referrer", points=said.referrer.points, currency=said.referrer.currency or main),
+        SideOut(side="friend", points=said.friend.points, currency=said.friend.currency or main),
     ]
     return TermsOut(
         rewards=rewards, minimum=said.minimum, window_days=said.window_days, hold_days=said.hold_days

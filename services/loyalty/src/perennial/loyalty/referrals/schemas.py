@@ -12,7 +12,7 @@ from perennial.loyalty.points.schemas import Reason
 State = Literal["pending", "held", "rewarded", "reversed", "rejected", "void"]
 
 
-class RewardOut(BaseModel):
+class SideOut(BaseModel):
     """What one side gets."""
 
     side: Literal["referrer", "friend"]
@@ -23,7 +23,7 @@ class RewardOut(BaseModel):
 class TermsOut(BaseModel):
     """What a customer can promise a friend."""
 
-    rewards: list[RewardOut]
+    rewards: list[SideOut]
     minimum: Decimal = Field(description="What the friend's order must be worth at least.")
     window_days: int
     hold_days: int = Field(description="The return window: both wait until it is over.")
@@ -64,7 +64,7 @@ class ReferralOut(BaseModel):
     )
     purchase_id: UUID
     amount: Decimal
-    rewards: list[RewardOut]
+    rewards: list[SideOut]
     touched_at: datetime
     qualified_at: datetime
     due_at: datetime
@@ -75,7 +75,7 @@ class ReferralOut(BaseModel):
     version: int
 
 
-class DecisionIn(BaseModel):
+class ReviewIn(BaseModel):
     """Why."""
 
     model_config = ConfigDict(extra="forbid")

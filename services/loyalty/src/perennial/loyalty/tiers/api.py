@@ -1,5 +1,6 @@
 """HTTP: why a customer has a tier, how it has changed, and what staff say of it."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -7,7 +8,6 @@ from fastapi import APIRouter, Depends, Response
 
 from perennial.common import identity_map, prose
 from perennial.common.auth import CustomerVia, Principal, requires
-from perennial.common.contracts.base import utc_now
 from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.pages import before
@@ -28,14 +28,14 @@ Adjuster = Annotated[Principal, Depends(requires("loyalty:adjust"))]
 async def explain_tier(_: Reader, session: Read, customer_id: UUID) -> ExplanationOut:
     """Why this tier, and what would change it, and when."""
     owner = await owner_of(session, customer_id)
-    return ExplanationOut.model_validate(await explaining.explain(session, owner, utc_now()))
+    return ExplanationOut.model_validate(await explaining.explain(session, owner, datetime.now(UTC)))
 
 
 @me.get("/tier")
 async def explain_my_tier(via: CustomerVia, session: Read) -> ExplanationOut:
     """Why I have this tier, and what would change it, and when."""
     owner = await identity_map.customer_of(session, via) or via
-    return ExplanationOut.model_validate(await explaining.explain(session, owner, utc_now()))
+    return ExplanationOut.model_validate(await explaining.explain(session, owner, datetime.now(UTC)))
 
 
 @router.get("/tier-history", responses=documented(400, 404))
@@ -63,7 +63,7 @@ async def override_tier(
 
     async def say() -> OverrideOut:
         values = {"id": digest_uuid("tier", once.id.hex()), "via": owner, **body.model_dump()}
-        now = utc_now()
+        now = datetime.now(UTC)
         await service.say(session, who, values, now)
         return OverrideOut(**values, author=who.id, set_at=now, ended_at=None, ended_by=None)
 
@@ -73,7 +73,7 @@ async def override_tier(
 @router.delete("/tier-overrides/{override_id}", status_code=204, responses=documented(404))
 async def end_tier_override(who: Adjuster, session: Write, customer_id: UUID, override_id: UUID) -> None:
     """Take an override back: from now on the tier is what was earned."""
-    await service.end(session, who, await owner_of(session, customer_id), override_id, utc_now())
+    await service.end(session, who, await owner_of(session, customer_id), override_id, datetime.now(UTC))
 
 
 def _shown(who: Principal, row: object) -> OverrideOut:

@@ -1,6 +1,9 @@
 """The plan in a file makes the same streams and consumers as the code does."""
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -66,3 +69,18 @@ def test_sizes_and_replicas_are_the_deployments(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PERENNIAL_STREAM_BYTES_INGEST", "1048576")
     read = read_plan((ROOT / "prepare/streams.json").read_text(), replicas=3)
     assert (read.streams["INGEST"].max_bytes, read.streams["EVENTS"].num_replicas) == (1048576, 3)
+
+
+def test_the_command_prints_the_plan() -> None:
+    argv = (sys.executable, "-m", "perennial.common.streams", "plan")
+    said = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    held = json.loads((ROOT / "prepare/streams.json").read_text())
+    assert said["consumers"] == held["consumers"]
+    assert said["streams"].keys() == held["streams"].keys()
+
+
+def test_where_several_services_are_installed_one_is_named() -> None:
+    argv = (sys.executable, "-m", "perennial.common.run", "--api")
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "service" in done.stderr

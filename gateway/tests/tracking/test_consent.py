@@ -33,3 +33,14 @@ async def test_a_public_key_is_noted(
     assert given["properties"] == GIVEN["properties"]
     assert given.get("context", {}).get("locale") == events.get("context", {}).get("locale")
     assert "clientConsent" not in viewed.get("context", {})
+
+
+@pytest.mark.parametrize(("kind", "accepted"), [("client", 0), ("server", 1)])
+async def test_what_a_row_of_a_file_says_no_public_key_says(
+    admin: httpx.AsyncClient, send: Send, stored: Stored, kind: str, accepted: int
+) -> None:
+    made = (await admin.post("/v1/sources", json={"name": "Web", "kind": kind, "may_import": True})).json()
+    said = {"consents": [{"purpose": "cross_border", "granted": True, "separate": True}]}
+    event = track(event="Customer Imported", properties=said, timestamp="2026-01-01T00:00:00Z")
+    await send([event, track(messageId="m2")], "/v1/import", auth=(made["write_keys"][0]["key"], ""))
+    assert [event.name for event in await stored()].count("Customer Imported") == accepted

@@ -79,6 +79,7 @@ async def test_consents_come_with_when_and_how(hear: Hear, client: httpx.AsyncCl
     assert (said["state"], said["at"][:10], said["method"], said["source"]) == ("given", "2024-05-01", "import", "shop")
     assert (said["evidence"]["reference"], said["evidence"]["import"]) == ("form 7", "file-1")
     await hear(row(via, datetime.now(UTC), consents=[{**abroad, **alone}]))
+    await hear(row(via, datetime.now(UTC), consents=[{**given, "text_locale": "zh", "text_version": -(10**20)}]))
     held = {one["purpose"]: one for one in (await client.get(f"/v1/customers/{via}/consents")).json()["items"]}
     assert held["cross_border"]["state"] == "given"
     assert held["cross_border"]["text_hash"] is not None

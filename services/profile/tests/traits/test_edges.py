@@ -86,6 +86,19 @@ async def test_a_key_that_no_path_can_name_is_refused(client: httpx.AsyncClient,
     assert (await client.post("/v1/traits", json={"key": key, "label": {"en": "Any"}})).status_code == 422
 
 
+async def test_a_definition_of_before_that_no_path_can_name_is_shown_still(
+    client: httpx.AsyncClient, session: WriteSession
+) -> None:
+    await client.post("/v1/traits", json={"key": "shoe", "label": {"en": "Shoe"}})
+    for table in ("trait_definition", "trait_definition_version"):
+        renamed = f"UPDATE {table} SET key = 'a/b', definition = jsonb_set(definition, '{{key}}', '\"a/b\"')"
+        await session.execute(text(renamed))
+    await session.commit()
+    listed = await client.get("/v1/traits", params={"limit": 200})
+    assert "a/b" in {item["key"] for item in listed.json()["items"]}
+    assert (await client.get("/v1/traits/form")).status_code == 200
+
+
 @pytest.mark.parametrize("key", ["$foo", "form"])
 async def test_what_was_seen_and_can_be_no_key_is_not_adopted(hear: Hear, client: httpx.AsyncClient, key: str) -> None:
     await hear(identified({key: 1}, via=uuid7()))

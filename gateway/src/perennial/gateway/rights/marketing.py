@@ -22,8 +22,8 @@ TABLE = {
         GET  /v1/segments/{segment_id}/members /v1/segments/{segment_id}/members/{customer_id}/explain
         GET  /v1/segments/{segment_id}/versions /v1/segments/{segment_id}/dependencies
         GET  /v1/customers/{customer_id}/segments /v1/customers/{customer_id}/segments/history
-        GET  /v1/segments/presets
-        POST /v1/segments/preview
+        GET  /v1/segments/presets /v1/rules/schema
+        POST /v1/segments/preview /v1/rules/describe /v1/rules/parse
     """,
     "segments:write": """
         PUT  /v1/rfm/settings

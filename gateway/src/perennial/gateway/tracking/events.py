@@ -118,8 +118,8 @@ def _accept(
     name = _name(kind, event)
     context = event.get("context") or {}
     imported = arrival.envelope.imported
-    if name == IMPORTED and not imported:
-        raise Invalid("import_only", f"event: {IMPORTED} is said by imports only")
+    if name == IMPORTED and (arrival.client_side or not imported):  # it gives consent, and a public key proves nobody
+        raise Invalid("import_only", f"event: {IMPORTED} is said by imports only, and by no client")
     if context.get("import") is True and not imported:
         raise Invalid("import_in_event", "context.import belongs to the batch, not to an event")
     message_id = _message_id(event) or named_after(arrival.source_id, index, data)

@@ -16,6 +16,7 @@ from perennial.segments.definitions.api import router as definitions
 from perennial.segments.definitions.service import BACKFILL
 from perennial.segments.deriving import derive
 from perennial.segments.facts import service as facts
+from perennial.segments.language.api import router as language
 from perennial.segments.lists import importing
 from perennial.segments.lists.api import router as lists
 from perennial.segments.lists.service import IMPORT
@@ -38,7 +39,7 @@ SERVICE = Service(
     name="segments",
     title="Perennial segments",
     metadata=metadata,
-    routers=(presets, definitions, lists, members, rfm_settings, rfm_runs, rfm_router),
+    routers=(language, presets, definitions, lists, members, rfm_settings, rfm_runs, rfm_router),
     reactions=REACTIONS,
     emits=(MembershipsChanged, MembershipEntered, MembershipExited, ErasureCompleted),
     map_changed=facts.follow_map,

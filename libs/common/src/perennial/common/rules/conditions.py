@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import eq, ge, gt, le, lt
 from typing import cast
 
 from perennial.common.rules.birthdays import birthday_changes, birthday_check
@@ -21,12 +22,12 @@ Timed = Moment | Calendar
 
 # The negative of an operator is its exact opposite: it holds where the value is absent.
 OPPOSITES = {"is_not": "is", "not_in": "in", "not_contains": "contains"}
-COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
-    "eq": lambda a, b: a == b,
-    "gt": lambda a, b: a > b,
-    "gte": lambda a, b: a >= b,
-    "lt": lambda a, b: a < b,
-    "lte": lambda a, b: a <= b,
+COMPARE: dict[str, Callable[[Decimal | int, Decimal], bool]] = {
+    "eq": eq,
+    "gt": gt,
+    "gte": ge,
+    "lt": lt,
+    "lte": le,
 }
 
 
@@ -106,11 +107,14 @@ def _element_changes(element: Element) -> Changes | None:
     return instants
 
 
-def bounds(limits: Bounds) -> Callable[[Decimal, int], bool]:
+def bounds(limits: Bounds) -> Callable[[Decimal | int, int], bool]:
     """Whether `total` compares as wanted with `limit * share`, exactly: an average without a division."""
     given = [(COMPARE[name], limit) for name in COMPARE if (limit := getattr(limits, name)) is not None]
+    if len(given) == 1:
+        [(only, bound)] = given
+        return lambda total, share=1: only(total, bound if share == 1 else EXACT.multiply(bound, share))
 
-    def hold(total: Decimal, share: int = 1) -> bool:
+    def hold(total: Decimal | int, share: int = 1) -> bool:
         return all(compare(total, limit if share == 1 else EXACT.multiply(limit, share)) for compare, limit in given)
 
     return hold

@@ -205,12 +205,12 @@ def _sum(values: Iterable[Decimal]) -> Decimal:
 
 def _count(wanted: Bounds) -> Measure:
     hold = bounds(wanted)
-    return lambda found, _now: hold(cast("Decimal", len(found)), 1)
+    return lambda found, _now: hold(len(found), 1)
 
 
 def _distinct(wanted: Amount) -> Measure:
     hold, texts = bounds(wanted), different(wanted)
-    return lambda found, _now: hold(cast("Decimal", len(texts(found))), 1)
+    return lambda found, _now: hold(len(texts(found)), 1)
 
 
 def _total(wanted: Amount) -> Measure:

@@ -1,9 +1,11 @@
 """When the clock alone can change an answer."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import nsmallest
-from typing import Any
+from operator import attrgetter
+from typing import Any, Protocol
 
 from perennial.common.rules.calendars import Calendar
 from perennial.common.rules.conditions import changes, on_calendar
@@ -19,9 +21,22 @@ FAR = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
 # A customer with very many events pays for this many evaluations; the timer then asks again.
 MOST_TRIES = 32
 
-Instants = Callable[[View, datetime], Iterator[datetime]]
+Instants = Callable[[View, datetime], Iterable[datetime]]
 Moments = Callable[[Occurrence, datetime], Iterable[datetime]]
-Flip = Callable[[View, datetime], datetime | None]
+_at = attrgetter("at")
+
+
+class Flip(Protocol):
+    """`next_flip` for one rule and many customers; whoever knows what holds now says so."""
+
+    def __call__(self, view: View, now: datetime, answer: bool | None = None) -> datetime | None:  # noqa: FBT001 (an answer)
+        """Of one customer."""
+
+
+def timed(rule: Rule) -> bool:
+    """Whether the clock alone can change anybody's answer."""
+    localise = localiser(None)
+    return any(_instants(leaf, localise) for leaf in leaves(rule))
 
 
 def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
@@ -30,11 +45,12 @@ def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
     sources = [source for leaf in leaves(rule) if (source := _instants(leaf, localise))]
     holds = compile_rule(rule, zone)
 
-    def find(view: View, now: datetime) -> datetime | None:
+    def find(view: View, now: datetime, answer: bool | None = None) -> datetime | None:  # noqa: FBT001 (see above)
         ahead = {at for source in sources for at in source(view, now) if now < at <= FAR}
         if not ahead:
             return None
-        answer = holds(view, now)
+        if answer is None:
+            answer = holds(view, now)
         first = nsmallest(MOST_TRIES, ahead)
         for at in first:
             if holds(view, at) != answer:
@@ -57,7 +73,8 @@ def _instants(leaf: Rule, localise: Localise) -> Instants | None:
             return _event_instants(leaf, localise)
         case OnSequence():
             ends = [_leaves(leaf.within)] if leaf.within else []
-            steps = [_moments(step.event, step.where, ends) for step in leaf.steps]
+            rolling = _rolls(leaf.within, ends)
+            steps = [_moments(step.event, step.where, ends, rolling) for step in leaf.steps]
             return _all_of(steps, localise, local=isinstance(leaf.within, Calendar) or _dated(leaf.steps))
         case _:
             return None
@@ -85,7 +102,7 @@ def _event_instants(leaf: OnEvent, localise: Localise) -> Instants:
     ends += [_leaves(other.within) for name, other in beside if name == "not_followed_by"]
     if isinstance(wanted, When) and (change := changes(wanted)):
         ends.append(lambda item, here: change(item.at, here))
-    sources = [_moments(leaf.event, leaf.where, ends)]
+    sources = [_moments(leaf.event, leaf.where, ends, _rolls(leaf.within, ends))]
     sources += [_moments(other.event, other.where, []) for _, other in beside]
     local = (
         isinstance(leaf.within, Calendar)
@@ -93,6 +110,10 @@ def _event_instants(leaf: OnEvent, localise: Localise) -> Instants:
         or _dated([leaf, *(other for _, other in beside)])
     )
     return _all_of(sources, localise, local=local)
+
+
+def _rolls(within: timedelta | Calendar | None, ends: Sequence[Moments]) -> timedelta | None:
+    return within if isinstance(within, timedelta) and len(ends) == 1 else None
 
 
 def _dated(parts: Sequence[Any]) -> bool:
@@ -111,12 +132,17 @@ def _all_of(sources: Sequence[Instants], localise: Localise, *, local: bool) -> 
     return instants
 
 
-def _moments(name: str, where: Sequence[Property | Element], ends: Sequence[Moments]) -> Instants:
-    """Of an event: its time, what follows from it, and the dates among its properties; `here` is in the zone."""
+def _moments(
+    name: str, where: Sequence[Property | Element], ends: Sequence[Moments], rolling: timedelta | None = None
+) -> Instants:
+    """Of an event: its time, what follows from it, and the dates among its properties; `here` is in the zone.
+
+    `rolling`: nothing follows but that it leaves this window.
+    """
     dated = [(reader(parse_path(item.property)), on) for item in where if (on := changes(item))]
 
-    if len(ends) == 1 and not dated:
-        return _simple(name, ends[0])
+    if rolling and not dated:
+        return _rolling(name, rolling)
 
     def instants(view: View, here: datetime) -> Iterator[datetime]:
         for item in view.events.get(name, ()):
@@ -130,11 +156,17 @@ def _moments(name: str, where: Sequence[Property | Element], ends: Sequence[Mome
     return instants
 
 
-def _simple(name: str, end: Moments) -> Instants:
-    def instants(view: View, here: datetime) -> Iterator[datetime]:
-        for item in view.events.get(name, ()):
-            yield item.at
-            yield from end(item, here)
+def _rolling(name: str, within: timedelta) -> Instants:
+    """What has left the window already comes back no more; what is in it leaves, what is to come does both."""
+
+    def instants(view: View, now: datetime) -> Iterable[datetime]:
+        found = view.events.get(name)
+        if not found:
+            return ()
+        start = bisect_right(found, now - within, key=_at)
+        ahead = bisect_right(found, now, lo=start, key=_at)
+        ends = [item.at + within for item in found[start:] if item.at.year <= LAST_YEAR]
+        return ends if ahead == len(found) else [*ends, *(item.at for item in found[ahead:])]
 
     return instants
 

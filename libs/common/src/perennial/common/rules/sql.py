@@ -30,6 +30,7 @@ from perennial.common.rules.paths import trait_path
 from perennial.common.rules.sql_clock import LATEST, Clock, Zones
 from perennial.common.rules.sql_conditions import bounds_sql, condition_sql
 from perennial.common.rules.sql_events import exceptions_sql, holds_without_events
+from perennial.common.rules.sql_narrowing import narrowing
 from perennial.common.rules.sql_sequences import sequence_sql
 from perennial.common.rules.sql_values import Binds
 from perennial.common.rules.zones import deployment_zone
@@ -49,13 +50,14 @@ def to_sql(rule: Rule, now: datetime, zone: tzinfo | None = None) -> Sql:
     """The customers for whom `compile(rule, zone)` answers true at `now` (of fixed offset)."""
     clock = Clock(now, Binds(), zone or deployment_zone())
     query = _Query(clock, Zones(clock))
-    held = query.rule(rule)
+    narrowed, rest = narrowing(rule, clock, query.zones)
+    held = " AND ".join(query.rule(part) for part in rest) or "true"
     joins = "".join(
         f"\nLEFT JOIN ({select}) AS {alias} ON {alias}.customer_id = c.customer_id"
         for select, alias in query.joins.items()
     )
-    source = "(SELECT DISTINCT customer_id FROM identity_map) AS c"
-    text = f"{query.zones.prelude()}SELECT c.customer_id FROM {source}{joins}\nWHERE {held}"
+    source = next(reversed(narrowed), "(SELECT DISTINCT customer_id FROM identity_map)")
+    text = f"{query.zones.prelude(narrowed)}SELECT c.customer_id FROM {source} AS c{joins}\nWHERE {held}"
     return Sql(text, query.binds.values)
 
 

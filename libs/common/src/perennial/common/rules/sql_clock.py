@@ -137,9 +137,10 @@ class Zones:
             )
         return self.windows[calendar]
 
-    def prelude(self) -> str:
-        """What defines the tables."""
-        made = ", ".join(f"{name} AS MATERIALIZED ({select})" for name, select in self.tables.items())
+    def prelude(self, more: Mapping[str, str]) -> str:
+        """What defines the tables, and more that may read them."""
+        tables = {**self.tables, **more}
+        made = ", ".join(f"{name} AS MATERIALIZED ({select})" for name, select in tables.items())
         return f"WITH {made}\n" if made else ""
 
 

@@ -52,8 +52,9 @@ def _statement(
     return Statement(
         uuid5(event.id, f"{purpose}/{channel}"), event.via, row["key"], channel,
         service.GIVEN if granted else service.WITHDRAWN, at, row["legal_basis"],
-        locale[:20] if isinstance(locale, str) else None, version if type(version) is int and version < 2**31 else None,
-        None, one.get("separate") is True, until, event.source, METHOD, "customer",
+        locale[:20] if isinstance(locale, str) else None,
+        version if type(version) is int and 0 < version < 2**31 else None, None, one.get("separate") is True, until,
+        event.source, METHOD, "customer",
         {name: value[:LONGEST] for name, value in evidence.items() if isinstance(value, str) and value},
     )  # fmt: skip
 

@@ -14,7 +14,14 @@ from perennial.common.web.etags import IfMatch
 from perennial.common.web.idempotency import run
 from perennial.profile.params import Word
 from perennial.profile.traits.definitions import form, queries, schema, service
-from perennial.profile.traits.definitions.schemas import Guess, Refused, TraitChange, TraitDefined, TraitShown
+from perennial.profile.traits.definitions.schemas import (
+    Guess,
+    NewTrait,
+    Refused,
+    TraitChange,
+    TraitDefined,
+    TraitShown,
+)
 
 router = APIRouter(prefix="/v1/traits", tags=["traits"])
 
@@ -84,7 +91,7 @@ async def get_trait_form(
 
 
 @router.post("", status_code=201, responses=documented(400, 409))
-async def create_trait(body: TraitDefined, session: Write, who: Writer, once: Repeatable) -> Response:
+async def create_trait(body: NewTrait, session: Write, who: Writer, once: Repeatable) -> Response:
     """Define a trait, be it new, built in or proposed: in force from the next batch of events on."""
     return await run(
         once, session, lambda: service.define(session, who, body), 201, location="/v1/traits/{key}", etag="{version}"

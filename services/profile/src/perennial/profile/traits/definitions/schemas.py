@@ -41,6 +41,10 @@ def _one_spelling(key: str) -> str:
     if key != trait_key(key) or "$" in key:
         msg = f"must be in its one spelling, {trait_key(key)!r}"
         raise ValueError(msg)
+    return key
+
+
+def _no_word_of_a_route(key: str) -> str:
     if key in RESERVED:
         msg = "must not be a word of a route"
         raise ValueError(msg)
@@ -56,6 +60,7 @@ Key = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00\s$/]+$"),
     AfterValidator(_one_spelling),
+    AfterValidator(_no_word_of_a_route),
     Field(examples=["favourite_colour"]),
 ]
 
@@ -154,9 +159,9 @@ def _bound(kind: str, name: str, said: str | None) -> Any:
 
 
 class TraitDefined(TraitChange):
-    """A trait by its key."""
+    """A trait by its key; those of long ago may have one that stands in no path."""
 
-    key: Key
+    key: Annotated[str, AfterValidator(_one_spelling)]
 
     @model_validator(mode="after")
     def _class_fits(self) -> Self:
@@ -167,6 +172,12 @@ class TraitDefined(TraitChange):
         if kept.sensitivity == "sensitive" and self.strategy in FITTING:
             raise ValueError(f"strategy: sealed values cannot be compared, so a sensitive trait is not {self.strategy}")
         return self
+
+
+class NewTrait(TraitDefined):
+    """A trait that is defined from now on."""
+
+    key: Key
 
 
 class TraitShown(BaseModel):

@@ -13,7 +13,7 @@ from perennial.common.problems import Conflict, NotFound, Unprocessable
 from perennial.common.web import etags
 from perennial.profile.traits.definitions import queries, schema, telling
 from perennial.profile.traits.definitions.presets import PRESETS
-from perennial.profile.traits.definitions.schemas import Guess, Label, TraitDefined, TraitShown
+from perennial.profile.traits.definitions.schemas import Guess, Label, NewTrait, TraitDefined, TraitShown
 
 
 async def define(session: WriteSession, who: Principal, body: TraitDefined) -> TraitShown:
@@ -43,7 +43,7 @@ async def adopt(session: WriteSession, who: Principal, key: str) -> TraitShown:
         raise undefined(key)
     try:
         label = Label(en=key.replace("_", " ").strip().capitalize() or key)
-        guess = TraitDefined(key=key, label=label, type=row["type"])
+        guess = NewTrait(key=key, label=label, type=row["type"])
     except ValueError as error:
         raise Unprocessable("key: cannot be that of a definition", code="invalid_trait", pointer="path/key") from error
     return await define(session, who, guess)

@@ -19,8 +19,9 @@ from perennial.loyalty.tiers import service
 
 async def say(client: httpx.AsyncClient, customer: UUID, **body: Any) -> httpx.Response:
     sent = {"tier": "gold", "until": (utc_now() + timedelta(days=30)).isoformat(), "reason": "an old friend", **body}
+    key = sent.pop("key", uuid7().hex)
     path = f"/v1/loyalty/accounts/{customer}/tier-overrides"
-    return await client.post(path, json=sent, headers={"Idempotency-Key": uuid7().hex})
+    return await client.post(path, json=sent, headers={"Idempotency-Key": key})
 
 
 @pytest.fixture
@@ -111,6 +112,14 @@ async def test_bad_words_name_the_field(client: httpx.AsyncClient, customer: UUI
     assert answer.status_code == 422
     found = answer.json()
     assert pointer in {found.get("pointer"), *(error["pointer"] for error in found.get("errors", []))}
+
+
+async def test_a_key_that_was_forgotten_is_not_used_again(shop: Any, client: httpx.AsyncClient, customer: UUID) -> None:
+    made = await say(client, customer, key="once")
+    assert made.status_code == 201
+    await shop.session.execute(text("DELETE FROM idempotency"))  # seven days later
+    again = await say(client, customer, key="once")
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency_key_reused")
 
 
 async def test_who_is_forgotten_leaves_no_tier_and_no_word_of_it(

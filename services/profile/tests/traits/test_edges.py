@@ -90,9 +90,8 @@ async def test_a_definition_of_before_that_no_path_can_name_is_shown_still(
     client: httpx.AsyncClient, session: WriteSession
 ) -> None:
     await client.post("/v1/traits", json={"key": "shoe", "label": {"en": "Shoe"}})
-    for table in ("trait_definition", "trait_definition_version"):
-        renamed = f"UPDATE {table} SET key = 'a/b', definition = jsonb_set(definition, '{{key}}', '\"a/b\"')"
-        await session.execute(text(renamed))
+    renamed = """UPDATE trait_definition SET key = 'a/b', definition = jsonb_set(definition, '{key}', '"a/b"')"""
+    await session.execute(text(renamed))
     await session.commit()
     listed = await client.get("/v1/traits", params={"limit": 200})
     assert "a/b" in {item["key"] for item in listed.json()["items"]}

@@ -5,6 +5,7 @@ from datetime import timedelta
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
 from perennial.segments.definitions import queries as definitions
+from perennial.segments.memberships import backfill
 from perennial.segments.memberships import reconcile as memberships
 
 
@@ -20,9 +21,14 @@ async def reconcile(runtime: Runtime) -> None:
 
 
 async def attend(runtime: Runtime) -> None:
-    """See to segments that are to be built and that nobody builds."""
+    """See to what nobody sees to: segments to be built, what a cancelled build has not said, members of archived ones."""
     async with runtime.database.write() as session:
         await memberships.attend(session)
+    for step in (backfill.tell_rest, memberships.empty_archived):
+        left = True
+        while left and not runtime.stopping.is_set():
+            async with runtime.database.write() as session:
+                left = await step(session)
 
 
 JOBS = (Job("reconcile", timedelta(hours=24), reconcile), Job("attend", timedelta(minutes=1), attend))

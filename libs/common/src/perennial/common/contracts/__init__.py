@@ -1,4 +1,4 @@
-"""What services say to each other: one module for each producer, `domain.noun.past-verb.vN`."""
+"""What services say to each other: one module or package for each producer, `domain.noun.past-verb.vN`."""
 
 from importlib import import_module
 

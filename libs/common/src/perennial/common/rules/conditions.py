@@ -111,8 +111,12 @@ def bounds(limits: Bounds) -> Callable[[Decimal | int, int], bool]:
     """Whether `total` compares as wanted with `limit * share`, exactly: an average without a division."""
     given = [(COMPARE[name], limit) for name in COMPARE if (limit := getattr(limits, name)) is not None]
     if len(given) == 1:
-        [(only, bound)] = given
-        return lambda total, share=1: only(total, bound if share == 1 else EXACT.multiply(bound, share))
+        [(only, edge)] = given
+
+        def hold_one(total: Decimal | int, share: int = 1) -> bool:
+            return only(total, edge if share == 1 else EXACT.multiply(edge, share))
+
+        return hold_one
 
     def hold(total: Decimal | int, share: int = 1) -> bool:
         return all(compare(total, limit if share == 1 else EXACT.multiply(limit, share)) for compare, limit in given)

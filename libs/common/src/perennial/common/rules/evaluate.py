@@ -49,8 +49,8 @@ def compile_rule(rule: Rule, zone: tzinfo | None = None) -> Predicate:  # noqa: 
         case OnEvent():
             return _event(rule, zone)
         case OnSequence():
-            reach = chains(rule, zone)
-            return lambda view, now: bool(completed(rule, reach(view, now)))
+            reach, last = chains(rule, zone), rule.steps[-1].event
+            return lambda view, now: last in view.events and bool(completed(rule, reach(view, now)))
         case InSegment():
             segment = rule.segment
             return lambda view, _now: segment in view.segments

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from perennial.common import commerce, rules
 from perennial.common.commerce import ORDER_COMPLETED
 from perennial.loyalty.earning.definition import EarnRule
-from perennial.loyalty.earning.facts import EXACT, Facts, products
+from perennial.loyalty.earning.facts import EXACT, FINEST, Facts, products
 
 ONE, NOTHING = Decimal(1), Decimal(0)
 MOST = 10**15  # of one rule for one event: sums of these fit into the ledger's integers
@@ -191,4 +191,7 @@ def _compiled(condition: dict[str, Any] | None) -> rules.Predicate | None:
 def worth_of(name: str, properties: Mapping[str, Any]) -> Decimal | None:
     """What an event other than an order is worth: as an order's, else its `value`."""
     found = commerce.amount(properties)
-    return found if found is not None or name == ORDER_COMPLETED else commerce.decimal(properties.get("value"))
+    if found is not None or name == ORDER_COMPLETED:
+        return found
+    value = commerce.decimal(properties.get("value"))
+    return None if value is None else value.quantize(FINEST, context=EXACT)  # as a fraction 1e-999999999 has no end

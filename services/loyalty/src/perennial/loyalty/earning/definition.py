@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from perennial.common import rules
 from perennial.common.commerce import ORDER_COMPLETED, ORDER_DELIVERED, ORDER_EVENTS, canonical
 from perennial.common.web.fields import Flag, Whole
+from perennial.loyalty.earning.checkin.queries import CHECK_IN
 from perennial.loyalty.programme.fields import Code, Factor, Name, Rate
 
 MOST = 10**12
@@ -27,6 +28,8 @@ def _plain_event(name: str) -> str:
     found = canonical(name)
     if found in {*ORDER_EVENTS, ORDER_DELIVERED} - {ORDER_COMPLETED}:
         raise ValueError(f"is accounted for with {ORDER_COMPLETED}")
+    if found == CHECK_IN:
+        raise ValueError(f"{CHECK_IN} is no event that anybody sends: see check_in")
     return found
 
 

@@ -11,13 +11,14 @@ from sqlalchemy import Row, text
 from perennial.common.db import ReadSession, WriteSession
 from perennial.loyalty.points.posting import Lot
 
-# A lot is announced once for each notice and expiry; one whose earlier notice was missed gets the nearest only.
+# A lot is announced once for each notice and expiry; one whose earlier notice was missed gets the nearest only, and one
+# of which nobody knows yet whose it is waits until that is known.
 _NOTICES = text("""
     WITH due AS (
         SELECT l.id, l.via, l.currency, l.expires_at, min(n.days) AS days,
                l.points - l.reversed - l.expired
                    - coalesce((SELECT sum(u.points) FROM lot_use u WHERE u.lot_id = l.id), 0) AS points
-        FROM lot l JOIN unnest(CAST(:days AS integer[])) AS n (days)
+        FROM lot l JOIN identity_map o ON o.via = l.via JOIN unnest(CAST(:days AS integer[])) AS n (days)
             ON l.expires_at <= CAST(:now AS timestamptz) + make_interval(days => n.days)
         WHERE NOT l.swept AND l.state = 'active' AND l.expires_at > :now AND l.expires_at <= :until
         GROUP BY l.id

@@ -179,6 +179,7 @@ async def release(session: WriteSession, principal: Principal, source: str, orde
         raise NotFound(f"order_id: nothing is known of an order {order_id} of {source}", pointer="/order_id")
     item.released_at = min(item.released_at or now, now)
     await queries.update(session, [item])
+    await ledger.lock_accounts(session, [item.via])  # before its lots, as everybody does
     await releasing.follow(session, await programmes.history(session), [item])
     lots = (await ledger.lots_of_purchases(session, [key])).get(key, [])
     made = await points.activate_lots(session, [lot for lot in lots if lot.state == "pending" and lot.active_at <= now])

@@ -33,7 +33,7 @@ BUILT_IN = Earner(
 )
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=4096)  # all versions are read in turn: one more than fit, and none would be kept
 def _earner(version: int, valid_from: datetime, definition: str) -> Earner:
     parsed = Definition.model_validate_json(definition)
     return Earner(Programme(version=version, valid_from=valid_from, **dict(parsed)))

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from perennial.common import masks, rules
 from perennial.common.auth import Principal
-from perennial.common.db import ReadSession
+from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.locks import lock
 from perennial.common.problems import Conflict, Unprocessable
 from perennial.common.rules import Rule, RuleError
 from perennial.segments.definitions import queries
@@ -22,8 +23,9 @@ def read_rule(who: Principal, document: Mapping[str, Any]) -> Rule:
     return rule
 
 
-async def check_name(session: ReadSession, name: str, but: UUID | None) -> None:
-    """Raises Conflict where another segment bears the name."""
+async def check_name(session: WriteSession, name: str, but: UUID | None) -> None:
+    """Raises Conflict where another segment bears the name; nobody else takes it until the transaction ends."""
+    await lock(session, "segments", "name", name)
     if await queries.name_taken(session, name, but):
         raise Conflict(f"name: a segment is called {name!r} already", code="name_taken", pointer="/name")
 

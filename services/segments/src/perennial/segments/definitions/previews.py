@@ -64,13 +64,14 @@ async def preview(session: ReadSession, rule: Rule, now: datetime) -> Tried:
     try:
         await session.execute(text(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'"))
         found = await _held(session, rules.to_sql(rule, now))
+        unheard = await _unheard(session, rule)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", "") != QUERY_CANCELED:
             raise
         said = f"rule: it takes longer than {PREVIEW_SECONDS} s to count"
         raise Unprocessable(said, code="rule_too_slow", pointer="/rule") from error
     counted = await _leaves(session, rule, found.n, now)
-    return Tried(found.n, found.sample, found.overlaps, found.estimated, counted, await _unheard(session, rule))
+    return Tried(found.n, found.sample, found.overlaps, found.estimated, counted, unheard)
 
 
 async def _held(session: ReadSession, query: Sql) -> Row[Any]:

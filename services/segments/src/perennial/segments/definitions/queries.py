@@ -174,11 +174,15 @@ async def serving(session: ReadSession) -> Sequence[Row[Any]]:
 
 
 async def unattended(session: WriteSession) -> Sequence[Row[Any]]:
-    """Segments to build whose operation is over, or that never had one: id, version, the operation's state."""
+    """Segments to build whose operation is over, or that never had one: id, version, the operation's state.
+
+    A version before this one, running beside it, changes rules and says that they serve, and starts no operation.
+    """
     rows = await session.execute(
         text("""SELECT s.id, s.version, s.operation_id, o.state AS ended
                 FROM segment AS s LEFT JOIN operation AS o ON o.id = s.operation_id
                 WHERE s.state = 'building' AND (o.id IS NULL OR o.state NOT IN ('queued', 'running'))
+                   OR s.state = 'live' AND s.serving_version IS DISTINCT FROM s.version
                 ORDER BY s.id FOR UPDATE OF s SKIP LOCKED""")
     )
     return rows.all()

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from perennial.common import rules
 from perennial.common.contracts.segments import MembershipsChanged
+from perennial.common.db import WriteSession
 from perennial.common.failures import is_infrastructure
 from perennial.common.operations import Step
 from perennial.common.outbox import emit
@@ -27,7 +28,6 @@ log = structlog.get_logger()
 # The first is so short that a slow rule lets the others pass; the second is below the connection's own limit.
 PATIENCE, MOST_PATIENCE = 5.0, 50.0
 QUERY_CANCELED = "57014"
-AT_ONCE = 5000
 SUPERSEDED = {"outcome": "superseded"}
 
 Phase = Callable[[Step, UUID], Awaitable[Mapping[str, Any] | None]]
@@ -88,17 +88,28 @@ async def _switch(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
 
 
 async def _tell(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
-    rows = await queries.told(step.session, step.id, AT_ONCE)
-    if not rows:
+    names = {segment_id: await definitions.name_of(step.session, segment_id)}
+    told = await _say(step.session, step.id, names, datetime.fromisoformat(step.progress["at"]))
+    if not told:
         await queries.unstage(step.session, step.id)
         return {"outcome": "live", "version": step.progress["version"], "changed": step.done}
-    at = datetime.fromisoformat(step.progress["at"])
-    names = {segment_id: await definitions.name_of(step.session, segment_id)}
+    step.done += told
+    return None
+
+
+async def _say(session: WriteSession, operation: UUID, names: Mapping[UUID, str], at: datetime) -> int:
+    """Say some of what an operation has changed; returns how many."""
+    rows = await queries.told(session, operation, service.AT_ONCE)
     said = [service.state(row, names, at, member=row.member) for row in rows]
     parts = (said[start : start + service.PER_FACT] for start in range(0, len(said), service.PER_FACT))
-    await emit(step.session, *(MembershipsChanged(memberships=part) for part in parts))
-    step.done += len(rows)
-    return None
+    await emit(session, *(MembershipsChanged(memberships=part) for part in parts))
+    return len(rows)
+
+
+async def tell_rest(session: WriteSession) -> bool:
+    """Say some of what a build has changed that was cancelled before it had said all; whether there was any."""
+    row = await queries.untold(session)
+    return row is not None and await _say(session, row.id, {row.segment_id: row.name}, row.at) > 0
 
 
 _PHASES: dict[str, Phase] = {"stage": _stage, "switch": _switch, "tell": _tell, "fail": _fail}

@@ -66,7 +66,8 @@ async def segments_of(session: ReadSession, customer: UUID, after: UUID | None, 
     """The segments that a customer is in, by id: segment_id, name, since."""
     rows = await session.execute(
         text("""SELECT m.segment_id, s.name, m.since FROM membership AS m JOIN segment AS s ON s.id = m.segment_id
-                WHERE m.customer_id = :customer AND (CAST(:after AS uuid) IS NULL OR m.segment_id > :after)
+                WHERE m.customer_id = :customer AND s.state <> 'archived'
+                  AND (CAST(:after AS uuid) IS NULL OR m.segment_id > :after)
                 ORDER BY m.segment_id LIMIT :limit"""),
         {"customer": customer, "after": after, "limit": limit},
     )
@@ -107,7 +108,7 @@ async def named(session: ReadSession, customers: Collection[UUID]) -> dict[UUID,
     """The same with the segments' names, by name."""
     rows = await session.execute(
         text("""SELECT m.customer_id, s.id, s.name FROM membership m JOIN segment s ON s.id = m.segment_id
-                WHERE m.customer_id = ANY(:ids) ORDER BY s.name, s.id"""),
+                WHERE m.customer_id = ANY(:ids) AND s.state <> 'archived' ORDER BY s.name, s.id"""),
         {"ids": list(customers)},
     )
     found: dict[UUID, list[dict[str, str]]] = {}
@@ -117,12 +118,19 @@ async def named(session: ReadSession, customers: Collection[UUID]) -> dict[UUID,
 
 
 async def enter(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], at: datetime) -> Sequence[Row[Any]]:
-    """Make (segment, customer) pairs members; returns those that were not, with their versions."""
+    """Make (segment, customer) pairs members; returns those that were not, with their versions.
+
+    Nobody enters a segment that was archived while they were computed.
+    """
     rows = await session.execute(
-        text("""WITH entered AS (
+        text("""WITH present AS MATERIALIZED (
+                    SELECT id FROM segment WHERE id = ANY(CAST(:segments AS uuid[])) AND state <> 'archived'
+                    FOR KEY SHARE),
+                entered AS (
                     INSERT INTO membership (segment_id, customer_id, since, version)
                     SELECT s, c, :at, nextval('membership_version')
                     FROM unnest(CAST(:segments AS uuid[]), CAST(:customers AS uuid[])) AS p (s, c)
+                    JOIN present ON present.id = s
                     ON CONFLICT DO NOTHING RETURNING segment_id, customer_id, version),
                 noted AS (
                     INSERT INTO membership_change (segment_id, customer_id, entered, at)
@@ -196,17 +204,38 @@ async def unstage(session: WriteSession, operation: UUID) -> None:
 
 
 async def unstage_leftovers(session: WriteSession) -> None:
-    """Forget what operations have noted that are over."""
+    """Forget what operations have noted and not done that are over."""
     await session.execute(
-        text("""DELETE FROM staged_member WHERE operation_id NOT IN (
+        text("""DELETE FROM staged_member WHERE version IS NULL AND operation_id NOT IN (
                     SELECT id FROM operation WHERE state IN ('queued', 'running'))""")
     )
 
 
-async def members(session: ReadSession, segment_id: UUID) -> list[UUID]:
-    """All members of a segment."""
-    rows = await session.execute(text("SELECT customer_id FROM membership WHERE segment_id = :id"), {"id": segment_id})
-    return list(rows.scalars())
+async def untold(session: ReadSession) -> Row[Any] | None:
+    """An operation that ended before it had told all that it changed: id, segment_id, name, at."""
+    rows = await session.execute(
+        text("""SELECT o.id, s.id AS segment_id, s.name, CAST(o.progress ->> 'at' AS timestamptz) AS at
+                FROM operation AS o JOIN segment AS s ON s.id = CAST(o.input ->> 'segment_id' AS uuid)
+                WHERE o.state NOT IN ('queued', 'running') AND o.progress ->> 'phase' = 'tell'
+                  AND EXISTS (SELECT FROM staged_member AS m WHERE m.operation_id = o.id AND m.version IS NOT NULL)
+                ORDER BY o.id LIMIT 1""")
+    )
+    return rows.one_or_none()
+
+
+async def members(session: ReadSession, segment_id: UUID, limit: int) -> list[UUID]:
+    """Some members of a segment."""
+    statement = "SELECT customer_id FROM membership WHERE segment_id = :id ORDER BY customer_id LIMIT :limit"
+    return list((await session.execute(text(statement), {"id": segment_id, "limit": limit})).scalars())
+
+
+async def left_over(session: ReadSession) -> Row[Any] | None:
+    """An archived segment that still has members: id, name."""
+    rows = await session.execute(
+        text("""SELECT id, name FROM segment WHERE state = 'archived'
+                AND EXISTS (SELECT FROM membership AS m WHERE m.segment_id = segment.id) ORDER BY id LIMIT 1""")
+    )
+    return rows.one_or_none()
 
 
 async def mark_everyone(session: WriteSession, operation: UUID) -> None:

@@ -49,11 +49,19 @@ async def reconcile(session: WriteSession, row: Row[object]) -> int:
 
 
 async def attend(session: WriteSession) -> None:
-    """Segments to build that no operation builds: one that never had any gets one, the others have failed."""
+    """Segments to build that no operation builds: an operation that did not succeed has failed, else one is started."""
     for row in await definitions.unattended(session):
-        if row.ended is None:
+        if row.ended in {None, "succeeded"}:
             started = await operations.start(session, ITSELF, BACKFILL, {"segment_id": str(row.id)})
             await definitions.build(session, row.id, started.id)
         else:
             await definitions.fail(session, row.id, f"its backfill has {row.ended}")
     await queries.unstage_leftovers(session)
+
+
+async def empty_archived(session: WriteSession) -> bool:
+    """Some of those who are still in an archived segment leave it; whether there were any."""
+    row = await queries.left_over(session)
+    if row is not None:
+        await service.empty(session, row.id, row.name)
+    return row is not None

@@ -7,12 +7,11 @@ every customer at once. The two evaluators agree, so either may repair the other
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -27,14 +26,15 @@ from perennial.common.db.sessions import ASIDE
 from perennial.common.derive import Stale, mark
 from perennial.common.ids import partition_of
 from perennial.common.outbox import emit
-from perennial.common.rules import Footprint, Rule, Sql, View
+from perennial.common.rules import Rule, Sql, View
 from perennial.common.rules.facts import load_views
-from perennial.common.rules.flip import Flip
+from perennial.common.rules.flip import timed
 from perennial.common.rules.footprint import NOTHING
 from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.lists import queries as lists
 from perennial.segments.memberships import queries
+from perennial.segments.memberships.asking import Asked, Segment
 
 log = structlog.get_logger()
 spent = metrics.get_meter("perennial").create_counter(
@@ -43,17 +43,8 @@ spent = metrics.get_meter("perennial").create_counter(
 
 FLIP = "flip"
 PER_FACT = 1000
+AT_ONCE = 5000
 SLOW_SECONDS = 20.0  # of CPU, for one rule and one batch of customers: a hundred rules take a tenth of one
-
-
-class Segment(NamedTuple):
-    """A segment that serves, ready to be asked. A list has no predicate: it says itself who is on it."""
-
-    id: UUID
-    name: str
-    reads: Footprint
-    holds: rules.Predicate | None
-    flips: Flip | None
 
 
 _compiled: dict[tuple[UUID, int], Segment] = {}
@@ -74,7 +65,8 @@ def _compile(row: Row[Any]) -> Segment:
         if len(_compiled) > 10_000:
             _compiled.clear()
         rule: Rule = rules.parse(row.rule)
-        _compiled[key] = Segment(row.id, row.name, rules.footprint(rule), rules.compile(rule), rules.flips(rule))
+        flips = rules.flips(rule) if timed(rule) else None
+        _compiled[key] = Segment(row.id, row.name, rules.footprint(rule), rules.compile(rule), flips)
     return _compiled[key]
 
 
@@ -89,45 +81,24 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     segments = await live_segments(session)
     before = await queries.of_customers(session, [*stale.live, *stale.gone])
     names = {segment.id: segment.name for segment in segments}
-    moves = Moves([], [(segment, customer) for customer in stale.gone for segment in before.get(customer, ())], {})
+    entering: list[tuple[UUID, UUID]] = []
+    leaving = [(segment, customer) for customer in stale.gone for segment in before.get(customer, ())]
+    due: Mapping[UUID, datetime] = {}
     if segments and stale.live:
         has_lists = any(segment.holds is None for segment in segments)
         listed = await lists.of_customers(session, stale.live) if has_lists else {}
         views = await _views(session, segments, stale, now)
-        for segment in segments:
+        asked = Asked(segments, views, before, now)
+        for place, segment in enumerate(segments):
             began = time.thread_time()
-            _ask(segment, views, listed, before, now, moves)
+            asked.ask(place, segment, listed)
             await _check_pace(session, segment, time.thread_time() - began, len(views))
             await asyncio.sleep(0)  # heartbeats go on
-    await move(session, moves.entering, moves.leaving, names, stale.live, now)
-    await _set_timers(session, moves.due)
-    await cancel(session, FLIP, [str(customer) for customer in (*stale.gone, *(stale.live.keys() - moves.due.keys()))])
-
-
-class Moves(NamedTuple):
-    """What is to change: (segment, customer) pairs, and when the clock may next change anything for a customer."""
-
-    entering: list[tuple[UUID, UUID]]
-    leaving: list[tuple[UUID, UUID]]
-    due: dict[UUID, datetime]
-
-
-def _ask(
-    segment: Segment, views: Mapping[UUID, View], listed: Mapping[UUID, AbstractSet[UUID]],
-    before: Mapping[UUID, AbstractSet[UUID]], now: datetime, moves: Moves,
-) -> None:  # fmt: skip
-    holds, flips, nothing = segment.holds, segment.flips, frozenset[UUID]()
-    for customer, view in views.items():
-        is_in = segment.id in listed.get(customer, nothing) if holds is None else holds(view, now)
-        _set(view, segment.id, member=is_in)
-        was_in = segment.id in before.get(customer, nothing)
-        if is_in and not was_in:
-            moves.entering.append((segment.id, customer))
-        elif was_in and not is_in:
-            moves.leaving.append((segment.id, customer))
-        due = flips(view, now) if flips else None
-        if due is not None:
-            moves.due[customer] = min(due, moves.due.get(customer, due))
+        entering, due = asked.entering, asked.due()
+        leaving += asked.leaving
+    await move(session, entering, leaving, names, stale.live, now)
+    await _set_timers(session, due)
+    await cancel(session, FLIP, [str(customer) for customer in (*stale.gone, *(stale.live.keys() - due.keys()))])
 
 
 async def _views(session: WriteSession, segments: list[Segment], stale: Stale, now: datetime) -> dict[UUID, View]:
@@ -135,12 +106,6 @@ async def _views(session: WriteSession, segments: list[Segment], stale: Stale, n
     for segment in segments:
         reads |= segment.reads
     return await load_views(session, list(stale.live), reads, now)
-
-
-def _set(view: View, segment: UUID, *, member: bool) -> None:
-    """What a segment says is there for the segments that mention it; `load_views` makes the set for this view alone."""
-    known = cast("set[UUID]", view.segments)
-    known.add(segment) if member else known.discard(segment)
 
 
 async def _check_pace(session: WriteSession, segment: Segment, seconds: float, customers: int) -> None:
@@ -223,8 +188,8 @@ def state(row: Row[Any], names: Mapping[UUID, str], at: datetime, *, member: boo
 
 
 async def empty(session: WriteSession, segment_id: UUID, name: str) -> None:
-    """Everybody leaves an archived segment."""
-    leaving = [(segment_id, customer) for customer in await queries.members(session, segment_id)]
+    """Everybody leaves an archived segment; of very many the first, and a job sees to the others."""
+    leaving = [(segment_id, customer) for customer in await queries.members(session, segment_id, AT_ONCE)]
     await move(session, (), leaving, {segment_id: name}, {}, datetime.now(UTC))
 
 

@@ -13,7 +13,7 @@ from perennial.common.rules.phrases import Language
 from perennial.loyalty.earning.asking import Because, Verdict
 from perennial.loyalty.earning.caps import counted
 from perennial.loyalty.earning.choosing import Room
-from perennial.loyalty.earning.facts import Facts
+from perennial.loyalty.earning.facts import EXACT, FINEST, Facts
 from perennial.loyalty.programme.earning import Earner
 
 
@@ -78,7 +78,7 @@ def _answer(earner: Earner, before: Verdict, after: Verdict, facts: Facts, langu
         reason = rules.explain(rules.parse(rule.condition), facts.view(), facts.at, language=language)
     units = before.units
     if isinstance(units, Fraction):
-        units = (Decimal(units.numerator) / Decimal(units.denominator)).quantize(Decimal("1e-6"))
+        units = EXACT.divide(Decimal(units.numerator), Decimal(units.denominator)).quantize(FINEST, context=EXACT)
     return Answer(
         rule.name, rule.currency or earner.programme.main.code, after.because, rule.per,
         units if before.because in {"holds", "nothing"} else None, rule.points_per_unit, before.factors, before.points,

@@ -11,7 +11,8 @@ from sqlalchemy import Row, text
 from perennial.common.db import ReadSession, WriteSession
 
 _SHOWN = """
-    SELECT r.*, w.name, w.instant, coalesce(m.customer_id, r.via) AS customer_id,
+    SELECT r.*, w.name, coalesce(m.customer_id, r.via) AS customer_id,
+           w.instant AND (r.credit_currency IS NOT NULL OR c.id IS NOT NULL) AS instant,
            CASE WHEN r.state = 'fulfilled' THEN c.code END AS code
     FROM redemption r JOIN reward w ON w.id = r.reward_id
     LEFT JOIN identity_map m ON m.via = r.via

@@ -42,5 +42,6 @@ async def test_what_a_row_of_a_file_says_no_public_key_says(
     made = (await admin.post("/v1/sources", json={"name": "Web", "kind": kind, "may_import": True})).json()
     said = {"consents": [{"purpose": "cross_border", "granted": True, "separate": True}]}
     event = track(event="Customer Imported", properties=said, timestamp="2026-01-01T00:00:00Z")
-    await send([event, track(messageId="m2")], path="/v1/import", auth=(made["write_keys"][0]["key"], ""))
+    key, envelope = made["write_keys"][0]["key"], {"context": {"import": True}}
+    await send([event, track(messageId="m2")], envelope=envelope, auth=(key, ""))
     assert [event.name for event in await stored()].count("Customer Imported") == accepted

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.loyalty import ExpiryAnnounced
@@ -152,6 +153,18 @@ async def test_after_downtime_only_the_nearest_notice_and_none_for_what_is_gone(
     await announce(shop.session, ends - timedelta(days=1))
     assert await _announced(shop) == [(100, 7)]
     await announce(shop.session, ends + timedelta(days=1))
+    assert await _announced(shop) == [(100, 7)]
+
+
+async def test_a_notice_waits_until_it_is_known_whose_points_they_are(shop: Any) -> None:
+    await shop.programme(LONG_AGO, expiry_months=1)
+    via, now = uuid7(), utc_now()
+    await shop.order(via, 100, at=now)
+    await shop.session.execute(text("DELETE FROM identity_map"))
+    soon = add_months(now, 1) - timedelta(days=2)
+    assert await announce(shop.session, soon) == 0
+    await shop.assign(via, via)
+    assert await announce(shop.session, soon) == 1
     assert await _announced(shop) == [(100, 7)]
 
 

@@ -232,6 +232,19 @@ async def test_stored_credit_is_booked_when_it_is_fulfilled(shop: Any, client: h
     assert (await redeem(client, via, dear, confirm=True)).status_code == 201
 
 
+async def test_what_was_reserved_without_a_code_is_not_handed_over_by_itself(
+    shop: Any, client: httpx.AsyncClient
+) -> None:
+    via = uuid7()
+    await shop.order(via, 100)
+    reward = await offer(client, {**CARD, "codes": False, "instant": False})
+    held = (await redeem(client, via, reward)).json()
+    changed = await client.put(f"/v1/rewards/{reward}", json=CARD, headers={"If-Match": '"1"'})
+    assert changed.status_code == 200, changed.text
+    assert (await step(client, held["id"], "confirm")).json()["state"] == "confirmed"
+    assert (await step(client, held["id"], "fulfil")).json()["state"] == "fulfilled"
+
+
 async def test_in_person_one_sees_what_one_can_have_and_why_not(
     shop: Any, client: httpx.AsyncClient, token: Any
 ) -> None:

@@ -16,7 +16,8 @@ from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
 from perennial.segments import jobs
 from perennial.segments.definitions import queries as definitions
-from perennial.segments.memberships import queries, reconcile, service
+from perennial.segments.memberships import queries, reconcile
+from perennial.segments.memberships.asking import Asked, Segment
 
 Do = Callable[..., Awaitable[None]]
 NOW = datetime.now(UTC)
@@ -109,14 +110,14 @@ async def test_a_rule_that_is_slow_in_memory_is_taken_out_of_service(
     slow, quick = await define(client, RECENT, "slow"), await define(client, {"event": "Seen"}, "quick")
     await settle()
     clock = iter(range(100, 10_000_000, 100))
-    real = service._ask
+    real = Asked.ask
     busy: list[bool] = []
 
-    def asked(segment: Any, *args: Any) -> None:
+    def asked(self: Asked, place: int, segment: Segment, *args: Any) -> None:
         busy.append(str(segment.id) == slow)
-        real(segment, *args)
+        real(self, place, segment, *args)
 
-    monkeypatch.setattr(service, "_ask", asked)
+    monkeypatch.setattr(Asked, "ask", asked)
     monkeypatch.setattr(time, "thread_time", lambda: next(clock) if busy and busy[-1] else 0.0)
     who = order()
     await hear(who, tracked("Seen", via=who.via))

@@ -1,5 +1,6 @@
 """The life of a segment: drafts, versions, builds that fail, what serves meanwhile."""
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +13,10 @@ from sqlalchemy import text
 from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
+from perennial.segments import jobs
 from perennial.segments.definitions import previews
 from perennial.segments.memberships import queries as memberships
-from perennial.segments.memberships import reconcile
+from perennial.segments.memberships import reconcile, service
 
 Settle = Callable[[], Awaitable[None]]
 Hear = Callable[..., Awaitable[None]]
@@ -182,6 +184,66 @@ async def test_a_cancelled_build_is_no_endless_one(client: httpx.AsyncClient, ru
     assert (await shown(client, segment))["state"] == "live"
 
 
+async def test_a_build_that_is_cancelled_after_it_took_its_place_still_says_what_it_changed(
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime
+) -> None:
+    """Else every copy of the memberships would lack them for ever."""
+    await hear(order(), order())
+    segment = await define(client, rule=ONCE)
+    for _ in range(2):
+        assert await operations.step_once(runtime)  # staged, then switched
+    await client.post(f"/v1/operations/segments/{segment['operation_id']}/cancel")
+    await settle()
+    said = text("SELECT count(*) FROM outbox WHERE subject = 'segments.memberships.changed.v1'")
+    async with runtime.database.read() as session:
+        assert (await session.execute(said)).scalar_one() == 0
+    for _ in range(2):
+        await jobs.attend(runtime)
+    async with runtime.database.read() as session:
+        assert (await session.execute(said)).scalar_one() == 1
+        assert (await session.execute(text("SELECT count(*) FROM staged_member"))).scalar_one() == 0
+    assert (await shown(client, segment))["state"] == "live"
+
+
+async def test_what_a_version_before_this_one_changed_is_built_again(
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime
+) -> None:
+    """It runs beside this one during an upgrade, and knows the rule, the state and the version alone."""
+    who = order()
+    await hear(who)
+    segment = await define(client, rule=TWICE)
+    await settle()
+    async with runtime.database.write() as session:
+        await session.execute(
+            text("UPDATE segment SET version = version + 1, rule = CAST(:rule AS jsonb)"), {"rule": json.dumps(ONCE)}
+        )
+    await jobs.attend(runtime)
+    await settle()
+    found = await shown(client, segment)
+    assert (found["state"], found["version"], found["serving_version"]) == ("live", 2, 2)
+    assert await members(client, segment) == {str(who.via)}
+    async with runtime.database.write() as session:
+        await session.execute(text("UPDATE segment SET version = version + 1, state = 'building'"))
+    await jobs.attend(runtime)
+    await settle()
+    assert (await shown(client, segment))["serving_version"] == 3
+
+
+async def test_everybody_leaves_an_archived_segment_however_many(
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = order()
+    await hear(who, *(order() for _ in range(4)))
+    segment = await define(client, rule=ONCE)
+    await settle()
+    monkeypatch.setattr(service, "AT_ONCE", 2)
+    await client.delete(f"/v1/segments/{segment['id']}", headers=ANY)
+    assert (await shown(client, segment))["size"] == 3
+    assert (await client.get(f"/v1/customers/{who.via}/segments")).json()["items"] == []
+    await jobs.attend(runtime)
+    assert (await shown(client, segment))["size"] == 0
+
+
 async def test_what_serves_counts_for_cycles_as_well(client: httpx.AsyncClient, settle: Settle, hear: Hear) -> None:
     b = await define(client, "b", rule=ONCE)
     a = await define(client, "a", rule={"segment": b["id"]})
@@ -219,6 +281,23 @@ async def test_a_preview_shows_where_they_are_already(
     assert (tried["estimated"], [item["count"] for item in tried["overlaps"]] in ([], [2])) == (True, True)
     nobody = (await client.post("/v1/segments/preview", json={"rule": {"event": "Never"}})).json()
     assert (nobody["count"], nobody["sample"], nobody["overlaps"]) == (0, [], [])
+
+
+async def test_the_leaves_of_a_preview_leave_the_rest_its_time(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time-out of the last leaf must not be that of what comes after it."""
+    real, times = previews._leaves, []
+
+    async def counted(session: Any, *args: Any) -> Any:
+        found = await real(session, *args)
+        times.append((await session.execute(text("SHOW statement_timeout"))).scalar_one())
+        return found
+
+    monkeypatch.setattr(previews, "_leaves", counted)
+    rule = {"all": [ONCE, {"not": {"event": "Refunded Twice"}}]}
+    assert (await client.post("/v1/segments/preview", json={"rule": rule})).status_code == 200
+    assert times == [f"{previews.PREVIEW_SECONDS}s"]
 
 
 async def test_who_was_in_on_a_date(client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 
@@ -10,6 +11,7 @@ from perennial.common.db import Database
 from perennial.common.derive import mark
 from perennial.common.ids import uuid7
 from perennial.common.operations import worker as operations
+from perennial.common.problems import Conflict
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.previews import EVERYBODY, World
@@ -62,3 +64,56 @@ async def test_a_derivation_that_knows_the_old_rule_has_not_the_last_word(
     async with committed.write() as session:
         found = (await session.execute(text("SELECT customer_id FROM membership"))).scalars().all()
     assert found == [via]
+
+
+async def started(runtime: Runtime, rule: dict[str, Any]) -> tuple[World, UUID, UUID]:
+    """A customer, and a segment that serves."""
+    world, via = World(runtime), uuid7()
+    await world.hear(tracked("Seen", via=via))
+    async with runtime.database.write() as session:
+        segment = await definitions.define(session, EVERYBODY, "x", rule)
+    while await operations.step_once(runtime):
+        pass
+    await derived(runtime.database)
+    return world, via, segment
+
+
+async def test_nobody_enters_what_is_archived_while_they_are_derived(
+    committed: Database, settings: Any, monkeypatch: Any
+) -> None:
+    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    world, via, segment = await started(runtime, {"event": "Joined"})
+    await world.hear(tracked("Joined", via=via))
+    async with committed.write() as session:
+        await session.execute(text("DELETE FROM membership"))
+        await mark(session, [via], live=True)
+    began, go_on = asyncio.Event(), asyncio.Event()
+    real = service.live_segments
+
+    async def slow(session: Any) -> Any:
+        found = await real(session)
+        began.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(service, "live_segments", slow)
+    first = asyncio.create_task(derived(committed))
+    await began.wait()
+    async with committed.write() as session:
+        await definitions.archive(session, await definitions.find_locked(session, segment))
+    go_on.set()
+    await first
+    async with committed.write() as session:
+        assert (await session.execute(text("SELECT customer_id FROM membership"))).scalars().all() == []
+
+
+async def test_two_who_take_one_name_at_once_are_not_both_told_it_is_free(committed: Database) -> None:
+    async def define() -> None:
+        async with committed.write() as session:
+            await definitions.define(session, EVERYBODY, "x", {"event": "Joined"})
+            await asyncio.sleep(0.2)
+
+    outcomes = await asyncio.gather(define(), define(), return_exceptions=True)
+    [refused] = [one for one in outcomes if one is not None]
+    assert isinstance(refused, Conflict)
+    assert refused.code == "name_taken"

@@ -156,6 +156,8 @@ async def test_a_preview_for_somebody_new_and_for_another_day(client: httpx.Asyn
     "said",
     ['{"channel": "\\ud800"}', '{"channel": "a\\u0000b"}', '{"products": [{"price": "1e-999999", "category": "茶"}]}',
      '{"products": [{"price": "9e11", "quantity": 999999999999, "category": "茶"}], "revenue": "999999999999.99"}',
+     '{"products": [{"price": 9e11, "quantity": 9e11, "category": "茶"}, {"price": -9e11, "quantity": 9e11}, '
+     '{"price": 10}], "revenue": 5}',
      '{"products": [1, null, {"price": {}, "quantity": []}], "revenue": "NaN", "Channel": [], "channel": {}}'],
 )  # fmt: skip
 async def test_a_strange_cart_is_answered(client: httpx.AsyncClient, via: Any, said: str) -> None:

@@ -7,12 +7,17 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from perennial.common.auth import Principal
 from perennial.common.ids import uuid7
 from perennial.common.testing.events import tracked
+from perennial.loyalty.orders import service as orders
+from perennial.loyalty.points import queries as ledger
+from perennial.loyalty.points import service as points
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 VIAS = 4
+STAFF = Principal("staff", "tester", frozenset({"*"}))
 
 
 async def test_one_person_in_many_partitions_has_one_cap(committing: Any) -> None:
@@ -58,4 +63,27 @@ async def test_content_approved_and_removed_at_once(committing: Any) -> None:
     await asyncio.gather(*[say(name, hour) for name, hour in names * 2])
     async with committing() as shop:
         assert await shop.balance(via) == 9
+        await shop.prove()
+
+
+async def test_a_release_waits_for_the_job_that_lets_points_go(committing: Any) -> None:
+    via = uuid7()
+    async with committing() as shop:
+        await shop.programme(LONG_AGO, currencies=[{"code": "points", "pending_until": "delivered"}])
+        order = await shop.order(via, 40, at=AT)
+    lot = "SELECT id FROM lot WHERE via = :via"
+
+    async def release() -> int:
+        async with committing() as shop:
+            return (await orders.release(shop.session, STAFF, "shop", order)).points.get("points", 0)
+
+    async with committing() as job:
+        key = await job.session.scalar(text(lot), {"via": via})
+        await ledger.lock_accounts(job.session, [via])
+        waiting = asyncio.create_task(release())
+        await asyncio.sleep(0.5)  # were it shorter, nothing would be proved, and nothing would fail
+        let_go = await points.activate_lots(job.session, await ledger.lots(job.session, [key]))
+    assert sum(item.points for item in let_go) + await waiting == 40
+    async with committing() as shop:
+        assert await shop.balance(via) == 40
         await shop.prove()

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from perennial.common.ids import uuid7
 from perennial.common.testing.events import identified, tracked
 from perennial.loyalty import worker
+from perennial.loyalty.earning.asking import worth_of
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 SATURDAY = datetime(2026, 5, 16, 12, tzinfo=UTC)
@@ -133,6 +134,16 @@ async def test_events_of_any_name_earn_once_whatever_is_repeated(shop: Any, clie
     assert {line["reason"] for line in lines} == {"survey 回答", "Ticket Bought"}
 
 
+async def test_a_value_next_to_nothing_holds_nobody_up(shop: Any) -> None:
+    via = uuid7()
+    rule = {"name": "s", "event": "Survey", "lines": {"trait": "brand", "exists": True}}
+    await shop.programme(LONG_AGO, earn_rules=[rule])
+    dear = {"brand": "x", "price": 9e11, "quantity": 9e11}
+    assert worth_of("Survey", {"value": "1e-999999999", "products": [dear]}) == 0, "as a fraction it has no end"
+    await shop.say(tracked("Survey", {"value": "7.0000001", "products": [dear]}, via=via))
+    assert await shop.balance(via) == 7
+
+
 async def test_an_event_before_its_rule_earns_nothing(shop: Any) -> None:
     via = uuid7()
     await shop.programme(SATURDAY, earn_rules=[{"name": "s", "event": "Survey", "per": "event"}])
@@ -148,6 +159,7 @@ async def test_an_event_before_its_rule_earns_nothing(shop: Any) -> None:
         ({"caps": [{"times": 1, "points": 2}]}, "one of points and times is needed"),
         ({"caps": [{"times": 1, "per": "event"}]}, "times: an event counts once"),
         ({"event": "Order Refunded"}, "is accounted for with Order Completed"),
+        ({"event": "check-in"}, "check-in is no event that anybody sends"),
         ({"lines": {"event": "Order Completed"}}, "may ask about the event alone"),
         ({"boosts": [{"name": "a", "factor": 1, "condition": {"everyone": True}}] * 2}, "boosts: names must be unique"),
     ],

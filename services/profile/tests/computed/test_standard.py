@@ -1,5 +1,6 @@
 """The standard set, and what is computed from orders."""
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
-from perennial.profile.computed import standard
+from perennial.profile.computed import standard, upgrading
 from perennial.profile.computed.derive import served, values
 
 Hear = Callable[..., Awaitable[None]]
@@ -158,3 +160,26 @@ async def test_the_newest_event_says_what_was_taken_off_an_order(
     await hear(tracked("Order Cancelled", {"order_id": "1"}, via=via))
     await derive()
     assert (await shown(get, via))["saved"] == "1.25"
+
+
+@pytest.mark.usefixtures("standard_set")
+async def test_an_hour_after_an_upgrade_discounts_are_taken_in_that_the_version_before_passed_over(
+    hear: Hear, derive: Build, get: Show, build: Build, session: WriteSession
+) -> None:
+    via = uuid7()
+    await hear(order(via, 1, 30, discount=2), order(via, 2, 20))
+    await session.execute(text("DELETE FROM order_discount"))
+    older = {"function": "share", "events": ["Order Completed"], "having": [{"gt": 0, "property": "discount"}]}
+    await session.execute(
+        text("UPDATE computed_trait SET spec = CAST(:spec AS jsonb), version = 1 WHERE key = 'discount_share'"),
+        {"spec": json.dumps(older)},
+    )
+    await session.commit()
+    for _ in range(2):
+        await upgrading.finish(session, [])
+        await session.commit()
+    await build()
+    await derive()
+    assert (await shown(get, via))["discount_share"] == 0.5
+    listed = {item["key"]: item for item in (await get("/v1/computed-traits"))["items"]}
+    assert listed["discount_share"]["version"] == 2

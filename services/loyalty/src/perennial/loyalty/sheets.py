@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
-_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+_FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
 
 
 def lines(rows: Iterable[Sequence[object]]) -> str:

@@ -19,6 +19,7 @@ from perennial.common.service import Service
 from perennial.common.vault import kept_vault
 from perennial.profile.computed import derive as computed
 from perennial.profile.computed import models as _computed  # noqa: F401
+from perennial.profile.computed import upgrading
 from perennial.profile.computed.api import router as computed_traits
 from perennial.profile.computed.jobs import JOBS as COMPUTED_JOBS
 from perennial.profile.computed.jobs import build
@@ -104,7 +105,7 @@ SERVICE = Service(
     derive=DERIVATION,
     preview=PREVIEW,
     privacy=PRIVACY,
-    timers={computed.CLOCK: computed.strike, **tags.TIMERS},
+    timers={computed.CLOCK: computed.strike, upgrading.DISCOUNTS: upgrading.finish, **tags.TIMERS},
     jobs=(*JOBS, *COMPUTED_JOBS, *TRAIT_JOBS, *quality.JOBS, *PRIVACY_JOBS, *tags.JOBS),
     operations={exporting.KIND: exporting.export, **quality.OPERATIONS},
     startup=check_keys,

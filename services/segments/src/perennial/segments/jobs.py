@@ -21,7 +21,7 @@ async def reconcile(runtime: Runtime) -> None:
 
 
 async def attend(runtime: Runtime) -> None:
-    """See to what nobody sees to: segments to be built, what a cancelled build has not said, members of archived ones."""
+    """See to segments that nobody builds, what a cancelled build has not said, and members of archived segments."""
     async with runtime.database.write() as session:
         await memberships.attend(session)
     for step in (backfill.tell_rest, memberships.empty_archived):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import ceil, floor
 from operator import eq, ge, gt, le, lt
 from typing import cast
 
@@ -13,7 +14,7 @@ from perennial.common.rules.criteria import Beside, Bounds, Condition, Element, 
 from perennial.common.rules.literals import Moment, Scalar
 from perennial.common.rules.paths import parse_path, reader
 from perennial.common.rules.places import near_check
-from perennial.common.rules.values import EXACT, instant, number, text
+from perennial.common.rules.values import EXACT, LIMIT, instant, number, text
 from perennial.common.rules.zones import FIRST_YEAR, LAST_YEAR
 
 Check = Callable[[object, datetime], bool]
@@ -122,6 +123,17 @@ def bounds(limits: Bounds) -> Callable[[Decimal | int, int], bool]:
         return all(compare(total, limit if share == 1 else EXACT.multiply(limit, share)) for compare, limit in given)
 
     return hold
+
+
+def passes(limits: Bounds) -> list[int]:
+    """The counts that answer otherwise than one less does, without 0."""
+    found: set[int] = set()
+    for name in COMPARE:
+        limit = getattr(limits, name)
+        if limit is not None and abs(limit) < LIMIT:
+            up, over = ceil(limit), floor(limit) + 1
+            found |= {"eq": {up, over}, "gt": {over}, "gte": {up}, "lt": {up}, "lte": {over}}[name]
+    return sorted(count for count in found if count > 0)
 
 
 def _compares(operator: str, limit: Decimal) -> Check:

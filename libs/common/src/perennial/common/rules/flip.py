@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import nsmallest
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from perennial.common.rules.calendars import Calendar
-from perennial.common.rules.conditions import changes, on_calendar
-from perennial.common.rules.criteria import Element, Property, When
+from perennial.common.rules.conditions import changes, on_calendar, passes
+from perennial.common.rules.criteria import Bounds, Element, Property, When
 from perennial.common.rules.evaluate import compile_rule
+from perennial.common.rules.events import happened
 from perennial.common.rules.footprint import leaves
 from perennial.common.rules.nodes import OnElement, OnEvent, OnSequence, OnTrait, Rule
 from perennial.common.rules.paths import Step, parse_path, reader, trait_path
@@ -102,7 +103,10 @@ def _event_instants(leaf: OnEvent, localise: Localise) -> Instants:
     ends += [_leaves(other.within) for name, other in beside if name == "not_followed_by"]
     if isinstance(wanted, When) and (change := changes(wanted)):
         ends.append(lambda item, here: change(item.at, here))
-    sources = [_moments(leaf.event, leaf.where, ends, _rolls(leaf.within, ends))]
+    rolling = _rolls(leaf.within, ends)
+    sources = [_moments(leaf.event, leaf.where, ends, rolling)]
+    if rolling and not beside and leaf.measure[0] == "count" and not any(changes(item) for item in leaf.where):
+        sources = [_counted(leaf, rolling, sources[0])]
     sources += [_moments(other.event, other.where, []) for _, other in beside]
     local = (
         isinstance(leaf.within, Calendar)
@@ -167,6 +171,22 @@ def _rolling(name: str, within: timedelta) -> Instants:
         ahead = bisect_right(found, now, lo=start, key=_at)
         ends = [item.at + within for item in found[start:] if item.at.year <= LAST_YEAR]
         return ends if ahead == len(found) else [*ends, *(item.at for item in found[ahead:])]
+
+    return instants
+
+
+def _counted(leaf: OnEvent, within: timedelta, every: Instants) -> Instants:
+    """Of a count only the instants at which it passes a bound, as long as nothing is to come."""
+    find, edges = happened(leaf.event, within, leaf.where), passes(cast("Bounds", leaf.measure[1]))
+
+    def instants(view: View, now: datetime) -> Iterable[datetime]:
+        known = view.events.get(leaf.event)
+        if not known:
+            return ()
+        if known[-1].at > now:
+            return every(view, now)
+        found = find(view, now)
+        return [found[-edge].at + within for edge in edges if edge <= len(found)]
 
     return instants
 

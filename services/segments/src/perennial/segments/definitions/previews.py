@@ -98,6 +98,7 @@ async def _count(session: ReadSession, leaf: Rule, now: datetime, seconds: float
         async with session.begin_nested():
             await session.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000) + 1}"))
             counted = await session.execute(text(f"SELECT count(*) FROM ({query.text}) AS held"), query.params)  # noqa: S608 (to_sql binds)
+            await session.execute(text(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'"))
             return int(counted.scalar_one())
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", "") != QUERY_CANCELED:

@@ -28,7 +28,7 @@ class Segment(NamedTuple):
 
 
 class Asked:
-    """Who is to enter, who is to leave, as (segment, customer), and when the clock may next change anything for whom."""
+    """Who is to enter and who to leave, as (segment, customer), and when the clock may next change something."""
 
     def __init__(
         self, segments: Sequence[Segment], views: Mapping[UUID, View], before: Mapping[UUID, AbstractSet[UUID]],

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.sessions import ASIDE
 from perennial.common.rules import Sql
 from perennial.segments.definitions.queries import FRESH
 
@@ -122,10 +123,11 @@ async def enter(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], at: d
 
     Nobody enters a segment that was archived while they were computed.
     """
+    hold = "" if session.info.get(ASIDE) else "FOR KEY SHARE"
     rows = await session.execute(
-        text("""WITH present AS MATERIALIZED (
+        text(f"""WITH present AS MATERIALIZED (
                     SELECT id FROM segment WHERE id = ANY(CAST(:segments AS uuid[])) AND state <> 'archived'
-                    FOR KEY SHARE),
+                    {hold}),
                 entered AS (
                     INSERT INTO membership (segment_id, customer_id, since, version)
                     SELECT s, c, :at, nextval('membership_version')
@@ -135,7 +137,7 @@ async def enter(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], at: d
                 noted AS (
                     INSERT INTO membership_change (segment_id, customer_id, entered, at)
                     SELECT segment_id, customer_id, true, :at FROM entered)
-                SELECT * FROM entered"""),
+                SELECT * FROM entered"""),  # noqa: S608 (ours)
         {"segments": [pair[0] for pair in pairs], "customers": [pair[1] for pair in pairs], "at": at},
     )
     return rows.all()

@@ -32,13 +32,15 @@ async def page(
     return list(await session.execute(_PAGE, {"customer": customer, "at": at, "id": last, "n": limit}))
 
 
-async def insert(session: WriteSession, values: dict[str, Any]) -> None:
-    """Keep a word of staff."""
-    await session.execute(
+async def insert(session: WriteSession, values: dict[str, Any]) -> bool:
+    """Keep a word of staff; False when it is there already."""
+    found = await session.execute(
         text("""INSERT INTO tier_override (id, via, tier, exact, reason, author, set_at, until)
-                VALUES (:id, :via, :tier, :exact, :reason, :author, :set_at, :until)"""),
+                VALUES (:id, :via, :tier, :exact, :reason, :author, :set_at, :until)
+                ON CONFLICT (id) DO NOTHING RETURNING 1"""),
         values,
     )
+    return found.scalar_one_or_none() is not None
 
 
 async def lock(session: WriteSession, customer: UUID, override: UUID) -> Row[Any] | None:

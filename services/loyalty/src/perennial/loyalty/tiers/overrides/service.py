@@ -9,7 +9,7 @@ import structlog
 from perennial.common import audit, derive
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
-from perennial.common.web import NotFound, Unprocessable
+from perennial.common.web import Conflict, NotFound, Unprocessable
 from perennial.loyalty.programme import service as programme
 from perennial.loyalty.tiers.overrides import queries
 
@@ -21,7 +21,10 @@ LONGEST = timedelta(days=3660)
 async def say(
     session: WriteSession, principal: Principal, values: dict[str, Any], now: datetime
 ) -> None:  # fmt: skip
-    """Put a customer in a tier for some time. Raises Unprocessable for an unknown tier, or a day that is none."""
+    """Put a customer in a tier for some time.
+
+    Raises Unprocessable for an unknown tier, or a day that is none; Conflict for a key that has been forgotten.
+    """
     rules = await programme.current(session)
     tiers = [tier.name for tier in rules.tiers]
     if values["tier"] not in tiers:
@@ -30,7 +33,8 @@ async def say(
         raise Unprocessable(
             f"until: must lie ahead, and within {LONGEST.days} days", code="out_of_range", pointer="/until"
         )
-    await queries.insert(session, {**values, "author": principal.id, "set_at": now})
+    if not await queries.insert(session, {**values, "author": principal.id, "set_at": now}):
+        raise Conflict("Idempotency-Key: it was used before, more than 7 days ago", code="idempotency_key_reused")
     detail = {name: values[name] for name in ("id", "tier", "exact", "until", "reason")}
     await _done(session, principal, "tier.overridden", values["via"], detail)
 

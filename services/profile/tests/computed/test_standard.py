@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.contracts.identity import ResolvedEvent
-from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
@@ -164,20 +163,20 @@ async def test_the_newest_event_says_what_was_taken_off_an_order(
 
 @pytest.mark.usefixtures("standard_set")
 async def test_an_hour_after_an_upgrade_discounts_are_taken_in_that_the_version_before_passed_over(
-    hear: Hear, derive: Build, get: Show, build: Build, session: WriteSession
+    hear: Hear, derive: Build, get: Show, build: Build, runtime: Runtime
 ) -> None:
     via = uuid7()
     await hear(order(via, 1, 30, discount=2), order(via, 2, 20))
-    await session.execute(text("DELETE FROM order_discount"))
     older = {"function": "share", "events": ["Order Completed"], "having": [{"gt": 0, "property": "discount"}]}
-    await session.execute(
-        text("UPDATE computed_trait SET spec = CAST(:spec AS jsonb), version = 1 WHERE key = 'discount_share'"),
-        {"spec": json.dumps(older)},
-    )
-    await session.commit()
+    async with runtime.database.write() as session:
+        await session.execute(text("DELETE FROM order_discount"))
+        await session.execute(
+            text("UPDATE computed_trait SET spec = CAST(:spec AS jsonb), version = 1 WHERE key = 'discount_share'"),
+            {"spec": json.dumps(older)},
+        )
     for _ in range(2):
-        await upgrading.finish(session, [])
-        await session.commit()
+        async with runtime.database.write() as session:
+            await upgrading.finish(session, [])
     await build()
     await derive()
     assert (await shown(get, via))["discount_share"] == 0.5

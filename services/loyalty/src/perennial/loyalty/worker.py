@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from perennial.common import commerce
 from perennial.common.contracts.hot import effective_traits, read_body
 from perennial.common.contracts.identity import ResolvedEvent
-from perennial.common.db import WriteSession
+from perennial.common.db import ReadSession, WriteSession
 from perennial.common.derive import Derivation, Stale, mark_changes
 from perennial.common.identity_map import MapChange
-from perennial.common.messaging import on
+from perennial.common.messaging import Reaction, on
 from perennial.loyalty.debts import service as debts
 from perennial.loyalty.earning import service as earning
 from perennial.loyalty.earning.content import service as content
@@ -70,11 +70,16 @@ async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
 
 async def earn(session: WriteSession, events: list[ResolvedEvent]) -> None:
     """Events that the programme asks about earn: reviews, shares, surveys, whatever staff has named."""
-    wanted = await earning.names(session) | await content.names(session)
+    wanted = await asked(session)
     heard = [_happening(event) for event in events if event.type == "track" and event.name in wanted]
     if heard:
         rest = await content.hear(session, heard)
         await earning.earn(session, rest)
+
+
+async def asked(session: ReadSession) -> set[str]:
+    """The events, other than orders, that some version of the programme asks about."""
+    return await earning.names(session) | await content.names(session)
 
 
 def _happening(event: ResolvedEvent) -> Happening:
@@ -93,6 +98,12 @@ async def learn_birthdays(session: WriteSession, events: list[ResolvedEvent]) ->
     await earning.learn_birthdays(session, said)
 
 
+def tells_birthday(event: ResolvedEvent) -> bool:
+    """Whether it may tell one: most traits do not, and cost nothing then. An escaped letter could hide the word."""
+    body = bytes(event.body)
+    return event.type == "identify" and (b"birthday" in body or b"\\u" in body)
+
+
 async def refresh(session: WriteSession, stale: Stale) -> None:
     """Derive what customers used and where they stand."""
     await referrals.refresh(session, stale)
@@ -105,7 +116,7 @@ REACTIONS = (
     on(ResolvedEvent, account_for_orders, names=_WHAT),
     on(ResolvedEvent, membership_events.hear, names=membership_events.NAMES),
     on(ResolvedEvent, referral_events.hear, names=referral_events.NAMES),
-    on(ResolvedEvent, learn_birthdays, types=["identify"]),
-    on(ResolvedEvent, earn, types=["track"]),
+    Reaction(ResolvedEvent, learn_birthdays, tells_birthday),
+    on(ResolvedEvent, earn, types=["track"], asked=asked),
 )
 DERIVATION = Derivation(refresh)

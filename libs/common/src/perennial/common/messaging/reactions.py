@@ -1,23 +1,27 @@
 """The table of reactions: which foreign events a service hears, and the verb that answers."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.identity import RESOLVED_SUBJECT, ResolvedEvent
-from perennial.common.db import WriteSession
+from perennial.common.db import ReadSession, WriteSession
 
 E = TypeVar("E", bound=Event | ResolvedEvent)
 
 
 @dataclass(frozen=True)
 class Reaction(Generic[E]):
-    """`handle(session, events)` gets every new event of a batch at once, in the transaction that marks them as seen."""
+    """`handle(session, events)` gets every new event of a batch at once, in the transaction that marks them as seen.
+
+    `asked` says which names it wants today, where data says that: what nobody asks for costs no row of the inbox.
+    """
 
     contract: type[E]
     handle: Callable[[WriteSession, list[E]], Awaitable[None]]
     wanted: Callable[[E], bool] | None = None
+    asked: Callable[[ReadSession], Awaitable[Collection[str]]] | None = None
 
     @property
     def subject(self) -> str:
@@ -42,10 +46,14 @@ def on(
     names: Iterable[str] | None = None,
     types: Iterable[str] | None = None,
     live: bool = False,
+    asked: Callable[[ReadSession], Awaitable[Collection[str]]] | None = None,
 ) -> Reaction[E]:
-    """React to a contract; for customers' events, only to some semantic names or types, or only to live ones."""
+    """React to a contract; for customers' events, only to some semantic names or types, or only to live ones.
+
+    `asked`: of these only to the names that it returns, read anew for each batch.
+    """
     if names is None and types is None and not live:
-        return Reaction(contract, handle)
+        return Reaction(contract, handle, None, asked)
     wanted_names, wanted_types = frozenset(names or ()), frozenset(types or ())
 
     def wanted(event: Any) -> bool:
@@ -56,4 +64,4 @@ def on(
     def of_type(event: Any) -> bool:
         return event.type in wanted_types
 
-    return Reaction(contract, handle, of_type if names is None and types is not None and not live else wanted)
+    return Reaction(contract, handle, of_type if names is None and types is not None and not live else wanted, asked)

@@ -4,6 +4,8 @@ from alembic import context
 from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary, MetaData, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from perennial.common.db.naming import NAMING
+
 
 def add_privacy_tables(metadata: MetaData) -> None:
     """Tables `erased` (whom to know nothing of any more) and `erasure` (how far forgetting has come)."""
@@ -70,8 +72,6 @@ def erasable(name: str, statement: str) -> None:
 
 
 def _made() -> MetaData:
-    from perennial.common.db.tables import NAMING  # noqa: PLC0415 (it imports this module)
-
     metadata = MetaData(naming_convention=NAMING)
     add_privacy_tables(metadata)
     return metadata

@@ -15,6 +15,7 @@ from perennial.common.rules.events import happened
 from perennial.common.rules.footprint import leaves
 from perennial.common.rules.nodes import OnElement, OnEvent, OnSequence, OnTrait, Rule
 from perennial.common.rules.paths import Step, parse_path, reader, trait_path
+from perennial.common.rules.sequences import chains, completed
 from perennial.common.rules.view import Occurrence, View
 from perennial.common.rules.zones import LAST_YEAR, Localise, day_of, localiser
 
@@ -76,7 +77,9 @@ def _instants(leaf: Rule, localise: Localise) -> Instants | None:
             ends = [_leaves(leaf.within)] if leaf.within else []
             rolling = _rolls(leaf.within, ends)
             steps = [_moments(step.event, step.where, ends, rolling) for step in leaf.steps]
-            return _all_of(steps, localise, local=isinstance(leaf.within, Calendar) or _dated(leaf.steps))
+            every = _all_of(steps, localise, local=isinstance(leaf.within, Calendar) or _dated(leaf.steps))
+            ages = any(changes(item) for step in leaf.steps for item in step.where)
+            return _chained(leaf, rolling, every) if rolling and not ages else every
         case _:
             return None
 
@@ -147,6 +150,8 @@ def _moments(
 
     if rolling and not dated:
         return _rolling(name, rolling)
+    if not ends and not dated:
+        return _coming(name)
 
     def instants(view: View, here: datetime) -> Iterator[datetime]:
         for item in view.events.get(name, ()):
@@ -171,6 +176,32 @@ def _rolling(name: str, within: timedelta) -> Instants:
         ahead = bisect_right(found, now, lo=start, key=_at)
         ends = [item.at + within for item in found[start:] if item.at.year <= LAST_YEAR]
         return ends if ahead == len(found) else [*ends, *(item.at for item in found[ahead:])]
+
+    return instants
+
+
+def _coming(name: str) -> Instants:
+    def instants(view: View, now: datetime) -> Iterable[datetime]:
+        found = view.events.get(name)
+        if not found or found[-1].at <= now:
+            return ()
+        return [item.at for item in found[bisect_right(found, now, key=_at) :]]
+
+    return instants
+
+
+def _chained(leaf: OnSequence, within: timedelta, every: Instants) -> Instants:
+    """A sequence ends when the chain that began last leaves the window, as long as nothing is to come."""
+    reach, names = chains(leaf), [step.event for step in leaf.steps]
+
+    def instants(view: View, now: datetime) -> Iterable[datetime]:
+        known = [view.events.get(name) for name in names]
+        if any(found and found[-1].at > now for found in known):
+            return every(view, now)
+        if not all(known):
+            return ()
+        reached = reach(view, now)
+        return [reached[-1].began[place] + within for place in completed(leaf, reached)[-1:]]
 
     return instants
 

@@ -115,6 +115,7 @@ class Course:
     """All runs of one customer's membership of one plan, the payments of all of them by their keys.
 
     `via` is who spoke of it last: what the clock changes waits for them. `ignored`: why events changed nothing.
+    `coming`: the first event that bears a time to come, when and whose.
     """
 
     plan: str
@@ -124,6 +125,7 @@ class Course:
     money: str = ""
     via: UUID | None = None
     ignored: dict[UUID, str] = field(default_factory=dict)
+    coming: tuple[datetime, UUID] | None = None
 
     @property
     def run(self) -> Run | None:
@@ -217,7 +219,7 @@ def _cancel(course: Course, event: Heard, rules: Plan, zone: tzinfo) -> None:
     else:
         run.cancelled_at = run.ended_at = event.at
         if rules.refund == "pro_rata":
-            course.refund_due = sum((item.amount for item in due(run, event.at, zone)), NOTHING)
+            course.refund_due += sum((item.amount for item in due(run, event.at, zone)), NOTHING)
 
 
 def _refund(course: Course, event: Heard, early: set[Key], zone: tzinfo) -> None:

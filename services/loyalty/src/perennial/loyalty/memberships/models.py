@@ -43,6 +43,7 @@ membership_event = Table(
     Column("immediate", Boolean, server_default=text("false"), nullable=False),
     CheckConstraint("kind IN ('paid', 'trial', 'failed', 'cancelled', 'refunded')", name="kind"),
     Index("ix_membership_event_via", "via", "at"),
+    Index("ix_membership_event_payment", "payment", "source"),
 )
 
 # Derived, one row per customer of today and plan. `until` is paid for, `ends_at` is when the benefits end.

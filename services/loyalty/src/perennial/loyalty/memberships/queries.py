@@ -57,6 +57,26 @@ _PAGE = text("""
     ORDER BY customer_id, plan LIMIT :n""")
 
 
+# Of customers: what was heard of them, and what went back of their payments, whoever said so. A payment is whose
+# it was first.
+_HEARD = """
+    WITH mine AS (
+        SELECT m.customer_id, e.* FROM identity_map m JOIN membership_event e ON e.via = m.via
+        WHERE m.customer_id = ANY(CAST(:ids AS uuid[]))
+    )
+    SELECT e.customer_id, {names} FROM mine e
+    WHERE e.kind <> 'paid' OR NOT EXISTS (
+        SELECT FROM membership_event f
+        WHERE f.source = e.source AND f.payment = e.payment AND f.plan = e.plan AND f.kind = 'paid'
+          AND (f.at, f.id) < (e.at, e.id))
+    UNION SELECT p.customer_id, {names} FROM mine p
+    JOIN membership_event e ON e.source = p.source AND e.payment = p.payment AND e.plan IN (p.plan, '')
+    WHERE p.kind = 'paid' AND e.kind = 'refunded'"""
+_PAYERS = text("""
+    SELECT DISTINCT e.via FROM unnest(CAST(:sources AS text[]), CAST(:payments AS text[])) AS n (source, payment)
+    JOIN membership_event e ON e.source = n.source AND e.payment = n.payment AND e.kind = 'paid'""")
+
+
 @dataclass(frozen=True)
 class Saving:
     """What an order says was taken off its price and its shipping."""
@@ -96,6 +116,13 @@ async def hear(session: WriteSession, heard: Sequence[Heard]) -> None:
         await session.execute(_HEAR, _columns(Heard.__dataclass_fields__, heard))
 
 
+async def payers(session: ReadSession, heard: Sequence[Heard]) -> set[UUID]:
+    """The identifiers under which the same payments were heard of."""
+    told = {(item.source, item.payment) for item in heard if item.payment}
+    bound = {"sources": [source for source, _ in told], "payments": [payment for _, payment in told]}
+    return set((await session.execute(_PAYERS, bound)).scalars()) if told else set()
+
+
 async def save(session: WriteSession, savings: Sequence[Saving]) -> None:
     """Keep what orders saved; of one order the earliest completion holds."""
     first: dict[UUID, Saving] = {}
@@ -108,13 +135,9 @@ async def save(session: WriteSession, savings: Sequence[Saving]) -> None:
 
 
 async def heard_of(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[Heard]]:
-    """What was heard of each customer, by the identifiers of today."""
+    """What was heard of each customer and of their payments, by the identifiers of today."""
     names = ", ".join(f"e.{name}" for name in Heard.__dataclass_fields__)
-    rows = await session.execute(
-        text(f"""SELECT m.customer_id, {names} FROM identity_map m JOIN membership_event e ON e.via = m.via
-                 WHERE m.customer_id = ANY(CAST(:ids AS uuid[]))"""),  # noqa: S608 (names of ours)
-        {"ids": list(customers)},
-    )
+    rows = await session.execute(text(_HEARD.format(names=names)), {"ids": list(customers)})
     found: dict[UUID, list[Heard]] = {}
     for customer, *values in rows:
         found.setdefault(customer, []).append(Heard(**dict(zip(Heard.__dataclass_fields__, values, strict=True))))

@@ -7,6 +7,7 @@ from uuid import UUID
 from perennial.common import derive, timers
 from perennial.common.contracts.base import utc_now
 from perennial.common.db import ReadSession, WriteSession, settings_of
+from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.derive import Stale
 from perennial.common.timers import Timer, timer_for
 from perennial.loyalty.memberships import queries
@@ -19,10 +20,13 @@ from perennial.loyalty.programme import service as programme
 CLOCK = "membership"
 
 
-async def hear(session: WriteSession, heard: Sequence[Heard], savings: Sequence[Saving]) -> None:
-    """Keep what events say of memberships and of what members save."""
+async def hear(session: WriteSession, heard: Sequence[Heard], savings: Sequence[Saving]) -> set[UUID]:
+    """Keep what events say of memberships and of what members save; returns the others whose payments they tell of."""
+    named = {(item.source, item.payment) for item in heard if item.payment}
+    await lock_all(session, [lock_key("loyalty", "payment", *item) for item in named])
     await queries.hear(session, heard)
     await queries.save(session, savings)
+    return await queries.payers(session, heard) - {item.via for item in heard}
 
 
 async def plans_of(session: ReadSession) -> Plans:
@@ -30,14 +34,18 @@ async def plans_of(session: ReadSession) -> Plans:
     return Plans(await programme.history(session))
 
 
-async def courses(session: ReadSession, customers: Collection[UUID], plans: Plans) -> dict[UUID, list[Course]]:
-    """The course of each customer's memberships, by plan."""
+async def courses(
+    session: ReadSession, customers: Collection[UUID], plans: Plans, now: datetime
+) -> dict[UUID, list[Course]]:
+    """The course of each customer's memberships until now, by plan."""
     zone = settings_of(session).zone
     found: dict[UUID, list[Course]] = {}
     for customer, heard in (await queries.heard_of(session, customers)).items():
         for plan in sorted({item.plan for item in heard} - {ANY}):
             mine = [item for item in heard if item.plan in {plan, ANY}]
-            course = follow(plan, mine, lambda at, plan=plan: plans.at(plan, at), zone)  # type: ignore[misc]
+            past = [item for item in mine if item.at <= now]
+            course = follow(plan, past, lambda at, plan=plan: plans.at(plan, at), zone)  # type: ignore[misc]
+            course.coming = min(((item.at, item.via) for item in mine if item.at > now), default=None)
             found.setdefault(customer, []).append(course)
     return found
 
@@ -47,7 +55,7 @@ async def refresh(session: WriteSession, stale: Stale, now: datetime | None = No
     now, plans = now or utc_now(), await plans_of(session)
     if not plans:
         return
-    found = await courses(session, stale.live, plans)
+    found = await courses(session, stale.live, plans, now)
     wanted = {(state.customer_id, state.plan): state for state in _states(found, plans, now)}
     before = await queries.states(session, [*stale.live, *stale.gone])
     ended = await queries.remove(session, before.keys() - wanted.keys())
@@ -83,7 +91,7 @@ async def _wind(
             (moment, course.via or customer)
             for course in mine
             if course.run and (moment := course.run.next_change(now)) is not None
-        ]
+        ] + [course.coming for course in mine if course.coming]
         if moments:
             moment, via = min(moments)
             wanted.append(timer_for(via, CLOCK, str(customer), moment))

@@ -38,7 +38,7 @@ class Shown:
 async def of_customer(session: ReadSession, customer: UUID, now: datetime | None = None) -> Shown:
     """All that is shown of a customer's memberships."""
     now, zone, plans = now or utc_now(), settings_of(session).zone, await service.plans_of(session)
-    courses = (await service.courses(session, [customer], plans)).get(customer, [])
+    courses = (await service.courses(session, [customer], plans, now)).get(customer, [])
     current = (await programme.current(session)).plans
     worth = {plan.currency: plan.shipping_worth for plan in current if plan.shipping_worth}
     year = savings.calendar_year(now, zone)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from perennial.common import commerce, derive
+from perennial.common import commerce, derive, identity_map
 from perennial.common.contracts.hot import read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, settings_of
@@ -40,9 +40,13 @@ async def hear(session: WriteSession, events: list[ResolvedEvent]) -> None:
         return
     currency = settings_of(session).currency
     heard = list(read(events, plans, currency))
-    await service.hear(session, heard, list(read_savings(events, currency)))
+    others = await service.hear(session, heard, list(read_savings(events, currency)))
     told = {item.id for item in heard}
-    await derive.mark_events(session, [event for event in events if event.id in told])
+    mine = [event for event in events if event.id in told]
+    await derive.mark_events(session, mine)
+    if others:
+        owners = await identity_map.customers_of(session, others)
+        await derive.mark(session, owners.values(), live=any(event.live for event in mine))
 
 
 def read(events: Iterable[ResolvedEvent], plans: Plans, currency: str) -> Iterator[Heard]:

@@ -106,6 +106,7 @@ def _memberships() -> None:
         ),
     )
     op.create_index("ix_membership_event_via", "membership_event", ["via", "at"])
+    op.create_index("ix_membership_event_payment", "membership_event", ["payment", "source"])
     op.create_table(
         "membership",
         _uuid("customer_id", key=True),

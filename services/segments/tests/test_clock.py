@@ -16,7 +16,7 @@ from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
 from perennial.segments import jobs
 from perennial.segments.definitions import queries as definitions
-from perennial.segments.memberships import queries, reconcile
+from perennial.segments.memberships import queries, reconcile, service
 from perennial.segments.memberships.asking import Asked, Segment
 
 Do = Callable[..., Awaitable[None]]
@@ -90,6 +90,31 @@ async def test_a_timer_waits_for_the_partitions_of_all_identifiers(
     assert await timers.fire_due(runtime, late) == 1
     async with runtime.database.read() as session:
         assert (await session.execute(text("SELECT customer_id, live FROM stale"))).all() == [(one, True)]
+
+
+async def test_nobody_leaves_by_the_clock_before_what_waits_is_heard(
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+) -> None:
+    """An outage ends: the window has run out, the purchase during it still waits, and something else comes first."""
+    segment = await define(client, RECENT)
+    await settle()
+    first = order(days=29)
+    await hear(first)
+    async with runtime.database.write() as session:
+        await session.execute(text("UPDATE event SET at = at - interval '2 days'"))
+        await session.execute(text("UPDATE timer SET due_at = due_at - interval '2 days' WHERE kind = 'flip'"))
+    await hear(tracked("Seen", via=first.via))
+    assert await members(client, segment) == {str(first.via)}, "the timer has not fired"
+    [timer] = await waiting(runtime)
+    assert timer.due_at == first.timestamp + timedelta(days=28)
+    await hear(order(first.via, days=0.5))
+    async with runtime.database.write() as session:
+        await session.execute(text("DELETE FROM timer WHERE kind = 'flip'"))
+        await service.flip(session, [timers.Timer("flip", timer.key, timer.due_at, {"customer": timer.key})])
+    await settle()
+    async with runtime.database.read() as session:
+        changes = (await session.execute(text("SELECT entered FROM membership_change"))).scalars().all()
+    assert (await members(client, segment), changes) == ({str(first.via)}, [True])
 
 
 async def test_who_is_merged_away_leaves_no_timer(
@@ -170,3 +195,25 @@ async def test_who_waits_for_the_clock_or_to_be_computed_is_no_drift(
         assert await reconcile.reconcile(session, row) == 0
         await session.execute(text("DELETE FROM timer WHERE kind = 'flip'"))
         assert await reconcile.reconcile(session, row) == 1
+
+
+async def test_a_rule_of_a_later_version_holds_up_nobody(
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+) -> None:
+    """Two versions run side by side during an upgrade, and the earlier one has not learnt all words yet."""
+    later, plain = await define(client, RECENT, "later"), await define(client, {"event": "Seen"}, "plain")
+    await settle()
+    async with runtime.database.write() as session:
+        await session.execute(
+            text("""UPDATE segment SET serving_rule = '{"psychic": true}', serving_version = 2, version = 2
+                    WHERE id = :id"""),
+            {"id": later},
+        )
+    who = tracked("Seen")
+    await hear(who)
+    assert await members(client, plain) == {str(who.via)}
+    async with runtime.database.write() as session:
+        await session.execute(text("DELETE FROM membership"))
+    await jobs.reconcile(runtime)
+    await settle()
+    assert await members(client, plain) == {str(who.via)}

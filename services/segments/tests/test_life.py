@@ -279,6 +279,8 @@ async def test_a_preview_shows_where_they_are_already(
     monkeypatch.setattr(previews, "PART", 1)
     tried = (await client.post("/v1/segments/preview", json={"rule": rule})).json()
     assert (tried["estimated"], [item["count"] for item in tried["overlaps"]] in ([], [2])) == (True, True)
+    unknown = await client.post("/v1/segments/preview", json={"rule": {"not": {"segment": str(uuid4())}}})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_segment")
     nobody = (await client.post("/v1/segments/preview", json={"rule": {"event": "Never"}})).json()
     assert (nobody["count"], nobody["sample"], nobody["overlaps"]) == (0, [], [])
 

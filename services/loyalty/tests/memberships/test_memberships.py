@@ -246,7 +246,10 @@ async def test_the_end_of_all_calendars_stops_nobody(shop: Any, club: Any) -> No
     via = uuid7()
     await club.pay(via, datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
     assert await club.row(via) is None
-    await club.pay(via, datetime(9800, 12, 31, tzinfo=UTC), quantity=12)
+    at = datetime(9800, 12, 31, tzinfo=UTC)
+    await club.pay(via, at, quantity=12)
+    assert await club.row(via) is None
+    await service.refresh(shop.session, Stale({via: True}, []), at)
     assert (await club.row(via)).state == "active"
 
 

@@ -36,6 +36,19 @@ async def test_what_two_have_in_common_holds_it_for_review(shop: Any, friends: A
     assert (await shop.said(ReferralSuspected))[-1]["reasons"] == [kind]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [{"device_id": "00000000-0000-0000-0000-000000000000"}, {"payment_hash": "undefined"}, {"device_id": "unknown"}],
+    ids=["zeros", "undefined", "unknown"],
+)
+async def test_what_everybody_has_in_common_holds_nobody(shop: Any, friends: Any, said: dict[str, Any]) -> None:
+    bob = await friends.person()
+    await friends.buy(friends.anna, 30, **said)
+    await friends.click(bob, 21)
+    await friends.buy(bob, 20, **said)
+    assert await friends.states() == [("pending", [])]
+
+
 async def test_a_guard_that_is_off_holds_nothing(shop: Any, friends: Any) -> None:
     await friends.rules(guards=["velocity"])
     bob = await friends.person()

@@ -108,3 +108,23 @@ async def test_what_was_read_can_be_sent_back(client: httpx.AsyncClient) -> None
     read = (await client.get(PATH)).json()
     assert read == made.json()
     assert (await client.put(PATH, json=read, headers={"If-Match": '"2"'})).json()["tiers"] == read["tiers"]
+
+
+async def test_who_is_left_with_nothing_by_a_split_has_no_benefits_either(shop: Any) -> None:
+    await shop.programme(datetime(2020, 1, 1, tzinfo=UTC), tiers=[{**TIERS[0], "benefits": [GREEN]}, *TIERS[1:]])
+    anna, phone = uuid7(), uuid7()
+    await shop.assign(anna, anna)
+    await shop.order(phone, 10)
+    await shop.assign(anna, phone)
+    await shop.derive()
+    await shop.assign(phone, phone)
+    await shop.derive()
+    states = [state for item in await shop.said(BenefitsChanged) for state in item["customers"]]
+    mine = [state for state in states if state["customer"] == str(anna)]
+    assert [[benefit["code"] for benefit in state["benefits"]] for state in mine] == [["green"], []]
+    assert mine[0]["version"] < mine[1]["version"]
+    await shop.assign(anna, phone)
+    await shop.derive()
+    last = (await shop.said(BenefitsChanged))[-1]["customers"][-1]
+    assert (last["customer"], len(last["benefits"])) == (str(anna), 1)
+    assert last["version"] > mine[1]["version"]

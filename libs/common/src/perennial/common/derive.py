@@ -35,14 +35,16 @@ _MARK_OWNERS = text("""
 
 # Of the customers of the first marks all that is due, so that a backlog computes nobody again and again. What another
 # worker has claimed is passed over: whoever comes second gets the customer's lock after it, and computes anew.
+# Nothing here is a join: by the statistics of a table that is filled and emptied all day, Postgres takes a backlog for
+# a row or two, and would compare each mark with each.
 _CLAIM = """
     WITH first AS MATERIALIZED (
         SELECT customer_id FROM stale WHERE at <= clock_timestamp() ORDER BY live DESC, at LIMIT :n
         FOR UPDATE SKIP LOCKED),
     claimed AS MATERIALIZED (
-        SELECT id FROM stale WHERE at <= clock_timestamp() AND customer_id IN (SELECT customer_id FROM first)
+        SELECT id FROM stale WHERE at <= clock_timestamp() AND (customer_id IN (SELECT customer_id FROM first)) IS TRUE
         FOR UPDATE SKIP LOCKED)
-    DELETE FROM stale WHERE id IN (SELECT id FROM claimed) RETURNING customer_id, live"""
+    DELETE FROM stale WHERE id = ANY(ARRAY(SELECT id FROM claimed)) RETURNING customer_id, live"""
 _TAKE = text(_CLAIM)
 _PUT_OFF = text(f"""
     WITH gone AS ({_CLAIM})

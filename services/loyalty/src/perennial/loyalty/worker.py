@@ -100,8 +100,10 @@ async def learn_birthdays(session: WriteSession, events: list[ResolvedEvent]) ->
 
 def tells_birthday(event: ResolvedEvent) -> bool:
     """Whether it may tell one: most traits do not, and cost nothing then. An escaped letter could hide the word."""
+    if event.type != "identify":
+        return False
     body = bytes(event.body)
-    return event.type == "identify" and (b"birthday" in body or b"\\u" in body)
+    return b"birthday" in body or b"\\u" in body
 
 
 async def refresh(session: WriteSession, stale: Stale) -> None:

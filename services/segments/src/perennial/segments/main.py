@@ -9,6 +9,7 @@ from perennial.common.contracts.segments import (
     MembershipsChanged,
 )
 from perennial.common.derive import Derivation
+from perennial.common.operations import worker as operating
 from perennial.common.run import build as build_process
 from perennial.common.service import Service
 from perennial.segments import jobs
@@ -49,7 +50,7 @@ SERVICE = Service(
     timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.wake},
     jobs=(*jobs.JOBS, *rfm_jobs.JOBS),
     channels=(rfm.RUNS,),
-    tasks=(rfm_jobs.compute,),
+    tasks=(rfm_jobs.compute, operating.loop),  # beside the loop that every service has: a slow build holds up one
     operations={BACKFILL: backfill.step, IMPORT: importing.step},
 )
 

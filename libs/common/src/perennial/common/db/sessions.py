@@ -1,13 +1,14 @@
 """Engines and sessions; reading and writing sessions are different types."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
 import asyncpg
 from opentelemetry import metrics
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from perennial.common.settings import CommonSettings
 
 ASIDES, ASIDE = 2, "aside"
+PATIENCE = 6 * 3600
 
 _ENGINES: "WeakSet[AsyncEngine]" = WeakSet()
 
@@ -58,8 +60,8 @@ class Database:
         self.asides = asyncio.Semaphore(ASIDES)
 
     @classmethod
-    def connect(cls, settings: "CommonSettings", name: str) -> "Database":
-        """Make the engine; no connection is opened yet."""
+    def connect(cls, settings: "CommonSettings", name: str, *, patience: int = 1) -> "Database":
+        """Make the engine; no connection is opened yet. `patience` times as long as usual everything may take."""
         engine = create_async_engine(
             make_url(settings.dsn()).set(drivername="postgresql+asyncpg"),
             pool_size=settings.pool_size,
@@ -67,8 +69,8 @@ class Database:
             pool_pre_ping=False,
             hide_parameters=True,  # they are what people have sent, and errors are logged
             connect_args={
-                "timeout": 5,
-                "command_timeout": 60,
+                "timeout": 5 * patience,
+                "command_timeout": 60 * patience,
                 "server_settings": {"application_name": f"perennial-{name}", "jit": "off"},
             },
         )
@@ -123,6 +125,19 @@ def settings_of(session: AsyncSession) -> "CommonSettings":
     """The settings of the process, for verbs that need the deployment's zone or currency."""
     settings: CommonSettings = session.info["settings"]
     return settings
+
+
+async def fetch_patiently(
+    session: AsyncSession, statement: str, values: Mapping[str, object] | None = None
+) -> list[asyncpg.Record]:
+    """The rows of a statement that reads whole tables: it may take hours, where others have a minute.
+
+    `values` may hold more than it names. For jobs, in a transaction that has begun; never for a request.
+    """
+    compiled = text(statement).compile(dialect=(await session.connection()).dialect)
+    names = compiled.positiontup or []
+    driver, known = await raw(session), values or {}
+    return await driver.fetch(str(compiled), *(known[name] for name in names), timeout=PATIENCE)
 
 
 async def raw(session: AsyncSession) -> asyncpg.Connection:

@@ -130,12 +130,13 @@ class BatchProcessor:
     async def _handle(self, session: WriteSession, items: list[Item]) -> None:
         if self._asking:
             items = await self._asked_for(session, items)
+        if not items:
+            return
         fresh = await heard_first(session, [item.event_id for item in items])
         events = [item.event for item in items if fresh is None or item.event_id in fresh]
         if events:
             await react(self._runtime, session, self._reactions, events)
             handled.add(len(events))
-
 
     async def _asked_for(self, session: WriteSession, items: list[Item]) -> list[Item]:
         """Leave out what only reactions would hear that ask for other names today, before it costs a row each."""

@@ -3,19 +3,21 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
 from heapq import nsmallest
 from operator import attrgetter
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from perennial.common.rules.calendars import Calendar
-from perennial.common.rules.conditions import changes, on_calendar, passes
-from perennial.common.rules.criteria import Bounds, Element, Property, When
+from perennial.common.rules.conditions import bounds, changes, on_calendar, passes
+from perennial.common.rules.criteria import Amount, Bounds, Element, Property, When
 from perennial.common.rules.evaluate import compile_rule
-from perennial.common.rules.events import happened
+from perennial.common.rules.events import Found, amounts, happened
 from perennial.common.rules.footprint import leaves
 from perennial.common.rules.nodes import OnElement, OnEvent, OnSequence, OnTrait, Rule
 from perennial.common.rules.paths import Step, parse_path, reader, trait_path
 from perennial.common.rules.sequences import chains, completed
+from perennial.common.rules.values import EXACT
 from perennial.common.rules.view import Occurrence, View
 from perennial.common.rules.zones import LAST_YEAR, Localise, day_of, localiser
 
@@ -108,8 +110,8 @@ def _event_instants(leaf: OnEvent, localise: Localise) -> Instants:
         ends.append(lambda item, here: change(item.at, here))
     rolling = _rolls(leaf.within, ends)
     sources = [_moments(leaf.event, leaf.where, ends, rolling)]
-    if rolling and not beside and leaf.measure[0] == "count" and not any(changes(item) for item in leaf.where):
-        sources = [_counted(leaf, rolling, sources[0])]
+    if rolling and not beside and leaf.measure[0] in _TOLD and not any(changes(item) for item in leaf.where):
+        sources = [_measured(leaf, rolling, sources[0])]
     sources += [_moments(other.event, other.where, []) for _, other in beside]
     local = (
         isinstance(leaf.within, Calendar)
@@ -206,9 +208,9 @@ def _chained(leaf: OnSequence, within: timedelta, every: Instants) -> Instants:
     return instants
 
 
-def _counted(leaf: OnEvent, within: timedelta, every: Instants) -> Instants:
-    """Of a count only the instants at which it passes a bound, as long as nothing is to come."""
-    find, edges = happened(leaf.event, within, leaf.where), passes(cast("Bounds", leaf.measure[1]))
+def _measured(leaf: OnEvent, within: timedelta, every: Instants) -> Instants:
+    """Of a count or a sum only the instants at which it passes a bound, as long as nothing is to come."""
+    find, ends = happened(leaf.event, within, leaf.where), _TOLD[leaf.measure[0]](leaf.measure[1])
 
     def instants(view: View, now: datetime) -> Iterable[datetime]:
         known = view.events.get(leaf.event)
@@ -216,10 +218,33 @@ def _counted(leaf: OnEvent, within: timedelta, every: Instants) -> Instants:
             return ()
         if known[-1].at > now:
             return every(view, now)
-        found = find(view, now)
-        return [found[-edge].at + within for edge in edges if edge <= len(found)]
+        return [item.at + within for item in ends(find(view, now))]
 
     return instants
+
+
+def _counts(wanted: Bounds) -> Callable[[Found], Iterable[Occurrence]]:
+    edges = passes(wanted)
+    return lambda found: [found[-edge] for edge in edges if edge <= len(found)]
+
+
+def _sums(wanted: Amount) -> Callable[[Found], Iterable[Occurrence]]:
+    """From the newest back: with and without each, does it answer the same."""
+    hold, numbers = bounds(wanted), amounts(wanted)
+
+    def ends(found: Found) -> Iterator[Occurrence]:
+        total, answer = Decimal(), hold(Decimal(), 1)
+        for item in reversed(found):
+            for value in numbers((item,)):
+                total = EXACT.add(total, value)
+            if hold(total, 1) != answer:
+                answer = not answer
+                yield item
+
+    return ends
+
+
+_TOLD: dict[str, Callable[..., Callable[[Found], Iterable[Occurrence]]]] = {"count": _counts, "sum": _sums}
 
 
 def _leaves(within: timedelta | Calendar) -> Moments:

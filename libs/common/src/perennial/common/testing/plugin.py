@@ -179,7 +179,7 @@ async def committed(
     service: Service, settings: CommonSettings, database_urls: SimpleNamespace
 ) -> AsyncIterator[Database]:
     """A database in which commits are real; every table is emptied after the test."""
-    made = Database.connect(settings, service.name)
+    made = Database.connect(settings, service.name, patience=20)  # the machine may be busy with everything else
     yield made
     await made.close()
     connection = await asyncpg.connect(database_urls.owner)

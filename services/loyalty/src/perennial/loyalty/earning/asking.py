@@ -6,16 +6,18 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import cached_property, reduce
 from math import ceil, floor
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from perennial.common import commerce, rules
 from perennial.common.commerce import ORDER_COMPLETED
 from perennial.loyalty.earning.definition import EarnRule
-from perennial.loyalty.earning.facts import EXACT, FINEST, Facts, products
+from perennial.loyalty.earning.facts import EXACT, FINEST, Facts, Product, products
 
 ONE, NOTHING = Decimal(1), Decimal(0)
 MOST = 10**15  # of one rule for one event: sums of these fit into the ledger's integers
 ROUNDING = {"floor": ROUND_FLOOR, "half_up": ROUND_HALF_UP, "ceiling": ROUND_CEILING}
+Made = TypeVar("Made")
+Line = tuple[Product, rules.View]
 Because = Literal["holds", "condition", "first_order", "lines", "nothing", "group", "cap"]
 
 
@@ -39,37 +41,36 @@ class Asker:
     line_holds: rules.Predicate | None
     boosts: tuple[rules.Predicate, ...] = ()
 
-    def ask(self, facts: Facts, view: Callable[[], rules.View]) -> Verdict:
-        """What the rule gives for an event; `view` makes what conditions read."""
+    def ask(self, facts: Facts, view: Callable[[], rules.View], lines: Callable[[], list[Line]]) -> Verdict:
+        """What the rule gives for an event; `view` makes what conditions read, `lines` its products."""
         rule = self.rule
         if rule.first_order and not facts.first_order:
             return Verdict(rule, "first_order")
         if self.holds is not None and not self.holds(view(), facts.at):
             return Verdict(rule, "condition")
-        units = self._units(facts)
+        units = self._units(facts, lines)
         if units is None:
             return Verdict(rule, "lines")
         factors = tuple(self._factors(facts, view))
         points = _rounded(rule, units, factors)
         return Verdict(rule, "holds" if points else "nothing", units, factors, points)
 
-    def _units(self, facts: Facts) -> Decimal | Fraction | None:
+    def _units(self, facts: Facts, lines: Callable[[], list[Line]]) -> Decimal | Fraction | None:
         """How many there are of what the rule counts; None when no line is one of the rule's."""
         per = self.rule.per
         if self.line_holds is None and per != "item":
             return ONE if per == "event" else facts.amount or NOTHING
-        lines = products(facts.properties)
-        mine = lines
+        mine = all_lines = lines()
         if self.line_holds is not None:
             hold = self.line_holds
-            mine = [line for line in lines if hold(facts.about(line.members, {}), facts.at)]
+            mine = [line for line in all_lines if hold(line[1], facts.at)]
             if not mine:
                 return None
         if per == "event":
             return ONE
         if per == "item":
-            return _sum(line.quantity for line in mine)
-        whole, worth = _sum(line.worth for line in lines), _sum(line.worth for line in mine)
+            return _sum(product.quantity for product, _ in mine)
+        whole, worth = _sum(product.worth for product, _ in all_lines), _sum(product.worth for product, _ in mine)
         amount = facts.amount
         if amount is None or amount >= whole or whole <= 0:
             return worth
@@ -128,15 +129,21 @@ class Asked:
         )  # fmt: skip
 
     def verdicts(self, facts: Facts) -> list[Verdict]:
-        """What every rule says."""
-        made: list[rules.View] = []
+        """What every rule says; what they read is made once, when the first one asks for it."""
+        view = _once(facts.view)
+        lines = _once(lambda: [(each, facts.about(each.members, {})) for each in products(facts.properties)])
+        return [asker.ask(facts, view, lines) for asker in self.askers]
 
-        def view() -> rules.View:
-            if not made:
-                made.append(facts.view())
-            return made[0]
 
-        return [asker.ask(facts, view) for asker in self.askers]
+def _once(make: Callable[[], Made]) -> Callable[[], Made]:
+    made: list[Made] = []  # functools.cache would cost a tenth of the order
+
+    def get() -> Made:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
 
 
 def asked(earn_rules: list[EarnRule]) -> dict[str, Asked]:

@@ -24,9 +24,10 @@ class Known:
     orders: dict[UUID, list[tuple[datetime, UUID]]] = field(default_factory=dict)
     uses: dict[UUID, list[Use]] = field(default_factory=dict)
 
-    def facts(self, facts: Facts) -> Facts:
-        """The facts of an event with what is known of its customer."""
-        return replace(facts, tier=self.tiers.get(facts.via), birthday=self.birthdays.get(facts.via))
+    def facts(self, earner: Earner, facts: Facts) -> Facts:
+        """The facts of an event with what is known of its customer; who has no tier yet has the lowest."""
+        lowest = earner.programme.tiers[0].name if earner.by_tier else None
+        return replace(facts, tier=self.tiers.get(facts.via, lowest), birthday=self.birthdays.get(facts.via))
 
     def first(self, via: UUID, at: datetime, order: UUID) -> bool:
         """Whether no other order of the customer that we know of was completed before."""

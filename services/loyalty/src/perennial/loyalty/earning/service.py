@@ -85,7 +85,7 @@ def _judge(earner: Earner, item: Happening, known: Known, zone: tzinfo) -> Judge
     if rules is None:
         return None
     amount = worth_of(item.name, item.properties)
-    facts = known.facts(Facts(item.via, item.at, item.source, item.properties, amount, zone))
+    facts = known.facts(earner, Facts(item.via, item.at, item.source, item.properties, amount, zone))
     return Judged(item, earner, facts, rules.verdicts(facts))
 
 

@@ -1,10 +1,9 @@
 """What must hold of the books: each query finds the first row of which it does not."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row, text
-
-from perennial.common.db import ReadSession
+from perennial.common.db import ReadSession, fetch_patiently
 
 # Customers whose lots are about to be settled afresh: for a moment what they used is not what they hold.
 _UNSETTLED = """
@@ -130,20 +129,18 @@ CHECKS = {
 }
 
 
-async def faults(session: ReadSession) -> list[tuple[str, Row[Any]]]:
+async def faults(session: ReadSession) -> list[tuple[str, Mapping[str, Any]]]:
     """The first bad row of each rule that does not hold."""
-    found = []
-    for rule, statement in CHECKS.items():
-        row = (await session.execute(text(statement))).one_or_none()
-        if row is not None:
-            found.append((rule, row))
-    return found
+    return [
+        (rule, dict(row)) for rule, statement in CHECKS.items() for row in await fetch_patiently(session, statement)
+    ]
 
 
-async def size(session: ReadSession) -> Row[Any]:
+async def size(session: ReadSession) -> Mapping[str, int]:
     """How much was checked, and what the customers have by it."""
-    found = await session.execute(
-        text("""SELECT (SELECT count(*) FROM posting) AS postings, (SELECT count(*) FROM lot) AS lots,
-                       (SELECT coalesce(sum(balance), 0) FROM account) AS balance""")
+    [row] = await fetch_patiently(
+        session,
+        """SELECT (SELECT count(*) FROM posting) AS postings, (SELECT count(*) FROM lot) AS lots,
+                  (SELECT coalesce(sum(balance), 0) FROM account) AS balance""",
     )
-    return found.one()
+    return dict(row)

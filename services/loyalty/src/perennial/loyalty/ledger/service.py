@@ -24,10 +24,7 @@ async def prove(session: ReadSession) -> None:
     """Check every rule in the session's transaction. Raises LedgerBroken."""
     faults = await queries.faults(session)
     if faults:
-        named = [
-            f"{rule}: " + ", ".join(f"{name}={value}" for name, value in row._mapping.items())  # noqa: SLF001
-            for rule, row in faults
-        ]
+        named = [f"{rule}: " + ", ".join(f"{name}={value}" for name, value in row.items()) for rule, row in faults]
         raise LedgerBroken("; ".join(named))
     row = await queries.size(session)
-    log.info("ledger.verified", postings=row.postings, lots=row.lots, balance=int(row.balance))
+    log.info("ledger.verified", postings=row["postings"], lots=row["lots"], balance=int(row["balance"]))

@@ -29,7 +29,7 @@ def _stated(earner: Earner, event: OrderEvent, known: Known, zone: tzinfo) -> St
     # Whether it is the first order is seen when it is granted its points: an update may come before the order itself.
     facts = Facts(event.via, event.at, event.source, event.properties, event.amount, zone, first_order=True)
     if not rules.plain:
-        facts = known.facts(facts)
+        facts = known.facts(earner, facts)
     verdicts = rules.verdicts(facts)
     told = None if earner.plain(ORDER_COMPLETED) else earner.told(ORDER_COMPLETED, facts, verdicts)
     points = {} if earner.limited else by_currency(earner.choose(verdicts), earner.programme.main.code)

@@ -11,7 +11,7 @@ from perennial.common import commerce, derive
 from perennial.common.contracts.hot import Body, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, settings_of
-from perennial.common.identifiers import blind_index, normalise
+from perennial.common.identifiers import BLOCKED, blind_index, normalise
 from perennial.loyalty.referrals import codes, guards, service
 from perennial.loyalty.referrals.course import Signal, Touch
 
@@ -77,6 +77,6 @@ def _within(said: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 
 def _word(value: object) -> str:
-    """A text that can tell somebody; none for what is too short to, or too long to be one."""
+    """A text that can tell somebody; none for what is too short to, too long to be one, or what many say (zeros)."""
     found = value.strip() if isinstance(value, str) else ""
-    return found if SHORTEST <= len(found) <= LONGEST else ""
+    return found if SHORTEST <= len(found) <= LONGEST and not BLOCKED.match(found) else ""

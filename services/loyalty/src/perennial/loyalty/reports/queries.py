@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
-from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db import ReadSession, WriteSession, fetch_patiently
 
 _MONTH = "to_char(timezone(:zone, {}), 'YYYY-MM')"
 _EARNED = "coalesce(sum(p.points + p.pending) FILTER (WHERE p.kind = 'earn'), 0)"
@@ -145,9 +145,7 @@ STATEMENTS: Mapping[str, str] = {
 
 async def figures(session: ReadSession, name: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of a report; `asked` may hold more than its statement wants."""
-    statement = text(STATEMENTS[name])
-    wanted = {key: asked[key] for key in statement.compile().params}
-    return [dict(row) for row in (await session.execute(statement, wanted)).mappings()]
+    return [dict(row) for row in await fetch_patiently(session, STATEMENTS[name], asked)]
 
 
 async def stored(session: ReadSession, name: str) -> Row[Any] | None:

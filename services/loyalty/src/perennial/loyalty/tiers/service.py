@@ -112,10 +112,11 @@ async def refresh(session: WriteSession, stale: Stale, now: datetime | None = No
     moves = await _numbered(session, [move for move in moves if _differs(move)])
     await queries.write(session, [move.after for move in moves])
     await queries.note(session, [(move.after, move.previous, move.why) for move in moves if move.told], now)
-    gone = [*stale.gone, *(before.keys() - found.keys())]
-    await queries.remove(session, gone)
-    await _wake(session, due, before, gone)
-    await _tell(session, moves, stale, rules.tiers[0].name)
+    empty = sorted(before.keys() - found.keys())
+    await queries.remove(session, [*stale.gone, *empty])
+    await _wake(session, due, before, [*stale.gone, *empty])
+    left = await _numbered(session, [_emptied(before[customer]) for customer in empty if before[customer].benefits])
+    await _tell(session, [*moves, *left], stale, rules.tiers[0].name)
 
 
 def _state(
@@ -142,6 +143,11 @@ def _move(
     previous = ago[0] if ago else None
     told = previous != after.tier and (previous is not None or position.tier > 0)
     return Move(before, after, previous, told, _why(before, after, position, ladder))
+
+
+def _emptied(before: State) -> Move:
+    """Of somebody who has nothing that a tier may rest on any more: what it gave ends with it."""
+    return Move(before, replace(before, benefits=[]), before.tier, told=False, why="corrected")
 
 
 def _why(before: State | None, after: State, position: Position, ladder: Ladder) -> str:

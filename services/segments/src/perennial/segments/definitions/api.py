@@ -14,7 +14,7 @@ from perennial.common.web.etags import IfMatch, match, tag
 from perennial.common.web.idempotency import run
 from perennial.common.web.pages import PageRequest, bad_cursor, before
 from perennial.segments.definitions import previews, queries, service
-from perennial.segments.definitions.checks import read_rule
+from perennial.segments.definitions.checks import check_references, read_rule
 from perennial.segments.definitions.fields import check_fields
 from perennial.segments.definitions.schemas import (
     DependenciesOut,
@@ -84,6 +84,7 @@ async def list_segments(page: PageQuery, session: Read, who: Reader) -> Page[Seg
 async def preview_segment(body: PreviewIn, session: Read, who: Reader) -> PreviewOut:
     """How many customers a rule holds for now, some of them, and where they are already; nothing is kept."""
     rule, now = read_rule(who, body.rule), datetime.now(UTC)
+    await check_references(session, rule, None)
     await check_fields(session, rule)
     tried = await previews.preview(session, rule, now)
     leaves = [LeafOut(pointer=at.pointer, phrase=rules.describe(at.rule), count=at.count) for at in tried.leaves]

@@ -30,8 +30,8 @@ async def check_name(session: WriteSession, name: str, but: UUID | None) -> None
         raise Conflict(f"name: a segment is called {name!r} already", code="name_taken", pointer="/name")
 
 
-async def check_references(session: ReadSession, rule: Rule, segment_id: UUID) -> None:
-    """Every segment that a rule mentions exists, and none of them comes back to this one.
+async def check_references(session: ReadSession, rule: Rule, segment_id: UUID | None) -> None:
+    """Every segment that a rule mentions exists, and none of them comes back to this one (None: a rule of no segment).
 
     Of each the rule that serves counts as well as the newest: they are asked in an order until the newer one serves.
     """

@@ -15,11 +15,11 @@ from sqlalchemy.exc import DBAPIError
 
 from perennial.common import rules
 from perennial.common.contracts.segments import MembershipsChanged
-from perennial.common.db import WriteSession
+from perennial.common.db import WriteSession, try_lock
 from perennial.common.failures import is_infrastructure
 from perennial.common.operations import Step
 from perennial.common.outbox import emit
-from perennial.common.problems import Unprocessable
+from perennial.common.problems import Unavailable, Unprocessable
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.memberships import queries, service
 
@@ -43,6 +43,8 @@ async def _stage(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
     if row is None:
         return SUPERSEDED
     now, seconds = datetime.now(UTC), step.progress.get("seconds", PATIENCE)
+    if seconds > PATIENCE and not await try_lock(step.session, "segments", "patience"):
+        raise Unavailable("build: another slow rule is being computed")  # the other lane is for the quick ones
     query = rules.to_sql(rules.parse(row.rule), now)
     try:
         async with step.session.begin_nested():

@@ -105,6 +105,15 @@ async def of_customers(session: ReadSession, customers: Collection[UUID]) -> dic
     return found
 
 
+async def overdue(session: ReadSession, kind: str, customers: Collection[UUID], now: datetime) -> dict[UUID, datetime]:
+    """Of these customers those whose timer should have fired, and when."""
+    rows = await session.execute(
+        text("SELECT key, due_at FROM timer WHERE kind = :kind AND key = ANY(:keys) AND due_at <= :now"),
+        {"kind": kind, "keys": [str(customer) for customer in customers], "now": now},
+    )
+    return {UUID(key): at for key, at in rows}
+
+
 async def named(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[dict[str, str]]]:
     """The same with the segments' names, by name."""
     rows = await session.execute(

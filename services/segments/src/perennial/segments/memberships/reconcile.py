@@ -12,6 +12,7 @@ from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
 from perennial.common.derive import mark
 from perennial.common.failures import is_infrastructure
+from perennial.common.rules import RuleError
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.definitions.service import BACKFILL
 from perennial.segments.memberships import queries, service
@@ -35,10 +36,11 @@ async def reconcile(session: WriteSession, row: Row[object]) -> int:
             await session.execute(text(f"SET LOCAL statement_timeout = '{SECONDS}s'"))
             differing = await queries.drift(session, row.id, service.held(row, datetime.now(UTC)))
             await session.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
-    except DBAPIError as error:
-        if is_infrastructure(error) and getattr(error.orig, "sqlstate", "") != "57014":
+    except (DBAPIError, RuleError) as error:
+        cause = getattr(error, "orig", error)
+        if is_infrastructure(error) and getattr(cause, "sqlstate", "") != "57014":
             raise
-        log.warning("segment.unchecked", segment_id=str(row.id), error=repr(error.orig))
+        log.warning("segment.unchecked", segment_id=str(row.id), error=repr(cause))
         unchecked.add(1)
         return 0
     if differing:

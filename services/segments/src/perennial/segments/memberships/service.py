@@ -7,8 +7,9 @@ every customer at once. The two evaluators agree, so either may repair the other
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
 from itertools import islice
 from typing import Any
@@ -26,7 +27,7 @@ from perennial.common.db.sessions import ASIDE
 from perennial.common.derive import Stale, mark
 from perennial.common.ids import partition_of
 from perennial.common.outbox import emit
-from perennial.common.rules import Rule, Sql, View
+from perennial.common.rules import Rule, RuleError, Sql, View
 from perennial.common.rules.facts import load_views
 from perennial.common.rules.flip import timed
 from perennial.common.rules.footprint import NOTHING
@@ -44,6 +45,7 @@ spent = metrics.get_meter("perennial").create_counter(
 FLIP = "flip"
 PER_FACT = 1000
 AT_ONCE = 5000
+JUST_BEFORE = timedelta(microseconds=1)
 SLOW_SECONDS = 20.0  # of CPU, for one rule and one batch of customers: a hundred rules take a tenth of one
 
 
@@ -51,20 +53,27 @@ _compiled: dict[tuple[UUID, int], Segment] = {}
 
 
 async def live_segments(session: ReadSession) -> list[Segment]:
-    """The segments to keep up to date, those that others mention first."""
-    rows = {row.id: _compile(row) for row in await definitions.serving(session)}
+    """The segments to keep up to date, those that others mention first.
+
+    A rule that a later version has written and this one cannot read is left alone: it must not hold up all the others.
+    """
+    rows = {row.id: segment for row in await definitions.serving(session) if (segment := _compile(row)) is not None}
     graph = {segment.id: segment.reads.segments & rows.keys() for segment in rows.values()}
     return [rows[segment_id] for segment_id in TopologicalSorter(graph).static_order()]
 
 
-def _compile(row: Row[Any]) -> Segment:
+def _compile(row: Row[Any]) -> Segment | None:
     if row.rule is None:
         return Segment(row.id, row.name, NOTHING, None, None)
     key = (row.id, row.version)
     if key not in _compiled:
         if len(_compiled) > 10_000:
             _compiled.clear()
-        rule: Rule = rules.parse(row.rule)
+        try:
+            rule: Rule = rules.parse(row.rule)
+        except RuleError as error:
+            log.error("segment.unreadable", segment_id=str(row.id), error=str(error))  # noqa: TRY400 (no fault of ours)
+            return None
         flips = rules.flips(rule) if timed(rule) else None
         _compiled[key] = Segment(row.id, row.name, rules.footprint(rule), rules.compile(rule), flips)
     return _compiled[key]
@@ -83,22 +92,45 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     names = {segment.id: segment.name for segment in segments}
     entering: list[tuple[UUID, UUID]] = []
     leaving = [(segment, customer) for customer in stale.gone for segment in before.get(customer, ())]
-    due: Mapping[UUID, datetime] = {}
+    due: dict[UUID, datetime] = {}
     if segments and stale.live:
         has_lists = any(segment.holds is None for segment in segments)
         listed = await lists.of_customers(session, stale.live) if has_lists else {}
-        views = await _views(session, segments, stale, now)
-        asked = Asked(segments, views, before, now)
-        for place, segment in enumerate(segments):
-            began = time.thread_time()
-            asked.ask(place, segment, listed)
-            await _check_pace(session, segment, time.thread_time() - began, len(views))
-            await asyncio.sleep(0)  # heartbeats go on
-        entering, due = asked.entering, asked.due()
-        leaving += asked.leaving
+        clocks = await _clocks(session, stale, now)
+        views = await _views(session, segments, stale, min(clocks))
+        for moment, customers in clocks.items():
+            asked = Asked(segments, {customer: views[customer] for customer in customers}, before, moment)
+            await _ask(session, segments, asked, listed, len(customers))
+            entering += asked.entering
+            leaving += asked.leaving
+            due |= asked.due()
     await move(session, entering, leaving, names, stale.live, now)
     await _set_timers(session, due)
     await cancel(session, FLIP, [str(customer) for customer in (*stale.gone, *(stale.live.keys() - due.keys()))])
+
+
+async def _clocks(session: WriteSession, stale: Stale, now: datetime) -> dict[datetime, list[UUID]]:
+    """Customers by the moment for which they are asked: now, or just before a timer of theirs that should have fired.
+
+    Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps.
+    """
+    overdue = await queries.overdue(session, FLIP, stale.live, now)
+    clocks: dict[datetime, list[UUID]] = {}
+    for customer in stale.live:
+        at = overdue.get(customer)
+        clocks.setdefault(now if at is None else at - JUST_BEFORE, []).append(customer)
+    return clocks
+
+
+async def _ask(
+    session: WriteSession, segments: list[Segment], asked: Asked, listed: Mapping[UUID, AbstractSet[UUID]],
+    customers: int,
+) -> None:  # fmt: skip
+    for place, segment in enumerate(segments):
+        began = time.thread_time()
+        asked.ask(place, segment, listed)
+        await _check_pace(session, segment, time.thread_time() - began, customers)
+        await asyncio.sleep(0)  # heartbeats go on
 
 
 async def _views(session: WriteSession, segments: list[Segment], stale: Stale, now: datetime) -> dict[UUID, View]:

@@ -55,8 +55,8 @@ async def preview(
     if customer is not None:
         vias = {customer, *(await identity_map.vias_of(session, [customer])).get(customer, ())}
         known = await know(session, [earner], vias)
-        facts = known.facts(facts)
         await remember(session, known, [earner], vias, [now], zone)
+    facts = known.facts(earner, facts)
     if name == ORDER_COMPLETED:
         facts = replace(facts, first_order=known.first(facts.via, facts.at, NOBODY))
     found = answers(earner, name, facts, known.room(earner, NOBODY, facts), language)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from perennial.common.contracts.base import utc_now
 from perennial.common.ids import uuid7
+from perennial.loyalty.programme import service as programmes
 
 PATH = "/v1/loyalty/programme"
 TIERS = [{"name": "member", "threshold": 0}, {"name": "gold", "threshold": 100}]
@@ -143,3 +144,27 @@ async def test_programmes_that_contradict_themselves_say_where(
     answer = await _put(client, **changes)
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
+
+
+async def test_who_has_no_tier_yet_has_the_lowest(shop: Any) -> None:
+    rules = [
+        {"name": "orders", "multipliers": {"member": 3}},
+        {"name": "new", "per": "event", "condition": {"trait": "$tier", "is": "member"}},
+    ]
+    await shop.programme(datetime(2020, 1, 1, tzinfo=UTC), earn_rules=rules)
+    via = uuid7()
+    await shop.order(via, 10)
+    assert await shop.balance(via) == 31
+    await shop.derive()
+    await shop.order(via, 10)
+    assert await shop.balance(via) == 62
+
+
+async def test_many_versions_are_read_once(shop: Any) -> None:
+    """A cache that is too small for all of them, asked for each in turn, keeps none."""
+    for days in range(70):
+        await shop.programme(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=days))
+    assert len(await programmes.history(shop.session)) == 71
+    before = programmes._earner.cache_info().misses
+    await programmes.history(shop.session)
+    assert programmes._earner.cache_info().misses == before

@@ -107,6 +107,8 @@ async def test_nobody_leaves_by_the_clock_before_what_waits_is_heard(
     assert await members(client, segment) == {str(first.via)}, "the timer has not fired"
     [timer] = await waiting(runtime)
     assert timer.due_at == first.timestamp + timedelta(days=28)
+    shown = (await client.get(f"/v1/segments/{segment}")).json()["as_of"]
+    assert datetime.fromisoformat(shown) == timer.due_at, "until then it is right"
     await hear(order(first.via, days=0.5))
     async with runtime.database.write() as session:
         await session.execute(text("DELETE FROM timer WHERE kind = 'flip'"))

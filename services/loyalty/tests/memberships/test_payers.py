@@ -73,7 +73,8 @@ async def test_the_clock_waits_for_a_payment_to_come(shop: Any, club: Any) -> No
     assert await _timer(shop, via) == at
 
 
-async def test_what_was_due_back_stays_due_when_there_is_more(shop: Any, club: Any) -> None:
+async def test_what_was_due_back_stays_due_when_there_is_more(club: Any, plus: dict[str, Any]) -> None:
+    await club.plans({**plus, "period": "P30D"})
     via = uuid7()
     for days in (20, 10):
         await club.pay(via, ago(days), amount=30)

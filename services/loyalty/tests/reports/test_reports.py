@@ -192,6 +192,8 @@ async def test_top_rewards_and_their_kinds(shop: Any, client: httpx.AsyncClient)
     lines = list(csv.reader(io.StringIO(sheet.text)))
     assert lines[0] == list(REPORTS["rewards"].columns)
     assert [line[1] for line in lines[1:]] == ["Mug", "'=Trip", "Tea"]  # no spreadsheet reckons with it
+    marked = await client.get(f"{PATH}/rewards?format=csv&bom=true")
+    assert marked.content == b"\xef\xbb\xbf" + sheet.content
     said = list(csv.reader(io.StringIO((await client.get(f"{PATH}/rewards?format=csv&part=definitions")).text)))
     assert said == [["column", "definition"], *map(list, REPORTS["rewards"].columns.items())]
 

@@ -205,6 +205,22 @@ async def test_a_run_that_fails_leaves_the_one_before_and_does_not_stop_the_next
     assert (await client.get("/v1/rfm/runs")).json()["items"][0]["state"] == "serving"
 
 
+async def test_a_run_that_fails_at_its_end_is_not_begun_again_by_the_next_order(
+    database: BoundDatabase, hear: Hear, bought: Bought, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers = await shop(hear, bought, 50)
+    await run()
+    with monkeypatch.context() as broken:
+        broken.setattr(building, "switch", None)
+        await run()
+    async with database.write() as session:
+        await session.execute(text("DELETE FROM timer WHERE kind = 'rfm'"))
+    await hear(bought(customers[0]))
+    async with database.read() as session:
+        keys = (await session.execute(text("SELECT key FROM timer WHERE kind = 'rfm' ORDER BY key"))).scalars().all()
+    assert keys == ["settle"]
+
+
 async def test_the_first_orders_want_a_run_and_many_moves_want_another(
     database: BoundDatabase, hear: Hear, bought: Bought, run: Run
 ) -> None:

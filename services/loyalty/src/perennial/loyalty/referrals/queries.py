@@ -50,16 +50,20 @@ _ASKED = """
     )"""
 # What the friend has in common with the referrer, or with another friend of the same referrer.
 _COMMON = text(f"""
-    {_ASKED}, theirs AS (
-        SELECT a.id, m.via FROM asked a JOIN identity_map m ON m.customer_id = a.customer
+    {_ASKED}, side AS (
+        SELECT DISTINCT a.customer, m.via FROM asked a JOIN identity_map m ON m.customer_id = a.customer
+    ), theirs AS (
+        SELECT customer, via, customer AS person FROM side
         UNION
-        SELECT a.id, g.via FROM asked a JOIN identity_map m ON m.customer_id = a.customer
-        JOIN referral r ON r.via = m.via JOIN identity_map f ON f.via = r.friend AND f.customer_id <> a.friend
+        SELECT s.customer, g.via, g.customer_id FROM side s
+        JOIN referral r ON r.via = s.via JOIN identity_map f ON f.via = r.friend
         JOIN identity_map g ON g.customer_id = f.customer_id
+    ), known AS MATERIALIZED (
+        SELECT t.customer, t.person, o.kind, o.digest FROM theirs t JOIN referral_signal o ON o.via = t.via
     )
     SELECT DISTINCT a.id, s.kind FROM asked a JOIN identity_map m ON m.customer_id = a.friend
-    JOIN referral_signal s ON s.via = m.via JOIN theirs t ON t.id = a.id
-    JOIN referral_signal o ON o.via = t.via AND o.kind = s.kind AND o.digest = s.digest""")  # noqa: S608
+    JOIN referral_signal s ON s.via = m.via
+    JOIN known k ON k.customer = a.customer AND k.person <> a.friend AND k.kind = s.kind AND k.digest = s.digest""")  # noqa: S608
 _PACE = text(f"""
     {_ASKED} SELECT a.id, count(*) AS friends FROM asked a JOIN identity_map m ON m.customer_id = a.customer
     JOIN referral r ON r.via = m.via AND r.state <> 'void' AND r.qualified_at <= a.at AND r.qualified_at > a.at - a.span

@@ -1,6 +1,6 @@
 """HTTP: reports, as JSON and as CSV."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -43,6 +43,7 @@ async def get_report(
     until: Month = None,
     format: Annotated[Literal["json", "csv"], Query()] = "json",
     part: Annotated[Literal["figures", "definitions"], Query(description="Of the CSV.")] = "figures",
+    bom: Annotated[bool, Query(description="Of the CSV, for Excel, which reads UTF-8 only so.")] = False,  # noqa: FBT002 (a query parameter)
 ) -> Any:
     """A report as it was last made, a few hours ago at most; its figures are defined in the answer.
 
@@ -54,9 +55,10 @@ async def get_report(
     rows = service.chosen(made.rows, currency, since, until)
     columns = made.report.columns
     if format == "csv":
-        figures = [list(columns), *([row.get(column) for column in columns] for row in rows)]
-        definitions = [["column", "definition"], *([name, said] for name, said in columns.items())]
-        return _sheet(name, figures if part == "figures" else definitions)
+        table: list[Sequence[object]] = [("column", "definition"), *columns.items()]
+        if part == "figures":
+            table = [list(columns), *([row.get(column) for column in columns] for row in rows)]
+        return _sheet(name, lines(table, bom=bom))
     items = [{column: row.get(column) for column in columns} for row in rows]
     return ReportOut(**_about(name, made.report, made.as_of), items=items)
 
@@ -76,9 +78,9 @@ def _about(name: str, report: Report, as_of: datetime | None) -> Mapping[str, An
     return {"name": name, "title": report.title, "about": report.about, "as_of": as_of, "columns": columns}
 
 
-def _sheet(name: str, rows: Any) -> Response:
+def _sheet(name: str, sheet: str) -> Response:
     headers = {
         "Content-Disposition": f'attachment; filename="{name}.csv"',
         "Link": f'</v1/loyalty/reports/{name}?format=csv&part=definitions>; rel="describedby"',
     }
-    return Response(lines(rows), media_type=MEDIA_TYPE, headers=headers)
+    return Response(sheet, media_type=MEDIA_TYPE, headers=headers)

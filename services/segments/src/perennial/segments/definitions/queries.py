@@ -11,8 +11,10 @@ from perennial.common.db import ReadSession, WriteSession
 
 _COLUMNS = """s.id, s.name, s.kind, s.rule, s.state, s.version, s.serving_rule, s.serving_version, s.operation_id,
     s.error, s.created_at, s.updated_at, s.as_of AS built_at"""
-# What was heard before it is in every membership; a mark lies ahead by the seconds that an import settles.
-FRESH = "(SELECT least(now(), min(at) - interval '3 seconds') FROM stale)"
+# What was heard before it is in every membership; a mark lies ahead by the seconds that an import settles. Whom a timer
+# waits for is asked for its moment until it fires.
+FRESH = """(SELECT least(now(), min(at) - interval '3 seconds',
+                         (SELECT min(due_at) FROM timer WHERE kind = 'flip')) FROM stale)"""
 _SIZED = f"""SELECT {_COLUMNS}, (SELECT count(*) FROM membership m WHERE m.segment_id = s.id) AS size,
                     CASE WHEN s.serving_version IS NOT NULL THEN {FRESH} END AS as_of, o.done, o.total
              FROM segment AS s LEFT JOIN operation AS o ON o.id = s.operation_id AND s.state = 'building'"""  # noqa: S608 (ours)

@@ -35,9 +35,7 @@ def upgrade() -> None:
     op.drop_index("ix_tier_state_review_at", "tier_state")
     _overrides()
     _history()
-    op.create_index(
-        "ix_purchase_via", "purchase", ["via", "completed_at"], postgresql_where=sa.text("via IS NOT NULL")
-    )
+    op.create_index("ix_purchase_via", "purchase", ["via", "completed_at"], postgresql_where=sa.text("via IS NOT NULL"))
     op.create_index("ix_posting_recorded_at", "posting", ["recorded_at"], postgresql_using="brin")
     op.create_table(
         "report",

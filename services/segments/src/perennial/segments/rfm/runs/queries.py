@@ -55,10 +55,14 @@ async def is_begun(session: ReadSession, run: UUID) -> bool:
 
 
 async def fail(session: WriteSession, run: UUID, error: str) -> None:
-    """A run has come to nothing."""
+    """A run has come to nothing; the numbers that it drew count as nobody's moves, or one would follow at once."""
     await session.execute(
         text("UPDATE rfm_scoring SET state = 'failed', error = :error WHERE id = :id AND state = 'computing'"),
         {"id": run, "error": error},
+    )
+    await session.execute(
+        text("""UPDATE rfm_scoring SET version = coalesce(pg_sequence_last_value('rfm_version'), 0)
+                WHERE state = 'serving'""")
     )
 
 

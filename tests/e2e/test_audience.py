@@ -51,16 +51,20 @@ def test_a_version_is_tried_kept_back_and_restored(shop: Shop) -> None:
     zoe = shop.user("zoe")
     shop.deliver([shop.event("track", zoe, event=event, properties={"nights": 3})])
     customer = shop.known(zoe)
-    tried = shop.post("/v1/segments/preview", {"rule": {"event": event}}, expect=200)
-    assert (tried["count"], tried["sample"], tried["unheard"]) == (1, [customer], [])
+
+    def tried() -> bool:
+        found = shop.post("/v1/segments/preview", {"rule": {"event": event}}, expect=200)
+        return (found["count"], found["sample"], found["unheard"]) == (1, [customer], [])
+
+    until(tried, what="segments has heard of it")
     draft = shop.post("/v1/segments", {"name": f"booked {shop.mark}", "rule": {"event": event}, "draft": True})
     path = f"/v1/segments/{draft['id']}"
     head = {**shop.headers, "If-Match": "*"}
     assert shop.http.post(f"{path}/publish", headers=head).status_code == 200
     until(lambda: shop.get(path)["state"] == "live")
     until(lambda: members(shop, draft["id"]) == {customer}, what="the guest")
-    operation = shop.get(f"/v1/operations/segments/{shop.get(path)['operation_id']}")
-    assert operation["state"] == "succeeded"
+    operation = f"/v1/operations/segments/{shop.get(path)['operation_id']}"
+    until(lambda: shop.get(operation)["state"] == "succeeded", what="the operation's end")
     changed = shop.http.patch(path, json={"rule": {"event": f"Never {shop.mark}"}}, headers=head)
     assert changed.status_code == 200, changed.text
     until(lambda: members(shop, draft["id"]) == set(), what="nobody")

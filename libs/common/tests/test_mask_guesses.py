@@ -12,6 +12,7 @@ from perennial.common import masks, rules
 from perennial.common.auth import Principal
 from perennial.common.problems import Forbidden
 from perennial.common.rules.conditions import affirmative, check
+from perennial.common.rules.criteria import Condition
 from perennial.common.rules.nodes import OnEvent
 
 BLIND, SEEING = (
@@ -57,7 +58,9 @@ def allowed(principal: Principal, asked: Any) -> bool:
 
 
 def holds(asked: OnEvent, value: str) -> bool:
-    operator, operand, negated = affirmative(asked.where[0])
+    asked_of = asked.where[0]
+    assert isinstance(asked_of, Condition)
+    operator, operand, negated = affirmative(asked_of)
     return check(operator, operand)(value, NOW) != negated
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from perennial.common.rules import trait_key
+from perennial.common.web.fields import Whole
 
 Kind = Literal[
     "user_id", "email", "member_id", "wechat_unionid", "phone", "wechat_openid", "external_id", "device_id",
@@ -43,7 +44,7 @@ class Column(BaseModel):
     evidence: Place | None = Field(default=None, description="The column of a form, a recording, a ticket.")
     separate: Annotated[bool, Field(strict=True)] = Field(default=False, description="It was asked for by itself.")
     text_locale: Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Za-z0-9]{2,8})?$")] | None = None
-    text_version: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
+    text_version: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -12,9 +12,9 @@ from perennial.loyalty.programme.fields import Name
 CENTS = r"^[0-9]{1,9}(\.[0-9]{1,2})?$"
 
 
-def _decimal(most: str, pattern: str) -> WithJsonSchema:
+def _decimal(most: str, pattern: str, least: str = "minimum") -> WithJsonSchema:
     options: list[dict[str, Any]] = [
-        {"type": "number", "minimum": 0, "maximum": int(most)},
+        {"type": "number", least: 0, "maximum": int(most)},
         {"type": "string", "pattern": pattern},
     ]
     return WithJsonSchema({"anyOf": options}, mode="validation")
@@ -22,8 +22,9 @@ def _decimal(most: str, pattern: str) -> WithJsonSchema:
 
 Amount = Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=2), _decimal("999999999", CENTS)]
 Percent = Annotated[
-    Decimal, Field(gt=0, le=100, decimal_places=2), _decimal("100", r"^([0-9]{1,2}(\.[0-9]{1,2})?|100)$")
-]
+    Decimal, Field(gt=0, le=100, decimal_places=2),
+    _decimal("100", r"^(?=.*[1-9])([0-9]{1,2}(\.[0-9]{1,2})?|100)$", "exclusiveMinimum"),
+]  # fmt: skip
 
 
 class _Given(BaseModel):

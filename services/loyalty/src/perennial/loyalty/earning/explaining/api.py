@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Query
 
 from perennial.common import identity_map
 from perennial.common.auth import Authenticated, CustomerVia, Principal, requires
-from perennial.common.web import BadRequest, Read, documented
+from perennial.common.problems import Unprocessable
+from perennial.common.web import Read, documented
 from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.earning.explaining import previewing, service, shown
 from perennial.loyalty.earning.explaining.schemas import CauseOut, ExplainedOut, PreviewIn, PreviewMine, PreviewOut
@@ -38,14 +39,16 @@ async def explain_my_posting(
     return shown.explained(who, await service.of_posting(session, owner, posting_id, language))
 
 
-@router.get("/explain", responses=documented(400, 404))
+@router.get("/explain", responses=documented(404))
 async def explain_event(
     who: Reader, session: Read, source: Word, order_id: Word | None = None, message_id: Word | None = None,
     language: Words = "en",
 ) -> CauseOut:  # fmt: skip
     """Why an order, or another event, earned what it did, or nothing."""
     if (order_id is None) == (message_id is None):
-        raise BadRequest("order_id: one of order_id and message_id is needed", pointer="query/order_id")
+        raise Unprocessable(
+            "order_id: one of order_id and message_id is needed", code="which_event", pointer="query/order_id"
+        )
     if order_id is not None:
         return shown.cause(who, await service.of_order(session, source, order_id, language))
     return shown.cause(who, await service.of_event(session, source, message_id or "", language))

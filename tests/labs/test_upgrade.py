@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perennial.local.platform import Platform
-from tests.e2e.shop import Shop
+from tests.e2e.shop import Shop, until
 from tests.e2e.test_faults import deliver_all, exact, history
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,12 @@ def older(tmp_path: Path) -> Iterator[dict[str, str]]:
     git("worktree", "remove", "--force", str(tree))
 
 
+def derived(shop: Shop, user: str) -> None:
+    """What is worked out behind the events is there too."""
+    path = f"/v1/customers/{shop.known(user)}"
+    until(lambda: shop.get(path)["attributes"]["computed"].get("orders"), 60, "computed traits")
+
+
 def test_the_version_before_runs_on_the_schema_of_this_one(tmp_path: Path, older: dict[str, str]) -> None:
     with Platform(tmp_path / "home", port=0) as platform:
         names = [name for name in platform.processes() if name not in SERVERS]
@@ -49,6 +55,7 @@ def test_the_version_before_runs_on_the_schema_of_this_one(tmp_path: Path, older
         first = history(shop, users=20, each=20)
         deliver_all(shop, first, meanwhile=lambda: None)
         exact(shop, first)
+        derived(shop, first[0]["userId"])
 
         def release() -> None:
             for name in [*(name for name in names if name != "gateway"), "gateway"]:
@@ -58,4 +65,5 @@ def test_the_version_before_runs_on_the_schema_of_this_one(tmp_path: Path, older
         second = history(shop, users=20, each=40)
         deliver_all(shop, second, meanwhile=release)
         exact(shop, [*first, *second])
+        derived(shop, second[0]["userId"])
         shop.http.close()

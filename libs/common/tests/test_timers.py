@@ -1,5 +1,6 @@
 """Timers: set, moved, fired once, and never ahead of the pipeline."""
 
+import asyncio
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
@@ -80,8 +81,10 @@ async def test_what_waits_in_ingest_holds_the_watermark(ticking: Runtime) -> Non
     stored = datetime.now(UTC)
     await ticking.publish(gateway.SUBJECT, b"{}", {})
     reached = await watermark.behind(ticking.js, "probe", 0)
+    async with asyncio.timeout(15):  # the broker's counts follow what it has acknowledged, a moment behind
+        while (again := await watermark.behind(ticking.js, "probe", 0)) != reached:
+            reached = again
     assert abs(reached - stored) < timedelta(seconds=1)
-    assert await watermark.behind(ticking.js, "probe", 0) == reached
 
 
 async def test_a_timer_that_fails_is_put_off_and_its_neighbours_fire(ticking: Runtime, committed: Database) -> None:

@@ -112,7 +112,7 @@ async def test_why_an_event_earned_nothing(
 @pytest.mark.parametrize("query", [{}, {"order_id": "1", "message_id": "2"}])
 async def test_one_thing_is_asked_about(client: httpx.AsyncClient, query: dict[str, str]) -> None:
     answer = await client.get("/v1/loyalty/explain", params={"source": "shop", **query})
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json()["code"]) == (422, "which_event")
 
 
 @pytest.mark.parametrize("query", [{"order_id": "1"}, {"message_id": "2"}])

@@ -1,54 +1,42 @@
 """The images of the services, built from wheels alone: `python -m deploy.images.build [service …]`, as root.
 
-Needs Debian's `buildah` and `mmdebstrap` and no engine. The base is Debian with Python, made from the machine's own
-package sources. The same commit, lock and base make the same image.
+Needs Debian's `buildah` and `mmdebstrap` and no engine. The same commit, lock and packages of Debian make the same
+image: files bear the commit's time, those of the layers below none. `--fresh` asks Debian for its newest packages.
 """
 
 import argparse
 import hashlib
 import json
-import os
+import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-CONTEXT = ROOT / ".cache" / "images"
+from deploy.images.base import PYTHON, digest, exists, make_base, make_builder
+from deploy.images.storage import CACHE, HERE, ROOT, missing, run
+
+CONTEXT = CACHE / "images"
 MOST_MEGABYTES = 300
-# Splink's DuckDB and Arrow are two thirds of it.
-LARGER = {"identity": 360}
-PYTHON, DEBIAN = "3.11", "bookworm"
+MEGABYTES = {"kB": 0.001, "MB": 1, "GB": 1000}
 PLATFORM = "x86_64-manylinux_2_28"
-# `usr-is-merged` says what is so from the start; the package that would see to it brings all of Perl.
-PACKAGES = "python3.11,libpython3.11-stdlib,libstdc++6,ca-certificates,tini,usr-is-merged"
-MERGED = "/usr/share/mmdebstrap/hooks/merged-usr"
-# Nobody reads manuals in there, or converts old encodings.
-LEFT_OUT = (
-    *("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*"),
-    "/usr/lib/x86_64-linux-gnu/gconv/*",
-)
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if name != "TMPDIR"},
-    "CONTAINERS_CONF": str(HERE / "containers.conf"),
-    "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(ROOT / ".cache" / "uv")),
-    "UV_NO_CONFIG": "1",
-}
+UV = str(Path(sys.executable).with_name("uv"))
+BUILD = ("buildah", "bud", "--isolation", "chroot", "--pull-never", "--no-cache", "--quiet")
 
 
-def run(*argv: str) -> str:
-    """What a program prints. Raises SystemExit with the end of its complaints."""
-    done = subprocess.run(argv, check=False, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(argv[:3])} failed:\n{done.stderr[-3000:]}")
-    return done.stdout.strip()
+@dataclass(frozen=True)
+class Made:
+    """An image; `megabytes` is what podman shows, unpacked."""
+
+    name: str
+    megabytes: float
+    id: str
 
 
 def epoch() -> str:
-    """The commit's time: every file of an image bears it."""
+    """The commit's time."""
     return run("git", "log", "-1", "--format=%ct")
 
 
@@ -58,98 +46,111 @@ def services() -> list[str]:
 
 
 def member(name: str) -> Path:
-    """Where a service's project is."""
-    return ROOT / name if name == "gateway" else ROOT / "services" / name
+    """Where a project is."""
+    return {"common": ROOT / "libs" / "common", "gateway": ROOT / "gateway"}.get(name, ROOT / "services" / name)
 
 
-def make_base(name: str, packages: str) -> str:
-    """Debian with these packages, unless it is there; the image's name."""
-    tag = hashlib.sha256(f"{DEBIAN} {packages} {LEFT_OUT}".encode()).hexdigest()[:12]
-    image = f"localhost/perennial/{name}:{tag}"
-    if run("buildah", "images", "--quiet", "--filter", f"reference={image}"):
-        return image
-    tar = CONTEXT / "base.tar"
-    sources = list(Path("/etc/apt/sources.list.d").glob("debian.sources"))
-    sources += [path for path in (Path("/etc/apt/sources.list"),) if path.exists()]
-    excluded = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
-    hooks = ("--quiet", "--variant=essential", "--mode=root", f"--hook-dir={MERGED}")
-    ENVIRONMENT["SOURCE_DATE_EPOCH"] = epoch()
-    run("mmdebstrap", *hooks, f"--include={packages}", *excluded, DEBIAN, str(tar), *map(str, sources))
-    container = run("buildah", "from", "scratch")
-    run("buildah", "add", "--quiet", container, str(tar), "/")
-    run("buildah", "commit", "--quiet", "--timestamp", epoch(), "--rm", container, image)
-    tar.unlink()
-    return image
-
-
-def gather(names: Sequence[str]) -> None:
-    """Wheels of ours and of others into the context: nothing is built from source, nothing is fetched in there."""
-    for folder in ("wheels", "requirements"):
-        shutil.rmtree(CONTEXT / folder, ignore_errors=True)
-        (CONTEXT / folder).mkdir(parents=True)
-    shutil.copy(Path(sys.executable).with_name("uv"), CONTEXT / "uv")
-    shutil.copy(HERE / "unused.txt", CONTEXT / "unused.txt")
-    for path in (ROOT / "libs" / "common", *map(member, names)):
-        run(str(CONTEXT / "uv"), "build", "--quiet", "--wheel", "--out-dir", str(CONTEXT / "wheels"), str(path))
-    for name in names:
-        needed = CONTEXT / "requirements" / f"{name}.txt"
-        needed.write_text(requirements(name) + "\n")
-        pip = ("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-        run(sys.executable, *pip, "--requirement", str(needed), "--dest", str(CONTEXT / "wheels"))
-    (CONTEXT / "wheels" / ".gitignore").unlink(missing_ok=True)
-
-
-def requirements(name: str) -> str:
-    """What one service needs of the lock, with hashes."""
-    projects = [str(path / "pyproject.toml") for path in (ROOT / "libs" / "common", member(name))]
-    own = ("--no-emit-package", "perennial-common", "--no-emit-package", f"perennial-{name}")
+def requirements(*names: str) -> set[str]:
+    """What these projects need of the lock: one text each, with hashes."""
+    projects = [str(member(name) / "pyproject.toml") for name in names]
+    own = [f"--no-emit-package=perennial-{name}" for name in names]
     target = ("--python-platform", PLATFORM, "--python-version", PYTHON, "--constraint", "requirements.lock")
     quiet = ("--quiet", "--no-header", "--no-annotate", "--generate-hashes")
-    return run(str(CONTEXT / "uv"), "pip", "compile", *quiet, *target, *own, *projects)
+    told = run(UV, "pip", "compile", *quiet, *target, *own, *projects)
+    return {block.strip() for block in re.split(r"\n(?=\S)", told) if block.strip()}
 
 
-def build(name: str, base: str, builder: str) -> str:
-    """Build one image; its name."""
-    image = f"localhost/perennial/{name}"
-    own = ("--build-arg", f"SERVICE={name}", "--build-arg", f"BASE={base}", "--build-arg", f"BUILDER={builder}")
-    options = ("--isolation", "chroot", "--pull-never", "--no-cache", "--timestamp", epoch(), "--quiet")
-    recipe = str(HERE / "Containerfile")
-    run("buildah", "bud", *options, *own, "--file", recipe, "--tag", image, str(CONTEXT))
+def context(name: str, wheels: str, blocks: set[str]) -> Path:
+    """A fresh folder with the recipe's files, `<wheels>.txt` and the wheels it names: nothing is built from source."""
+    folder = CONTEXT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / wheels).mkdir(parents=True)
+    for source in (Path(UV), HERE / "install.sh", HERE / "unused.txt"):
+        shutil.copy(source, folder)
+    needed = folder / f"{wheels}.txt"
+    needed.write_text("".join(f"{block}\n" for block in sorted(blocks)))
+    pip = ("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:")
+    if blocks:
+        run(sys.executable, *pip, "--requirement", str(needed), "--dest", str(folder / wheels))
+    return folder
+
+
+def ours(name: str) -> Path:
+    """A wheel of our own project."""
+    folder = CONTEXT / "ours" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    run(UV, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(member(name)))
+    return next(folder.glob("*.whl"))
+
+
+def make_common(blocks: set[str], base: str, builder: str) -> str:
+    """The layer that all services share, unless it is there; its name."""
+    files = [HERE / name for name in ("common.Containerfile", "install.sh", "unused.txt")]
+    image = f"localhost/perennial/common:{digest(sorted(blocks), base, builder, *files)}"
+    if not exists(image):
+        folder = context("common", "common", blocks)
+        _build(image, HERE / "common.Containerfile", folder, "0", BASE=base, BUILDER=builder)
+        shutil.rmtree(folder)
     return image
 
 
-def described(image: str) -> dict[str, Any]:
-    """Id and unpacked size in bytes of an image that was built."""
-    found: list[dict[str, Any]] = json.loads(run("buildah", "images", "--json", image))
-    container = run("buildah", "from", "--pull-never", image)
-    try:
-        mounted = run("buildah", "mount", container)
-        size = int(run("du", "--summarize", "--bytes", "--one-file-system", mounted).split()[0])
-    finally:
-        run("buildah", "rm", container)
-    return {"id": found[0]["id"], "bytes": size}
+def make_service(name: str, shared: set[str], common: str, builder: str, wheel: Path) -> Made:
+    """The image of one service."""
+    folder = context(name, "own", requirements("common", name) - shared)
+    with (folder / "own.txt").open("a") as needed:
+        for path in (wheel, ours(name)):
+            shutil.copy(path, folder / "own")
+            said = path.name.split("-")
+            needed.write(f"{said[0]}=={said[1]} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n")
+    image = f"localhost/perennial/{name}"
+    _build(image, HERE / "Containerfile", folder, epoch(), COMMON=common, BUILDER=builder, SERVICE=name)
+    shutil.rmtree(folder)
+    found = json.loads(run("buildah", "images", "--json", "--no-trunc", image))[0]
+    size, unit = found["size"].split()
+    return Made(name, float(size) * MEGABYTES[unit], found["id"].removeprefix("sha256:"))
 
 
-def made(names: Sequence[str]) -> Iterator[tuple[str, int, str]]:
-    """Build; name, size in megabytes and id of each."""
+def _build(image: str, recipe: Path, folder: Path, time: str, **arguments: str) -> None:
+    told = [f"--build-arg={key}={value}" for key, value in arguments.items()]
+    run(*BUILD, "--timestamp", time, *told, "--file", str(recipe), "--tag", image, str(folder))
+
+
+def made(names: Sequence[str], *, fresh: bool = False) -> Iterator[Made]:
+    """Build them, two at a time."""
+    if why := missing("buildah", "mmdebstrap"):
+        raise SystemExit(f"images cannot be built here: {why}")
     CONTEXT.mkdir(parents=True, exist_ok=True)
-    base, builder = make_base("base", PACKAGES), make_base("builder", f"{PACKAGES},binutils")
-    gather(names)
-    for name in names:
-        found = described(build(name, base, builder))
-        yield name, round(found["bytes"] / 1_000_000), found["id"]
+    base, builder = make_base(fresh=fresh), make_builder(fresh=fresh)
+    shared = requirements("common")
+    common = make_common(shared, base, builder)
+    wheel = ours("common")
+    with ThreadPoolExecutor(2) as both:
+        yield from both.map(lambda name: make_service(name, shared, common, builder, wheel), names)
+    _tidy({base, builder, common})
+
+
+def _tidy(used: set[str]) -> None:
+    """Remove layers that nothing is built on any more."""
+    for kind in ("common", "base", "builder"):
+        found = run(
+            "buildah", "images", "--format", "{{.Name}}:{{.Tag}}", "--filter", f"reference=localhost/perennial/{kind}"
+        )
+        for image in set(found.split()) - used:
+            run("buildah", "rmi", "--force", image)
+    run("buildah", "rmi", "--prune", "--force")
 
 
 def main() -> None:
     """Build what is named, or all; fail where an image is too large."""
     parser = argparse.ArgumentParser(description="Build the images of the services.")
     parser.add_argument("services", nargs="*", metavar="service", choices=[*services(), []])
-    names = parser.parse_args().services or services()
+    parser.add_argument("--fresh", action="store_true", help="the newest packages of Debian")
+    arguments = parser.parse_args()
     large = []
-    for name, megabytes, identity in made(names):
-        print(f"perennial/{name:<14}{megabytes:>5} MB  {identity[:19]}", flush=True)
-        if megabytes > LARGER.get(name, MOST_MEGABYTES):
-            large.append(name)
+    for one in made(arguments.services or services(), fresh=arguments.fresh):
+        print(f"perennial/{one.name:<14}{one.megabytes:>5.0f} MB  {one.id[:12]}", flush=True)
+        if one.megabytes > MOST_MEGABYTES:
+            large.append(one.name)
     if large:
         raise SystemExit(f"larger than {MOST_MEGABYTES} MB: {', '.join(large)}")
 

@@ -1,0 +1,1 @@
+"""The images as pods: what production runs, played by podman without a cluster."""

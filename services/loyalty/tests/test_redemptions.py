@@ -81,6 +81,7 @@ async def test_from_the_reservation_to_the_parcel(shop: Any, client: httpx.Async
     for contract, version in ((RedemptionReserved, 1), (RedemptionConfirmed, 2), (RedemptionFulfilled, 3)):
         (told,) = await shop.said(contract)
         assert (told["redemption_id"], told["version"], told["amount"]) == (held["id"], version, "19.90")
+        assert (told["reward_name"], told["reserved_at"]) == (MUG["name"], held["reserved_at"])
     (spent,) = await shop.said(PointsSpent)
     assert (spent["posting_id"], spent["points"]) == (held["id"], 60)
     listed = (await client.get(f"/v1/redemptions?reward_id={reward}&state=fulfilled")).json()["items"]

@@ -13,6 +13,7 @@ from perennial.common.contracts.loyalty import ErasureCompleted
 from perennial.common.ids import uuid7
 from perennial.common.privacy import worker
 from perennial.common.web.pages import encode_cursor
+from perennial.loyalty.rewards.queries import MANY
 
 MUG: dict[str, Any] = {"kind": "goods", "name": {"en": "Mug", "zh": "杯子"}, "points": 60}
 KEY = {"Idempotency-Key": "k"}
@@ -71,6 +72,20 @@ async def test_the_stock_cannot_fall_below_what_is_taken(shop: Any, client: http
 
 
 CARD = {"kind": "voucher", "name": {"en": "x"}, "points": 1, "codes": True}
+
+
+@pytest.mark.parametrize(("codes", "stock", "left"), [(3, None, 3), (3, 2, 2), (0, None, 0), (MANY + 3, None, MANY)])
+async def test_of_a_large_pool_customers_are_told_that_there_are_many(
+    client: httpx.AsyncClient, token: Any, codes: int, stock: int | None, left: int
+) -> None:
+    made = (await client.post("/v1/rewards", json={**CARD, "stock": stock}, headers=KEY)).json()["id"]
+    if codes:
+        pool = {"codes": [f"c {number}" for number in range(codes)]}
+        assert (await client.post(f"/v1/rewards/{made}/codes", json=pool, headers=KEY)).json()["left"] == codes
+    mine = {"Authorization": f"Bearer {token(via=uuid7())}"}
+    [offer] = (await client.get("/v1/me/rewards", headers=mine)).json()["items"]
+    assert (offer["left"], "sold_out" in offer["why_not"]) == (left, not codes)
+    assert (await client.get(f"/v1/rewards/{made}")).json()["codes_left"] == codes
 
 
 @pytest.mark.parametrize(

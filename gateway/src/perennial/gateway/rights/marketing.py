@@ -30,7 +30,7 @@ TABLE = {
         POST /v1/rfm/runs
         POST /v1/segments /v1/segments/{segment_id}/publish /v1/segments/{segment_id}/versions/{version}/restore
         POST /v1/segments/{segment_id}/members /v1/segments/{segment_id}/members/remove
-        POST /v1/segments/{segment_id}/imports
+        POST /v1/segments/{segment_id}/imports /v1/segments/{segment_id}/announce
         PUT PATCH DELETE /v1/segments/{segment_id}
     """,
 }

@@ -8,6 +8,7 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.derive import Derivation, Stale, mark_changes
 from perennial.common.identity_map import MapChange
+from perennial.common.ids import digest_uuid
 from perennial.common.messaging import Reaction, on
 from perennial.loyalty.debts import service as debts
 from perennial.loyalty.earning import service as earning
@@ -57,8 +58,8 @@ def read_order(event: ResolvedEvent) -> Iterator[OrderEvent]:
         amount = abs(amount)
     refund_id = properties.get("refund_id")
     yield OrderEvent(
-        event.id, what, event.source, order_id, event.via, event.timestamp, event.live, amount, properties,
-        refund_id[:255] if isinstance(refund_id, str) and refund_id else str(event.id),
+        event.id, what, event.source, order_id, digest_uuid(event.source, order_id), event.via, event.timestamp,
+        event.live, amount, properties, refund_id[:255] if isinstance(refund_id, str) and refund_id else str(event.id),
     )  # fmt: skip
 
 

@@ -12,18 +12,31 @@ from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import text
 
+from perennial.common import outbox
 from perennial.common.auth import Principal, authenticated
+from perennial.common.contracts.base import Event
 from perennial.common.db import WriteSession
-from perennial.common.db.locks import lock_key, try_lock_all
+from perennial.common.db.locks import lock_key
 from perennial.common.identity_map import customer_of, vias_of
 from perennial.common.problems import BadRequest, Conflict, Unprocessable
 
 LONGEST_KEY = 255
+REPLAYED = "Idempotent-Replayed"
 MOST_LOCKED = 64  # of a customer's identifiers: Postgres has room for some thousand locks
 
-_FIND = text("""
-    SELECT fingerprint, status, body FROM idempotency WHERE id = ANY(CAST(:ids AS bytea[]))
-    ORDER BY id <> :own, fingerprint <> :fingerprint, created_at LIMIT 1""")
+# One look: an answer that is kept between the look's beginning and its lock shows when this one's is to be kept.
+_CLAIM = text("""
+    SELECT held.free, kept.fingerprint, kept.status, kept.body
+    FROM (SELECT bool_and(pg_try_advisory_xact_lock(key)) AS free FROM unnest(CAST(:keys AS bigint[])) AS key) AS held
+    LEFT JOIN LATERAL (
+        SELECT fingerprint, status, body FROM idempotency WHERE id = ANY(CAST(:ids AS bytea[]))
+        ORDER BY id <> :own, fingerprint <> :fingerprint, created_at LIMIT 1
+    ) AS kept ON true""")
+_KEEP = """
+    INSERT INTO idempotency (id, fingerprint, status, body)
+    VALUES (:id, :fingerprint, :status, :body) ON CONFLICT (id) DO NOTHING RETURNING true"""
+_KEEP_ALONE = text(_KEEP)
+_KEEP_AND_SAY = text(f"WITH kept AS ({_KEEP}), said AS ({outbox.INSERT}) SELECT true FROM kept")  # noqa: S608 (ours)
 
 
 @dataclass(frozen=True)
@@ -49,9 +62,7 @@ class Once:
         has the headers of the first.
         """
         ids = await self._ids(session)
-        if not await try_lock_all(session, [lock_key("idempotency", each.hex()) for each in ids[:MOST_LOCKED]]):
-            raise Conflict("Idempotency-Key: the first request with this key is still running", code="in_flight")
-        found = await self._found(session, ids)
+        found = await self._claimed(session, ids)
         if found is not None:
             if bytes(found.fingerprint) != self.fingerprint:
                 raise Unprocessable(
@@ -59,13 +70,11 @@ class Once:
                     pointer="header/Idempotency-Key",
                 )  # fmt: skip
             answer = _answer(found.body, found.status, location, etag)
-            answer.headers["Idempotent-Replayed"] = "true"
+            answer.headers[REPLAYED] = "true"
             return answer
-        body = (await call()).model_dump_json().encode()
-        await session.execute(
-            text("INSERT INTO idempotency (id, fingerprint, status, body) VALUES (:id, :fingerprint, :status, :body)"),
-            {"id": self.id, "fingerprint": self.fingerprint, "status": status, "body": body},
-        )
+        with outbox.holding(session) as said:
+            body = (await call()).model_dump_json().encode()
+        await self._keep(session, status, body, said)
         return _answer(body, status, location, etag)
 
     async def _ids(self, session: WriteSession) -> list[bytes]:
@@ -76,9 +85,37 @@ class Once:
         vias = (await vias_of(session, [customer])).get(customer, [])
         return [self.id, *sorted({_id("customer", str(via), self.action) for via in [customer, *vias]} - {self.id})]
 
-    async def _found(self, session: WriteSession, ids: Sequence[bytes]) -> Any:
-        bound = {"ids": ids, "own": self.id, "fingerprint": self.fingerprint}
-        return (await session.execute(_FIND, bound)).one_or_none()
+    async def _claimed(self, session: WriteSession, ids: Sequence[bytes]) -> Any:
+        """The answer that is kept, if there is one. Raises Conflict."""
+        bound = {
+            "keys": sorted({lock_key("idempotency", each.hex()) for each in ids[:MOST_LOCKED]}),
+            "ids": ids,
+            "own": self.id,
+            "fingerprint": self.fingerprint,
+        }
+        found = (await session.execute(_CLAIM, bound)).one()
+        if not found.free:
+            raise _in_flight()
+        return found if found.body is not None else None
+
+    async def _keep(self, session: WriteSession, status: int, body: bytes, said: Sequence[Event]) -> None:
+        """Keep the answer, with what is said of the work. Raises Conflict where another has just kept one."""
+        bound = {"id": self.id, "fingerprint": self.fingerprint, "status": status, "body": body}
+        if said:
+            kept = await session.execute(_KEEP_AND_SAY, {**bound, **outbox.rows_of(said)})
+        else:
+            kept = await session.execute(_KEEP_ALONE, bound)
+        if kept.one_or_none() is None:
+            raise _in_flight()
+
+
+def _in_flight() -> Conflict:
+    return Conflict("Idempotency-Key: the first request with this key is still running", code="in_flight")
+
+
+def is_replayed(answer: Response) -> bool:
+    """Whether an answer is that of an earlier request."""
+    return REPLAYED in answer.headers
 
 
 def _id(kind: str, who: str, action: str) -> bytes:

@@ -128,6 +128,17 @@ class Asked:
             or asker.rule.multipliers or asker.rule.per == "item" for asker in self.askers
         )  # fmt: skip
 
+    def by_amount(self, amount: Decimal | None, main: str) -> dict[str, int]:
+        """What plain rules give for an event, by currency; the same as by their verdicts, at a fraction of the time."""
+        total: dict[str, int] = {}
+        for asker in self.askers:
+            rule = asker.rule
+            points = _rounded(rule, ONE if rule.per == "event" else amount or NOTHING, ())
+            if points:
+                code = rule.currency or main
+                total[code] = total.get(code, 0) + points
+        return total
+
     def verdicts(self, facts: Facts) -> list[Verdict]:
         """What every rule says; what they read is made once, when the first one asks for it."""
         view = _once(facts.view)

@@ -71,7 +71,8 @@ async def hold(session: WriteSession, vias: Iterable[UUID]) -> None:
 
 async def know(session: ReadSession, earners: Sequence[Earner], vias: Collection[UUID]) -> Known:
     """What rules ask of the customers of identifiers; only what some version asks for is read."""
-    known = Known(await identity_map.customers_of(session, vias))
+    together = any(earner.by_first_order or earner.limited for earner in earners)
+    known = Known(await identity_map.customers_of(session, vias) if together else {})
     if any(earner.by_tier for earner in earners):
         known.tiers = await queries.tiers(session, vias)
     if any(earner.by_birthday for earner in earners):

@@ -1,7 +1,6 @@
 """The SQL of expiries."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -66,13 +65,13 @@ async def standing_lots(
 ) -> list[tuple[UUID, Lot]]:
     """The lots of customers in some currencies of which something stands, each with its customer."""
     rows = await session.execute(
-        text(f"""SELECT m.customer_id, {", ".join(f"l.{field.name}" for field in fields(Lot))}
+        text(f"""SELECT m.customer_id, {", ".join(f"l.{name}" for name in Lot.__struct_fields__)}
                  FROM identity_map m JOIN lot l ON l.via = m.via
                  WHERE m.customer_id = ANY(:ids) AND l.currency = ANY(:currencies)
                    AND l.points > l.reversed + l.expired"""),  # noqa: S608 (names of ours)
         {"ids": list(customers), "currencies": list(currencies)},
     )
-    return [(row["customer_id"], Lot(**{f.name: row[f.name] for f in fields(Lot)})) for row in rows.mappings()]
+    return [(row["customer_id"], Lot(**{name: row[name] for name in Lot.__struct_fields__})) for row in rows.mappings()]
 
 
 async def move_expiries(session: WriteSession, changed: Sequence[tuple[UUID, datetime | None]]) -> None:

@@ -1,14 +1,14 @@
 """Orders, whatever the sequence in which their events come: what an order has earned, and what a refund takes back."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Literal
 from uuid import UUID
 
-from perennial.common.ids import digest_uuid
+import msgspec
+from msgspec.structs import replace
 
 What = Literal["completed", "updated", "refunded", "delivered"]
 Points = Mapping[str, int]
@@ -18,9 +18,8 @@ NOTHING = Decimal(0)
 CENTS = 100
 
 
-@dataclass(frozen=True)
-class OrderEvent:
-    """What one event says of an order.
+class OrderEvent(msgspec.Struct, frozen=True):
+    """What one event says of an order, which counts once per source and order id: these make its `purchase_id`.
 
     A refund's `amount` is None when the whole order goes back; its `refund_key` names it, so that it counts once.
     """
@@ -29,6 +28,7 @@ class OrderEvent:
     what: What
     source: str
     order_id: str
+    purchase_id: UUID
     via: UUID
     at: datetime
     live: bool
@@ -36,14 +36,8 @@ class OrderEvent:
     properties: Mapping[str, Any]
     refund_key: str = ""
 
-    @property
-    def purchase_id(self) -> UUID:
-        """An order counts once per source and order id, whatever the message ids."""
-        return digest_uuid(self.source, self.order_id)
 
-
-@dataclass(frozen=True)
-class Stated:
+class Stated(msgspec.Struct, frozen=True):
     """The worth of an order as one event states it, and the points for that. Of several, the first or last is taken.
 
     `told` is what the rules saw, where the amount alone does not tell.
@@ -61,8 +55,7 @@ class Stated:
         return self.at, self.by
 
 
-@dataclass
-class Purchase:
+class Purchase(msgspec.Struct):
     """An order as its events tell it so far, and what has been posted for it.
 
     `waived` is what refunds asked for and the currency's policy left to the customer.
@@ -77,9 +70,9 @@ class Purchase:
     refunded: Decimal = NOTHING
     whole: bool = False
     refunded_at: datetime | None = None
-    earned: Points = field(default_factory=dict)
-    reversed: Points = field(default_factory=dict)
-    waived: Points = field(default_factory=dict)
+    earned: Points = {}
+    reversed: Points = {}
+    waived: Points = {}
     delivered_at: datetime | None = None
     released_at: datetime | None = None
 
@@ -111,6 +104,11 @@ class Purchase:
             self.updated = replace(self.updated, points=points, told=told)
 
     @property
+    def plain(self) -> bool:
+        """Whether it was completed, and nothing else is known of it: so most orders stay."""
+        return not (self.completed is None or self.updated or self.refunded or self.whole or self.reversed)
+
+    @property
     def currencies(self) -> set[str]:
         """Those in which there is something to say of the order."""
         return {*self.earned, *self.reversed, *(self.stated.points if self.stated else ())}
@@ -131,6 +129,8 @@ class Purchase:
     @property
     def target(self) -> tuple[Points, Points]:
         """What should have been earned and reversed in all; neither is ever less than what has been posted."""
+        if self.plain and self.completed is not None and not self.earned:
+            return self.completed.points, {}
         if self.stated is None or self.via is None:
             return self.earned, self.reversed
         earned, taken = {}, {}
@@ -142,6 +142,8 @@ class Purchase:
 
     def owes(self) -> Points:
         """What refunds have still to take back."""
+        if self.plain and self.completed is not None and self.earned == self.completed.points:
+            return {}
         due = {
             currency: points - self.reversed.get(currency, 0) - self.waived.get(currency, 0)
             for currency, points in self.target[1].items()

@@ -7,45 +7,67 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Row, text
 
-from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db import ReadSession, WriteSession, raw
+from perennial.common.db.arrays import array, json_array
 from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, Stated
 
-_ARRAYS = """unnest(
-    CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:orders AS text[]), CAST(:vias AS uuid[]),
-    CAST(:c_at AS timestamptz[]), CAST(:c_by AS uuid[]), CAST(:c_amount AS numeric[]), CAST(:c_points AS jsonb[]),
-    CAST(:u_at AS timestamptz[]), CAST(:u_by AS uuid[]), CAST(:u_amount AS numeric[]), CAST(:u_points AS jsonb[]),
-    CAST(:earned AS jsonb[]), CAST(:reversed AS jsonb[]), CAST(:waived AS jsonb[]), CAST(:c_told AS jsonb[]),
-    CAST(:u_told AS jsonb[]), CAST(:delivered AS timestamptz[]), CAST(:released AS timestamptz[]))"""
-_COLUMNS = """id, source, order_id, via, completed_at, completed_by, completed_amount, completed_points,
-    updated_at, updated_by, updated_amount, updated_points, earned, reversed, waived,
-    completed_told, updated_told, delivered_at, released_at"""
-_INSERT = text(
-    f"INSERT INTO purchase ({_COLUMNS}) SELECT * FROM {_ARRAYS} ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
-)
-_UPDATE = text(f"""
-    UPDATE purchase p SET
-        via = n.via, completed_at = n.completed_at, completed_by = n.completed_by,
-        completed_amount = n.completed_amount, completed_points = n.completed_points, updated_at = n.updated_at,
-        updated_by = n.updated_by, updated_amount = n.updated_amount, updated_points = n.updated_points,
-        earned = n.earned, reversed = n.reversed, waived = n.waived, completed_told = n.completed_told,
-        updated_told = n.updated_told, delivered_at = n.delivered_at, released_at = n.released_at
-    FROM {_ARRAYS} AS n ({_COLUMNS}) WHERE p.id = n.id""")  # noqa: S608
+_encode = msgspec.json.Encoder().encode
+_NOTHING = (None,) * 4
+
+_TYPES = {
+    "id": "uuid",
+    "source": "text",
+    "order_id": "text",
+    "via": "uuid",
+    "completed_at": "timestamptz",
+    "completed_by": "uuid",
+    "completed_amount": "numeric",
+    "completed_points": "jsonb",
+    "updated_at": "timestamptz",
+    "updated_by": "uuid",
+    "updated_amount": "numeric",
+    "updated_points": "jsonb",
+    "earned": "jsonb",
+    "reversed": "jsonb",
+    "waived": "jsonb",
+    "completed_told": "jsonb",
+    "updated_told": "jsonb",
+    "delivered_at": "timestamptz",
+    "released_at": "timestamptz",
+}
+_COLUMNS = ", ".join(_TYPES)
+_NEVER_NULL = ("earned", "reversed", "waived")
+_GIVEN = {name: f"coalesce(n.{name}, '{{}}')" if name in _NEVER_NULL else f"n.{name}" for name in _TYPES}
+_ARRAYS = f"unnest({', '.join(f'${n}::text::{kind}[]' for n, kind in enumerate(_TYPES.values(), 1))}) AS n ({_COLUMNS})"
+# As a rule all are new: then no id comes back.
+_INSERT = f"""
+    WITH made AS (
+        INSERT INTO purchase ({_COLUMNS}) SELECT {", ".join(_GIVEN.values())} FROM {_ARRAYS}
+        ON CONFLICT (id) DO NOTHING RETURNING id)
+    SELECT CASE WHEN count(*) < cardinality($1::text::uuid[]) THEN coalesce(array_agg(id), '{{}}') END
+    FROM made"""  # noqa: S608 (constants of ours)
+_UPDATE = f"""
+    UPDATE purchase p SET {", ".join(f"{name} = {given}" for name, given in _GIVEN.items() if name not in
+                                     ("id", "source", "order_id"))}
+    FROM {_ARRAYS} WHERE p.id = n.id"""  # noqa: S608
 _LOCK = text(f"SELECT {_COLUMNS} FROM purchase WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")  # noqa: S608
 
 _FIND = text(f"SELECT {_COLUMNS} FROM purchase WHERE id = :id")  # noqa: S608
 
 
 async def insert(session: WriteSession, purchases: Sequence[Purchase]) -> set[UUID]:
-    """Add the orders that nobody has heard of; returns which those were."""
-    return set((await session.execute(_INSERT, _values(purchases))).scalars())
+    """Add the orders that nobody has heard of; returns which somebody had."""
+    made = await (await raw(session)).fetchval(_INSERT, *_values(purchases))
+    return set() if made is None else {item.id for item in purchases} - set(made)
 
 
 async def update(session: WriteSession, purchases: Sequence[Purchase]) -> None:
     """Write what orders have become."""
     if purchases:
-        await session.execute(_UPDATE, _values(purchases))
+        await (await raw(session)).execute(_UPDATE, *_values(purchases))
 
 
 async def lock(session: WriteSession, ids: Sequence[UUID]) -> dict[UUID, Purchase]:
@@ -135,22 +157,29 @@ def _stated(at: Any, by: UUID, amount: Decimal, points: Points, told: Any) -> St
     return None if at is None else Stated(at, by, amount, points, told)
 
 
-def _values(purchases: Sequence[Purchase]) -> dict[str, list[Any]]:
-    values: dict[str, list[Any]] = {
-        "ids": [item.id for item in purchases],
-        "sources": [item.source for item in purchases],
-        "orders": [item.order_id for item in purchases],
-        "vias": [item.via for item in purchases],
-        "earned": [json.dumps(item.earned) for item in purchases],
-        "reversed": [json.dumps(item.reversed) for item in purchases],
-        "waived": [json.dumps(item.waived) for item in purchases],
-        "delivered": [item.delivered_at for item in purchases],
-        "released": [item.released_at for item in purchases],
-    }
-    for prefix, stated in (("c", [item.completed for item in purchases]), ("u", [item.updated for item in purchases])):
-        for name in ("at", "by", "amount"):
-            values[f"{prefix}_{name}"] = [getattr(item, name, None) for item in stated]
-        values[f"{prefix}_points"] = [None if item is None else json.dumps(item.points) for item in stated]
-        values[f"{prefix}_told"] = [None if item is None or item.told is None else json.dumps(item.told)
-                                    for item in stated]  # fmt: skip
-    return values
+def _values(purchases: Sequence[Purchase]) -> list[str]:
+    """The columns, in their order, as array literals; one that says nothing is empty, and so read as null throughout."""
+    columns = zip(*(_row(item) for item in purchases), strict=True)
+    return [
+        "{}" if column.count(None) == len(column) else (json_array if kind == "jsonb" else array)(column)
+        for kind, column in zip(_TYPES.values(), columns, strict=True)
+    ]
+
+
+def _row(item: Purchase) -> tuple[Any, ...]:
+    completed, updated = item.completed, item.updated
+    return (
+        item.id, item.source, item.order_id, item.via,
+        *(_NOTHING if completed is None else (completed.at, completed.by, completed.amount, _json(completed.points))),
+        *(_NOTHING if updated is None else (updated.at, updated.by, updated.amount, _json(updated.points))),
+        _json(item.earned) if item.earned else None,
+        _json(item.reversed) if item.reversed else None,
+        _json(item.waived) if item.waived else None,
+        None if completed is None or completed.told is None else json.dumps(completed.told),
+        None if updated is None or updated.told is None else json.dumps(updated.told),
+        item.delivered_at, item.released_at,
+    )  # fmt: skip
+
+
+def _json(points: Points) -> str:
+    return _encode(points).decode()

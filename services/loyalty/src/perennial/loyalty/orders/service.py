@@ -7,10 +7,11 @@ from datetime import tzinfo
 from uuid import UUID
 
 import structlog
+from pydantic import TypeAdapter
 
 from perennial.common import audit, derive, identity_map
 from perennial.common.auth import Principal
-from perennial.common.contracts.base import Event, utc_now
+from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.loyalty import PointsEarned, PointsReversed
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.ids import digest_uuid
@@ -18,7 +19,7 @@ from perennial.common.web import NotFound
 from perennial.loyalty.earning import queries as uses
 from perennial.loyalty.earning.known import Known, hold, know, remember
 from perennial.loyalty.orders import queries, releasing, reversing
-from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, Stated, What, gather
+from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, Stated, gather
 from perennial.loyalty.orders.stating import grant, state
 from perennial.loyalty.points import queries as ledger
 from perennial.loyalty.points import service as points
@@ -28,6 +29,8 @@ from perennial.loyalty.programme.definition import POINTS
 from perennial.loyalty.programme.earning import Earner, in_force
 
 log = structlog.get_logger()
+
+_FACTS = TypeAdapter(list[PointsEarned])  # all at once, at half the time
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,18 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     people = {event.via for event in events} | await _holders(session, earners, orders)
     known = await know(session, earners, people)
     book = await _heard(session, earners, orders, known, zone)
-    lots = [lot for item, before in book.values() for lot in _lots(earners, item, before, zone)]
-    references = {item.id: item.order_id for item, _ in book.values()}
-    postings = [issue(lot, "earn", "order", references.get(lot.purchase_id or lot.id)) for lot in lots]
+    earned = [pair for item, before in book.values() for pair in _lots(earners, item, before, zone)]
     items = {key: item for key, (item, _) in book.items()}
     wanted = {key: owed for key, item in items.items() if (owed := item.owes())}
     if wanted:
         await reversing.hold(session, {item.via for item in items.values() if item.via is not None})
-    live = {key for key, heard in orders.items() if any(event.live for event in heard)}
-    bought = {key for key in live if any(event.live and event.what != "refunded" for event in orders[key])}
+    live = {event.purchase_id for event in events if event.live}
+    bought = {event.purchase_id for event in events if event.live and event.what != "refunded"}
     owners = await identity_map.customers_of(session, {item.via for item in items.values() if item.via})
-    await points.book(session, postings, lots, *_earned(lots, postings, owners, bought))
-    await releasing.follow(session, earners, [items[key] for key in orders if _tells(orders[key], "delivered")])
+    lots, postings = [lot for lot, _ in earned], [posting for _, posting in earned]
+    await points.book(session, postings, lots, *_earned(earned, owners, bought))
+    delivered = {event.purchase_id for event in events if event.what == "delivered"}
+    await releasing.follow(session, earners, [items[key] for key in sorted(delivered)])
     if wanted:
         fresh = {lot.id for lot in lots}
         reversals = await reversing.reverse(session, earners, items, wanted, orders, fresh)
@@ -72,10 +75,6 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
         await points.book(session, [item for made in reversals.values() for item in made], (), *facts)
     await _mark(session, items.values(), owners, live)
     log.debug("orders.accounted", orders=len(orders), earned=sum(lot.points for lot in lots))
-
-
-def _tells(heard: Iterable[OrderEvent], what: What) -> bool:
-    return any(event.what == what for event in heard)
 
 
 async def _holders(
@@ -102,14 +101,14 @@ async def _heard(
     limited = any(earner.limited for earner in earners)
     late = set(fresh) if limited else {event.purchase_id for event in refunds}
     for key, item in fresh.items():
-        item.earned = {} if key in late else item.target[0]
-    new = await queries.insert(session, list(fresh.values()))
-    result: dict[UUID, tuple[Purchase, Points]] = {key: (item, {}) for key, item in fresh.items() if key in new}
-    again = [key for key in fresh if key not in new or key in late]
-    if again:
+        item.earned = {} if late and key in late else item.target[0]
+    old = await queries.insert(session, list(fresh.values()))
+    result: dict[UUID, tuple[Purchase, Points]] = {key: (item, {}) for key, item in fresh.items() if key not in old}
+    if old or late:
+        again = [key for key in fresh if key in old or key in late]
         await queries.add_refunds(session, refunds)
         items = await queries.lock(session, again)
-        before = {key: (None if key in new else item.stated, item.earned) for key, item in items.items()}
+        before = {key: (item.stated if key in old else None, item.earned) for key, item in items.items()}
         for key, item in items.items():
             _tell(item, orders[key], stated)
         if limited:
@@ -147,7 +146,9 @@ def _tell(item: Purchase, heard: Iterable[OrderEvent], stated: Mapping[UUID, Sta
     return item
 
 
-def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo) -> Iterator[Lot]:
+def _lots(
+    earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo
+) -> Iterator[tuple[Lot, Posting]]:
     """The lots of what an order earns beyond `before`, one for each currency, dated by its completion."""
     completed, via = item.completed, item.via
     if completed is None or via is None:
@@ -158,11 +159,12 @@ def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinf
         if earned > had:
             rules = programme.currency(currency)
             active_at = releasing.active_at(item, rules) or completed.at
-            yield Lot(
+            lot = Lot(
                 _lot_id(item.id, currency, had), via, earned - had, completed.at, active_at,
                 rules.expiry.after(completed.at, zone), item.id,
                 state="pending" if active_at > utc_now() else "active", currency=currency,
             )  # fmt: skip
+            yield lot, issue(lot, "earn", "order", item.order_id)
 
 
 def _lot_id(purchase: UUID, currency: str, before: int) -> UUID:
@@ -192,16 +194,17 @@ async def release(session: WriteSession, principal: Principal, source: str, orde
 
 
 def _earned(
-    lots: Sequence[Lot], postings: Sequence[Posting], owners: Mapping[UUID, UUID], live: set[UUID]
-) -> list[Event]:
-    return [
-        PointsEarned(
-            posting_id=posting.id, via=lot.via, customer=owners.get(lot.via, lot.via), points=lot.points,
-            reason=posting.reason, reference=posting.reference, currency=lot.currency, occurred_at=lot.earned_at,
-        )
-        for lot, posting in zip(lots, postings, strict=True)
+    earned: Iterable[tuple[Lot, Posting]], owners: Mapping[UUID, UUID], live: set[UUID]
+) -> list[PointsEarned]:
+    return _FACTS.validate_python([
+        {
+            "posting_id": posting.id, "via": lot.via, "customer": owners.get(lot.via, lot.via), "points": lot.points,
+            "reason": posting.reason, "reference": posting.reference, "currency": lot.currency,
+            "occurred_at": lot.earned_at,
+        }
+        for lot, posting in earned
         if lot.purchase_id in live
-    ]  # fmt: skip
+    ])  # fmt: skip
 
 
 def _reversed(posting: Posting, owners: Mapping[UUID, UUID]) -> PointsReversed:

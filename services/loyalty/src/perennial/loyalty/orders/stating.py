@@ -16,22 +16,23 @@ from perennial.loyalty.programme.earning import Earner, in_force
 def state(earners: Sequence[Earner], events: Iterable[OrderEvent], known: Known, zone: tzinfo) -> dict[UUID, Stated]:
     """What each event that states an order's worth says of it; what caps bound is granted later."""
     stating = [event for event in events if event.what in {"completed", "updated"}]
-    for event in stating:
-        if event.what == "completed":
-            known.orders.setdefault(known.owner(event.via), []).append((event.at, event.purchase_id))
+    if any(earner.by_first_order or earner.limited for earner in earners):
+        for event in stating:
+            if event.what == "completed":
+                known.orders.setdefault(known.owner(event.via), []).append((event.at, event.purchase_id))
     return {event.id: _stated(in_force(earners, event.at), event, known, zone) for event in stating}
 
 
 def _stated(earner: Earner, event: OrderEvent, known: Known, zone: tzinfo) -> Stated:
     rules, amount = earner.by_event.get(ORDER_COMPLETED), event.amount or NOTHING
-    if rules is None:
-        return Stated(event.at, event.id, amount, {})
+    if rules is None or earner.plain(ORDER_COMPLETED):
+        return Stated(event.at, event.id, amount, earner.by_amount(ORDER_COMPLETED, event.amount))
     # Whether it is the first order is seen when it is granted its points: an update may come before the order itself.
     facts = Facts(event.via, event.at, event.source, event.properties, event.amount, zone, first_order=True)
     if not rules.plain:
         facts = known.facts(earner, facts)
     verdicts = rules.verdicts(facts)
-    told = None if earner.plain(ORDER_COMPLETED) else earner.told(ORDER_COMPLETED, facts, verdicts)
+    told = earner.told(ORDER_COMPLETED, facts, verdicts)
     points = {} if earner.limited else by_currency(earner.choose(verdicts), earner.programme.main.code)
     return Stated(event.at, event.id, amount, points, told)
 

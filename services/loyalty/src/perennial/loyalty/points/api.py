@@ -10,7 +10,7 @@ from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.db import WriteSession
 from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Write, documented
-from perennial.common.web.idempotency import Once
+from perennial.common.web.idempotency import Once, is_replayed
 from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.points import service
 from perennial.loyalty.points.posting import Posting
@@ -27,8 +27,10 @@ Adjuster = Annotated[Principal, Depends(requires("loyalty:adjust"))]
 @router.post("/spend", status_code=201, response_model=PostedOut, responses=documented(400, 404, 409))
 async def spend_points(_: Writer, session: Write, customer_id: UUID, body: SpendIn, once: Idempotent) -> Response:
     """Take points from a customer, who must have them."""
-    owner = await accounts.owner_of(session, customer_id)
-    return await once.run(session, lambda: _spend(session, owner, body, once))
+    answer = await once.run(session, lambda: _spend(session, customer_id, body, once, anybody=True))
+    if is_replayed(answer):
+        await accounts.owner_of(session, customer_id)  # who is forgotten is not spoken of
+    return answer
 
 
 @router.post("/adjust", status_code=201, response_model=PostedOut, responses=documented(400, 404, 409))
@@ -45,7 +47,7 @@ async def adjust_points(
         )  # fmt: skip
         await service.adjust(session, principal, posting)
         balance = await accounts.balance(session, owner, posting.currency)
-        return _posted(posting, owner, body.points, balance)
+        return _posted(posting, posting.currency, owner, body.points, balance)
 
     return await once.run(session, adjust)
 
@@ -56,17 +58,17 @@ async def spend_my_points(via: CustomerVia, session: Write, body: SpendIn, once:
     return await once.run(session, lambda: _spend(session, via, body, once))
 
 
-async def _spend(session: WriteSession, via: UUID, body: SpendIn, once: Once) -> PostedOut:
+async def _spend(session: WriteSession, who: UUID, body: SpendIn, once: Once, *, anybody: bool = False) -> PostedOut:
     posting = Posting(
-        digest_uuid("spend", once.id.hex()), "spend", via, datetime.now(UTC), body.reason, -body.points,
-        reference=body.reference, currency=await programme.code_of(session, body.currency, spendable=True),
+        digest_uuid("spend", once.id.hex()), "spend", who, datetime.now(UTC), body.reason, -body.points,
+        reference=body.reference,
     )  # fmt: skip
-    customer, balance = await service.spend(session, posting)
-    return _posted(posting, customer, body.points, balance)
+    spent = await service.spend_in(session, body.currency, posting, anybody=anybody)
+    return _posted(posting, spent.currency, spent.customer, body.points, spent.balance)
 
 
-def _posted(posting: Posting, customer: UUID, points: int, balance: int) -> PostedOut:
+def _posted(posting: Posting, currency: str, customer: UUID, points: int, balance: int) -> PostedOut:
     return PostedOut(
-        posting_id=posting.id, customer_id=customer, points=points, currency=posting.currency, balance=balance,
+        posting_id=posting.id, customer_id=customer, points=points, currency=currency, balance=balance,
         reason=posting.reason, reference=posting.reference,
     )  # fmt: skip

@@ -1,9 +1,10 @@
 """Postings: what makes points move, each named by its cause."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+import msgspec
 
 from perennial.common.ids import digest_uuid
 from perennial.loyalty.programme.definition import POINTS
@@ -22,8 +23,7 @@ AGAINST: dict[Kind, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True):
     """A change of `points` in the balance of `via` and of `pending` in what waits; the rest is the programme's.
 
     Points are whole units of `currency`: points, growth value, or the smallest unit of stored credit.
@@ -42,8 +42,7 @@ class Posting:
     returns: UUID | None = None
 
 
-@dataclass(frozen=True)
-class Lot:
+class Lot(msgspec.Struct, frozen=True):
     """Points that came together by one posting, to be spent, reversed and expired together."""
 
     id: UUID

@@ -1,7 +1,6 @@
-"""The ledger's SQL. Whoever posts locks accounts by `via` in ascending order, and lots after them."""
+"""The ledger's SQL; what posts is in `writing`. Whoever posts locks accounts by `via` in ascending order, and lots after them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,106 +9,24 @@ from sqlalchemy import ARRAY, ColumnElement, Row, Uuid, any_, literal, select, t
 
 from perennial.common.db import ReadSession, WriteSession
 from perennial.loyalty.points.models import lot
-from perennial.loyalty.points.posting import AGAINST, Lot, Posting
+from perennial.loyalty.points.posting import Lot, Posting
 from perennial.loyalty.points.settling import Source, Spending, Uses
 
-_POST = text("""
-    WITH p AS (
-        SELECT * FROM unnest(
-            CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:vias AS uuid[]), CAST(:ats AS timestamptz[]),
-            CAST(:points AS bigint[]), CAST(:pending AS bigint[]), CAST(:reasons AS text[]),
-            CAST(:refs AS text[]), CAST(:lots AS uuid[]), CAST(:against AS text[]), CAST(:currencies AS text[]),
-            CAST(:returns AS uuid[])
-        ) AS p (id, kind, via, at, points, pending, reason, reference, lot_id, against, currency, returns)
-    ), posted AS (
-        INSERT INTO posting (id, kind, via, currency, at, points, pending, reason, reference, returns)
-        SELECT id, kind, via, currency, at, points, pending, reason, reference, returns FROM p
-    ), legs AS (
-        INSERT INTO entry (posting_id, account, via, lot_id, points)
-        SELECT id, 'customer', via, lot_id, points FROM p WHERE points <> 0
-        UNION ALL SELECT id, 'pending', via, lot_id, pending FROM p WHERE pending <> 0
-        UNION ALL SELECT id, against, NULL, lot_id, -(points + pending) FROM p WHERE points + pending <> 0
-    )
-    INSERT INTO account AS a (via, currency, balance, pending, earned, spent, reversed, expired, adjusted)
-    SELECT via, currency, sum(points), sum(pending),
-           coalesce(sum(points + pending) FILTER (WHERE kind = 'earn'), 0),
-           coalesce(-sum(points) FILTER (WHERE kind IN ('spend', 'return')), 0),
-           coalesce(-sum(points + pending) FILTER (WHERE kind = 'reverse'), 0),
-           coalesce(-sum(points + pending) FILTER (WHERE kind = 'expire'), 0),
-           coalesce(sum(points + pending) FILTER (WHERE kind = 'adjust'), 0)
-    FROM p GROUP BY via, currency ORDER BY via, currency
-    ON CONFLICT (via, currency) DO UPDATE SET
-        balance = a.balance + excluded.balance, pending = a.pending + excluded.pending,
-        earned = a.earned + excluded.earned, spent = a.spent + excluded.spent,
-        reversed = a.reversed + excluded.reversed, expired = a.expired + excluded.expired,
-        adjusted = a.adjusted + excluded.adjusted, version = a.version + 1
-    RETURNING a.via, a.currency, a.balance, a.pending, a.version""")
-_LOTS = text("""
-    INSERT INTO lot (id, posting_id, via, currency, purchase_id, points, state, qualifies, earned_at, active_at,
-                     expires_at)
-    SELECT id, id, via, currency, purchase_id, points, state, qualifies, earned_at, active_at, expires_at FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:vias AS uuid[]), CAST(:purchases AS uuid[]), CAST(:points AS bigint[]),
-        CAST(:states AS text[]), CAST(:qualifies AS boolean[]), CAST(:earned AS timestamptz[]),
-        CAST(:active AS timestamptz[]), CAST(:expires AS timestamptz[]), CAST(:currencies AS text[])
-    ) AS l (id, via, purchase_id, points, state, qualifies, earned_at, active_at, expires_at, currency)""")
 _CUT = text("""
     UPDATE lot SET reversed = lot.reversed + c.reversed, expired = lot.expired + c.expired
     FROM unnest(CAST(:ids AS uuid[]), CAST(:reversed AS bigint[]), CAST(:expired AS bigint[]))
         AS c (id, reversed, expired)
     WHERE lot.id = c.id""")
+_SPEND = text("""
+    SELECT * FROM spend(:id, :who, :anybody, :swept, :version, :since, :currency, :points, :at, :reason, :reference)""")
 Wallet = tuple[UUID, str]
 """A customer's account in one currency."""
 
-_LOT = select(*(lot.c[field.name] for field in fields(Lot)))
+_LOT = select(*(lot.c[name] for name in Lot.__struct_fields__))
 
 
 def _any(ids: Collection[UUID]) -> ColumnElement[bool]:
     return any_(literal(list(ids), ARRAY(Uuid)))
-
-
-async def post(session: WriteSession, postings: Sequence[Posting]) -> list[Row[Any]]:
-    """Write postings, both legs of each, and the accounts that they change; returns those, one row each."""
-    if not postings:
-        return []
-    found = await session.execute(
-        _POST,
-        {
-            "ids": [item.id for item in postings],
-            "kinds": [item.kind for item in postings],
-            "vias": [item.via for item in postings],
-            "ats": [item.at for item in postings],
-            "points": [item.points for item in postings],
-            "pending": [item.pending for item in postings],
-            "reasons": [item.reason for item in postings],
-            "refs": [item.reference for item in postings],
-            "lots": [item.lot_id for item in postings],
-            "against": [AGAINST[item.kind] for item in postings],
-            "currencies": [item.currency for item in postings],
-            "returns": [item.returns for item in postings],
-        },
-    )
-    return list(found)
-
-
-async def add_lots(session: WriteSession, lots: Sequence[Lot]) -> None:
-    """Keep the lots that postings brought."""
-    if not lots:
-        return
-    await session.execute(
-        _LOTS,
-        {
-            "ids": [lot.id for lot in lots],
-            "vias": [lot.via for lot in lots],
-            "purchases": [lot.purchase_id for lot in lots],
-            "points": [lot.points for lot in lots],
-            "states": [lot.state for lot in lots],
-            "qualifies": [lot.qualifies for lot in lots],
-            "earned": [lot.earned_at for lot in lots],
-            "active": [lot.active_at for lot in lots],
-            "expires": [lot.expires_at for lot in lots],
-            "currencies": [lot.currency for lot in lots],
-        },
-    )
 
 
 async def cut_lots(session: WriteSession, postings: Iterable[Posting]) -> None:
@@ -142,16 +59,26 @@ async def lots_of_purchases(session: WriteSession, purchases: Collection[UUID]) 
     return found
 
 
-async def spend(session: WriteSession, posting: Posting) -> Row[Any]:
-    """One round trip: lock the customer's accounts, look whether the points are there, and post.
+async def spend(
+    session: WriteSession, posting: Posting, *, anybody: bool = False,
+    programme: tuple[int, datetime | None] | None = None, swept: bool = False,
+) -> Row[Any]:  # fmt: skip
+    """One round trip: find who spends, lock the customer's accounts, look whether the points are there, post, mark.
 
-    Returns `outcome` (posted, insufficient, repeated), `customer`, `available` (after it), and the account of `via`.
+    `anybody`: `posting.via` is a customer's id, an old one too, and today's customer spends. `programme` is the version
+    that must be in force, with its beginning. `swept`: what has expired was seen to. Returns `outcome` (posted,
+    insufficient, repeated, unknown, programme, expired), `customer`, `available` (after it), the account that spent.
     """
+    version, since = programme or (None, None)
     found = await session.execute(
-        text("SELECT * FROM spend_points(:id, :via, :currency, :points, :at, :reason, :reference)"),
+        _SPEND,
         {
             "id": posting.id,
-            "via": posting.via,
+            "who": posting.via,
+            "anybody": anybody,
+            "swept": swept,
+            "version": version,
+            "since": since,
             "currency": posting.currency,
             "points": -posting.points,
             "at": posting.at,

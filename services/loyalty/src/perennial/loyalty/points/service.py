@@ -1,10 +1,14 @@
 """The verbs of the points bank: book, spend, adjust, activate, expire, settle."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace
+from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from perennial.common import audit, derive, faults, identity_map
@@ -12,68 +16,108 @@ from perennial.common.auth import Principal
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.loyalty import Account, AccountsChanged, PointsSpent
 from perennial.common.db import WriteSession, settings_of
+from perennial.common.notify import STALE, notify
 from perennial.common.outbox import emit
-from perennial.common.web import Conflict
+from perennial.common.web import Conflict, NotFound
 from perennial.loyalty.expiry import queries as expiries
 from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.points import queries
 from perennial.loyalty.points.posting import Lot, Posting, activate, cut, issue
 from perennial.loyalty.points.settling import allocate
+from perennial.loyalty.points.writing import post
 from perennial.loyalty.programme import service as programme
+from perennial.loyalty.programme.definition import Programme
 
 log = structlog.get_logger()
 
 BATCH = 500
+_SAID = TypeAdapter(list[AccountsChanged])
+
+
+class ProgrammeChanged(Exception):  # noqa: N818 (no error: it is read again)
+    """Another version of the programme is in force than was read."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Who spent, what is left to them, and of which currency."""
+
+    customer: UUID
+    balance: int
+    currency: str
 
 
 async def book(session: WriteSession, postings: Sequence[Posting], lots: Sequence[Lot] = (), *events: Event) -> None:
     """Write postings with the lots that they bring or cut, and say which accounts they changed, before `events`."""
-    rows = await queries.post(session, postings)
+    rows = await post(session, postings, lots)
     faults.point("loyalty.posted")
-    await queries.add_lots(session, lots)
     await queries.cut_lots(session, [item for item in postings if item.kind in {"reverse", "expire"}])
-    accounts = [_account(row) for row in rows]
-    said = [AccountsChanged(accounts=accounts[i : i + BATCH]) for i in range(0, len(accounts), BATCH)]
+    changed = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
+    said = _SAID.validate_python([{"accounts": [dict(row) for row in part]} for part in changed])
     await emit(session, *said, *events)
 
 
-def _account(row: Row[tuple[UUID, str, int, int, int]]) -> Account:
-    return Account(
-        via=row.via, currency=row.currency, balance=row.balance, pending=row.pending, version=row.version
-    )  # fmt: skip
-
-
-async def spend(session: WriteSession, posting: Posting) -> tuple[UUID, int]:
-    """Take points from the customer of `posting.via`; returns the customer and the balance left.
+async def spend(
+    session: WriteSession, posting: Posting, *, anybody: bool = False, rules: Programme | None = None
+) -> Spent:
+    """Take points from the customer of `posting.via`; with `anybody` that is a customer's id, an old one too.
 
     What has expired by then goes first, whether or not the job has come to it. Raises Conflict when the customer has
-    fewer, however many ask at once.
+    fewer, however many ask at once, NotFound, and ProgrammeChanged where `rules` are not in force any more.
     """
-    asked = -posting.points
-    await expire_of(session, posting.via, posting.at)
-    done = await queries.spend(session, posting)
+    version = (rules.version, rules.valid_from) if rules else None
+    done = await queries.spend(session, posting, anybody=anybody, programme=version)
+    if done.outcome == "expired":
+        due = await expiries.due_lots_of_customers(session, [done.customer], posting.at)
+        await _expire(session, {*due, *await queries.due_lots_of(session, posting.via, posting.at)}, posting.at)
+        done = await queries.spend(session, posting, anybody=anybody, programme=version, swept=True)
+    _check(done, posting)
+    via = done.customer if anybody else posting.via
+    await emit(
+        session,
+        AccountsChanged(accounts=[Account(
+            via=via, currency=posting.currency, balance=done.via_balance, pending=done.via_pending,
+            version=done.via_version,
+        )]),
+        PointsSpent(
+            posting_id=posting.id, via=via, customer=done.customer, points=-posting.points, reason=posting.reason,
+            reference=posting.reference, currency=posting.currency,
+        ),
+    )  # fmt: skip
+    await notify(session, STALE)
+    log.info("points.spent", customer_id=str(done.customer), points=-posting.points)
+    return Spent(done.customer, done.available, posting.currency)
+
+
+async def spend_in(session: WriteSession, code: str | None, posting: Posting, *, anybody: bool = False) -> Spent:
+    """The same in the currency that a body names. Raises Unprocessable, too.
+
+    The programme that was read last is taken for the one in force; the spending itself finds out where it is not.
+    """
+    rules = programme.remembered()
+    if not programme.may_spend(rules, code):
+        rules = await programme.current(session)
+    while True:
+        currency = programme.code_in(rules, code, spendable=True)
+        try:
+            return await spend(session, replace(posting, currency=currency), anybody=anybody, rules=rules)
+        except ProgrammeChanged:
+            rules = await programme.current(session)
+
+
+def _check(done: Row[Any], posting: Posting) -> None:
+    if done.outcome == "programme":
+        raise ProgrammeChanged
+    if done.outcome == "unknown":
+        raise NotFound(f"customer_id: there is no customer {posting.via}", pointer="path/customer_id")
     if done.outcome == "repeated":
         raise _repeated()
     if done.outcome == "insufficient":
         raise Conflict(
-            f"points: {asked} {posting.currency} asked, the balance is {done.available}",
+            f"points: {-posting.points} {posting.currency} asked, the balance is {done.available}",
             code="insufficient_points",
             pointer="/points",
         )
-    await emit(
-        session,
-        AccountsChanged(accounts=[Account(
-            via=posting.via, currency=posting.currency, balance=done.via_balance, pending=done.via_pending,
-            version=done.via_version,
-        )]),
-        PointsSpent(
-            posting_id=posting.id, via=posting.via, customer=done.customer, points=asked, reason=posting.reason,
-            reference=posting.reference, currency=posting.currency,
-        ),
-    )  # fmt: skip
-    await derive.mark(session, [done.customer], live=True)
-    log.info("points.spent", customer_id=str(done.customer), points=asked)
-    return done.customer, done.available
 
 
 async def expire_of(session: WriteSession, via: UUID, now: datetime) -> None:

@@ -173,7 +173,10 @@ class Definition(BaseModel):
 
     def currency(self, code: str) -> Currency:
         """The currency of that code; one that this version does not know yet is like the main one."""
-        return next((currency for currency in self.currencies if currency.code == code), self.main)
+        for currency in self.currencies:
+            if currency.code == code:
+                return currency
+        return self.main
 
     @property
     def tiers_rest_on(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -52,6 +53,11 @@ class Earner:
         """Whether the amount alone tells what an event of that name gives."""
         rules = self.by_event.get(name)
         return not self.limited and (rules is None or rules.plain)
+
+    def by_amount(self, name: str, amount: Decimal | None) -> dict[str, int]:
+        """What an event gives of which the amount alone tells it, by currency."""
+        rules = self.by_event.get(name)
+        return {} if rules is None else rules.by_amount(amount, self.programme.main.code)
 
     def choose(self, verdicts: Sequence[Verdict], room: Room | None = None) -> list[Verdict]:
         """What counts of the rules that hold, within what caps leave."""

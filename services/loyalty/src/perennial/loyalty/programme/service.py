@@ -12,7 +12,7 @@ from perennial.common.notify import STALE, notify
 from perennial.common.web import Unprocessable
 from perennial.common.web.etags import match
 from perennial.loyalty.programme import queries
-from perennial.loyalty.programme.definition import Definition, EarnRule, Programme, TierRule
+from perennial.loyalty.programme.definition import Currency, Definition, EarnRule, Programme, TierRule
 from perennial.loyalty.programme.earning import Earner
 
 log = structlog.get_logger()
@@ -39,10 +39,20 @@ def _earner(version: int, valid_from: datetime, definition: str) -> Earner:
     return Earner(Programme(version=version, valid_from=valid_from, **dict(parsed)))
 
 
+_read = [BUILT_IN.programme]  # the newest version that this process has read
+
+
 async def history(session: ReadSession) -> list[Earner]:
     """Every version there was, oldest first."""
     rows = await queries.versions(session)
-    return [BUILT_IN, *(_earner(row.version, row.valid_from, row.definition) for row in rows)]
+    found = [BUILT_IN, *(_earner(row.version, row.valid_from, row.definition) for row in rows)]
+    _read[0] = found[-1].programme
+    return found
+
+
+def remembered() -> Programme:
+    """The version that was read last, of whichever database: for those who then find out whether it is in force."""
+    return _read[0]
 
 
 async def current(session: ReadSession) -> Programme:
@@ -52,8 +62,12 @@ async def current(session: ReadSession) -> Programme:
 
 async def code_of(session: ReadSession, code: str | None, *, spendable: bool = False) -> str:
     """The currency that a body means. Raises Unprocessable for one that there is not, or that is never spent."""
-    rules = await current(session)
-    found = next((item for item in rules.currencies if item.code == (code or rules.main.code)), None)
+    return code_in(await current(session), code, spendable=spendable)
+
+
+def code_in(rules: Definition, code: str | None, *, spendable: bool = False) -> str:
+    """The currency of a programme that a body means. Raises Unprocessable, with `spendable` for growth value too."""
+    found = _currency(rules, code)
     if found is None:
         raise Unprocessable(
             f"currency: the programme has no currency {code}", code="unknown_currency", pointer="/currency"
@@ -61,6 +75,16 @@ async def code_of(session: ReadSession, code: str | None, *, spendable: bool = F
     if spendable and found.kind == "growth":
         raise Unprocessable(f"currency: {found.code} is never spent", code="not_spendable", pointer="/currency")
     return found.code
+
+
+def may_spend(rules: Definition, code: str | None) -> bool:
+    """Whether a programme has such a currency, and it can be spent."""
+    found = _currency(rules, code)
+    return found is not None and found.kind != "growth"
+
+
+def _currency(rules: Definition, code: str | None) -> Currency | None:
+    return next((item for item in rules.currencies if item.code == (code or rules.main.code)), None)
 
 
 def keeps_currencies(before: Definition, definition: Definition) -> None:

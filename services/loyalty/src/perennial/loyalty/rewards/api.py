@@ -74,7 +74,7 @@ async def add_reward_codes(
 @router.get("/{reward_id}/codes", responses=documented(400, 404))
 async def list_reward_codes(_: Manager, session: Read, reward_id: UUID, page: PageQuery) -> Page[CodeOut]:
     """The pool of a reward's codes, in the order in which they are given."""
-    await service.get(session, reward_id)
+    await service.check_known(session, reward_id)
     rows = await queries.codes(session, reward_id, before(page) or 0, page.limit + 1)
     items = [CodeOut.model_validate(dict(row._mapping)) for row in rows]  # noqa: SLF001
     return paged(items, page, lambda item: [item.id])

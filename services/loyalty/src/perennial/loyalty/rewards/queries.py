@@ -10,11 +10,19 @@ from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
 
+MANY = 1_000
+
 # How many codes are left is counted for the few rewards of a page, by an index of the free ones.
 _SHOWN = """
     SELECT w.*, CASE WHEN w.codes THEN (
         SELECT count(*) FROM voucher_code c WHERE c.reward_id = w.id AND c.redemption_id IS NULL) END AS codes_left
     FROM reward w"""
+# Customers ask all day: of a large pool they are told that there are MANY, and no more of it is read.
+_OFFERED = f"""
+    SELECT w.*, CASE WHEN w.codes THEN (SELECT count(*) FROM (
+        SELECT FROM voucher_code c WHERE c.reward_id = w.id AND c.redemption_id IS NULL LIMIT {MANY}) AS free
+        ) END AS codes_left
+    FROM reward w"""  # noqa: S608 (constants)
 _COLUMNS = (
     "kind", "state", "name", "description", "points", "currency", "amount", "money", "credit_currency",
     "credit_points", "stock", "codes", "starts_at", "ends_at", "limits", "tiers", "hold_minutes", "instant",
@@ -30,7 +38,7 @@ _UPDATE = text(
 )
 _OFFERS = text(f"""
     SELECT w.*, reward_refusals(w.id, :customer, :now, :zone, :base) AS why_not
-    FROM ({_SHOWN} WHERE w.state = 'active' AND (w.ends_at IS NULL OR w.ends_at > :now)
+    FROM ({_OFFERED} WHERE w.state = 'active' AND (w.ends_at IS NULL OR w.ends_at > :now)
             AND (CAST(:after AS timestamptz) IS NULL OR (w.created_at, w.id) < (:after, CAST(:id AS uuid)))
           ORDER BY w.created_at DESC, w.id DESC LIMIT :n) AS w
     ORDER BY w.created_at DESC, w.id DESC""")  # noqa: S608
@@ -59,6 +67,12 @@ async def hold(session: WriteSession, reward_id: UUID) -> Row[Any] | None:
     found = await session.execute(
         text("SELECT version, taken, codes FROM reward WHERE id = :id FOR UPDATE"), {"id": reward_id}
     )
+    return found.one_or_none()
+
+
+async def terms(session: ReadSession, reward_id: UUID) -> Row[Any] | None:
+    """The state, the money and whether it takes codes, of a reward."""
+    found = await session.execute(text("SELECT state, money, codes FROM reward WHERE id = :id"), {"id": reward_id})
     return found.one_or_none()
 
 

@@ -56,7 +56,7 @@ class OfferOut(BaseModel):
     currency: str
     money: Money | None
     credit: Credit | None
-    left: int | None = Field(description="How many can still be had; null: no end of it.")
+    left: int | None = Field(description="How many can still be had, of codes 1000 at the most; null: no end of it.")
     starts_at: datetime | None
     ends_at: datetime | None
     limits: list[Limit]

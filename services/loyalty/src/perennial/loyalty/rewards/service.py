@@ -30,16 +30,24 @@ async def get(session: ReadSession, reward_id: UUID) -> Row[Any]:
     return row
 
 
+async def check_known(session: ReadSession, reward_id: UUID) -> Row[Any]:
+    """The terms of a reward. Raises NotFound."""
+    row = await queries.terms(session, reward_id)
+    if row is None:
+        raise _unknown(reward_id)
+    return row
+
+
 async def check_public(session: ReadSession, reward_id: UUID) -> None:
     """Raises Unprocessable for a reward that customers do not see, as for one that there is not."""
-    row = await queries.one(session, reward_id)
+    row = await queries.terms(session, reward_id)
     if row is None or row.state == "hidden":
         raise Unprocessable(f"reward_id: there is no reward {reward_id}", code="unknown_reward", pointer="/reward_id")
 
 
 async def check_points_alone(session: ReadSession, reward_id: UUID) -> None:
     """Raises Unprocessable for a reward that costs money besides."""
-    row = await queries.one(session, reward_id)
+    row = await queries.terms(session, reward_id)
     if row is not None and row.money is not None:
         raise Unprocessable("confirm: money is part of the price", code="payment_required", pointer="/confirm")
 
@@ -73,7 +81,7 @@ async def add_codes(
     session: WriteSession, principal: Principal, reward_id: UUID, codes: Sequence[str]
 ) -> tuple[int, int]:
     """Fill a reward's pool; returns how many were new, and how many are left. Raises NotFound, Unprocessable."""
-    found = await get(session, reward_id)
+    found = await check_known(session, reward_id)
     if not found.codes:
         raise Unprocessable("codes: this reward takes none", code="no_codes", pointer="/codes")
     added, left = await queries.add_codes(session, reward_id, codes)

@@ -202,7 +202,7 @@ def _fact(contract: type[RedemptionEvent], row: Row[Any], **more: Any) -> Redemp
     return contract(
         redemption_id=row.id, reward_id=row.reward_id, kind=row.kind, via=row.via, customer=row.customer_id,
         points=row.points, currency=row.currency, amount=row.amount or Decimal(0), money=row.money,
-        version=row.version, **more,
+        version=row.version, reward_name=row.name, reserved_at=row.reserved_at, **more,
     )  # fmt: skip
 
 

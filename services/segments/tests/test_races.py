@@ -10,6 +10,8 @@ from perennial.common import derive as common
 from perennial.common.db import Database
 from perennial.common.derive import mark
 from perennial.common.ids import uuid7
+from perennial.common.messaging.batch import react
+from perennial.common.messaging.worker import reactions_of
 from perennial.common.operations import worker as operations
 from perennial.common.problems import Conflict
 from perennial.common.runtime import Runtime
@@ -28,19 +30,28 @@ async def derived(database: Database) -> None:
             pass
 
 
+async def heard(runtime: Runtime, *events: Any) -> None:
+    """Handled, and not derived yet."""
+    async with runtime.database.write() as session:
+        await react(runtime, session, reactions_of(SERVICE), events)
+
+
+async def members(database: Database) -> list[UUID]:
+    async with database.write() as session:
+        return list((await session.execute(text("SELECT customer_id FROM membership"))).scalars())
+
+
 async def test_a_derivation_that_knows_the_old_rule_has_not_the_last_word(
     committed: Database, settings: Any, monkeypatch: Any
 ) -> None:
+    """It begins when the members to be have been compared, and ends when the new version serves."""
     runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
-    world, via = World(runtime), uuid7()
-    await world.hear(tracked("Seen", via=via))
+    _, via, segment = await started(runtime, {"event": "Joined"})
     async with committed.write() as session:
-        segment = await definitions.define(session, EVERYBODY, "x", {"event": "Joined"})
-    while await operations.step_once(runtime):
-        pass
-    await derived(committed)
-    async with committed.write() as session:
-        await mark(session, [via], live=True)
+        row = await definitions.find_locked(session, segment)
+        await definitions.change(session, EVERYBODY, row, None, {"event": "Never"})
+    assert await operations.step_once(runtime)
+    await heard(runtime, tracked("Joined", via=via))
     began, go_on = asyncio.Event(), asyncio.Event()
     real = service.live_segments
 
@@ -53,17 +64,47 @@ async def test_a_derivation_that_knows_the_old_rule_has_not_the_last_word(
     monkeypatch.setattr(service, "live_segments", slow)
     first = asyncio.create_task(derived(committed))
     await began.wait()
-    async with committed.write() as session:
-        row = await definitions.find_locked(session, segment)
-        await definitions.change(session, EVERYBODY, row, None, {"event": "Seen"})
+    assert await operations.step_once(runtime), "it serves"
+    assert await members(committed) == []
+    settling = asyncio.create_task(operations.step_once(runtime))
+    go_on.set()
+    await asyncio.gather(first, settling)
     while await operations.step_once(runtime):
         pass
-    go_on.set()
-    await first
     await derived(committed)
+    assert await members(committed) == []
     async with committed.write() as session:
-        found = (await session.execute(text("SELECT customer_id FROM membership"))).scalars().all()
-    assert found == [via]
+        assert (await session.execute(text("SELECT customer_id FROM build_touched"))).all() == []
+
+
+async def test_a_build_begins_when_no_derivation_is_in_flight(
+    committed: Database, settings: Any, monkeypatch: Any
+) -> None:
+    """What it is about to write would not be compared."""
+    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    _, via, segment = await started(runtime, {"event": "Joined"})
+    await heard(runtime, tracked("Joined", via=via))
+    began, go_on = asyncio.Event(), asyncio.Event()
+    real = service.move
+
+    async def slow(*args: Any) -> Any:
+        await real(*args)
+        began.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(service, "move", slow)
+    first = asyncio.create_task(derived(committed))
+    await began.wait()
+    async with committed.write() as session:
+        row = await definitions.find_locked(session, segment)
+        await definitions.change(session, EVERYBODY, row, None, {"event": "Never"})
+    building = asyncio.create_task(operations.step_once(runtime))
+    await asyncio.sleep(0.3)
+    go_on.set()
+    await asyncio.gather(first, building)
+    while await operations.step_once(runtime):
+        pass
+    assert await members(committed) == []
 
 
 async def started(runtime: Runtime, rule: dict[str, Any]) -> tuple[World, UUID, UUID]:

@@ -320,6 +320,11 @@ async def test_three_evaluators_agree(
                 expected = {customer for customer in CUSTOMERS if naive(document, history.view(customer), NOW, zone)}
                 assert in_memory == expected
                 assert sorted(by_sql) == sorted(expected)
+                flips = rules.flips(rule, ZoneInfo(zone))
+                waiting = {customer for customer, view in views.items() if flips(view, NOW)}
+                awaiting = rules.awaiting_sql(rule, NOW, ZoneInfo(zone))
+                found = awaiting and (await session.execute(text(awaiting.text), awaiting.params)).scalars().all()
+                assert waiting <= set(found or ())
     finally:
         await outer.rollback()
 

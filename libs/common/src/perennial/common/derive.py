@@ -1,11 +1,15 @@
 """What is shown per customer: marked stale by events and map changes, recomputed in batches behind them.
 
-Marks are plain rows, so marking never waits; a customer marked a hundred times is computed once.
+Marks are plain rows, so marking never waits; a customer marked a hundred times is computed once. A service whose
+table `stale` has the column `concern` may say with a mark what it is about; without, anything may have changed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -32,6 +36,17 @@ _MARK_OWNERS = text("""
     INSERT INTO stale (customer_id, live, at)
     SELECT DISTINCT customer_id, CAST(:live AS boolean), now() + make_interval(secs => :seconds)
     FROM identity_map WHERE via = ANY(CAST(CAST(:vias AS text) AS uuid[]))""")
+# Who has just appeared and is to be computed whole in a while is computed whole now.
+_MARK_CONCERNED = text("""
+    INSERT INTO stale (customer_id, live, at, concern)
+    SELECT m.customer_id, CAST(:live AS boolean), now() + make_interval(secs => :seconds),
+           CASE WHEN NOT EXISTS (SELECT FROM stale AS s WHERE s.customer_id = m.customer_id AND s.concern = '*')
+                THEN said.concern END
+    FROM unnest(CAST(CAST(:vias AS text) AS uuid[]), CAST(:concerns AS text[])) AS said (via, concern)
+    JOIN identity_map AS m ON m.via = said.via""")
+_MARK_ABOUT = text("""
+    INSERT INTO stale (customer_id, live, at, concern)
+    SELECT unnest(CAST(:ids AS uuid[])), :live, now() + make_interval(secs => :settle), :concern""")
 
 # Of the customers of the first marks all that is due, so that a backlog computes nobody again and again. What another
 # worker has claimed is passed over: whoever comes second gets the customer's lock after it, and computes anew.
@@ -45,92 +60,139 @@ _CLAIM = """
         SELECT id FROM stale WHERE at <= clock_timestamp() AND (customer_id IN (SELECT customer_id FROM first)) IS TRUE
         FOR UPDATE SKIP LOCKED)
     DELETE FROM stale WHERE id = ANY(ARRAY(SELECT id FROM claimed)) RETURNING customer_id, live"""
-_TAKE = text(_CLAIM)
+_TAKE, _TAKE_CONCERNED = text(_CLAIM), text(f"{_CLAIM}, concern")
 _PUT_OFF = text(f"""
     WITH gone AS ({_CLAIM})
     INSERT INTO stale (customer_id, live, at)
     SELECT customer_id, bool_or(live), clock_timestamp() + interval '1 minute' FROM gone GROUP BY customer_id""")  # noqa: S608 (ours)
 
+Concern = frozenset[str]
+NOTHING: Concern = frozenset()
+ANYTHING = "*"  # the concern of a customer that has appeared: also of marks made before it is computed
+
 
 @dataclass(frozen=True)
 class Stale:
-    """The customers to recompute, each with whether something live made it stale, and those that are no more."""
+    """The customers to recompute, each with whether something live made it stale, and those that are no more.
+
+    `concerns` has those of whom is known what their marks were about, as words of the service; of the others anything
+    may have changed.
+    """
 
     live: dict[UUID, bool]
     gone: list[UUID]
+    concerns: Mapping[UUID, Concern] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """`handle(session, stale)` recomputes every customer of one batch, set-based, with the customers locked."""
+    """`handle(session, stale)` recomputes every customer of one batch, set-based, with the customers locked.
+
+    `concerned`: the service's table `stale` has the column `concern`.
+    """
 
     handle: Callable[[WriteSession, Stale], Awaitable[None]]
     batch: int = 2000
+    concerned: bool = False
 
 
-async def mark(session: WriteSession, customers: Iterable[UUID], *, live: bool, settle: bool = False) -> None:
+def spell(concern: Collection[str]) -> str:
+    """A concern as it stands in the table."""
+    return json.dumps(sorted(concern), ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(maxsize=65_536)
+def _read(concern: str | None) -> Concern | None:
+    return None if concern is None or concern == ANYTHING else frozenset(json.loads(concern))
+
+
+async def mark(
+    session: WriteSession, customers: Iterable[UUID], *, live: bool, settle: bool = False, concern: str | None = None
+) -> None:
     """Have these customers recomputed after this transaction commits: at once, or when an import has `settle`d a bit.
 
-    An import touches a customer again and again; the pause lets many of its batches share one computation.
+    An import touches a customer again and again; the pause lets many of its batches share one computation. `concern`:
+    what it is about, spelled, where the table has the column.
     """
     ids = list(set(customers))
-    if ids:
+    if not ids:
+        return
+    if concern is not None:
+        about = {"ids": ids, "live": live, "settle": SETTLE_SECONDS if settle else 0.0, "concern": concern}
+        await session.execute(_MARK_ABOUT, about)
+    else:
         await session.execute(
             text("""INSERT INTO stale (customer_id, live, at)
                     SELECT unnest(CAST(:ids AS uuid[])), :live, now() + make_interval(secs => :settle)"""),
             {"ids": ids, "live": live, "settle": SETTLE_SECONDS if settle else 0.0},
         )
-        await notify.notify(session, notify.STALE)
+    await notify.notify(session, notify.STALE)
 
 
-async def mark_events(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
-    """The customers of events, as the map has them now: live ones at once, imported ones when they have settled."""
+async def mark_events(
+    session: WriteSession, events: Sequence[ResolvedEvent], concerns: Mapping[int, Collection[str]] | None = None
+) -> None:
+    """The customers of events, as the map has them now: live ones at once, imported ones when they have settled.
+
+    `concerns`: what the events of each via, by its integer, are about, where the table has the column.
+    """
     # By the integer: hashing a UUID is slow, and every event passes here.
     live = {event.via.int: event.via for event in events if event.live}
     late = {event.via.int: event.via for event in events if not event.live}
-    await _mark_owners(session, list(live.values()), live=True, seconds=0.0)
-    rest = [via for key, via in late.items() if key not in live]
-    await _mark_owners(session, rest, live=False, seconds=SETTLE_SECONDS)
+    rest = {key: via for key, via in late.items() if key not in live}
+    for vias, is_live, seconds in ((live, True, 0.0), (rest, False, SETTLE_SECONDS)):
+        if vias:
+            bound = {"vias": array(list(vias.values())), "live": is_live, "seconds": seconds}
+            if concerns is None:
+                await session.execute(_MARK_OWNERS, bound)
+            else:
+                about = [spell(concerns[key]) for key in vias]
+                await session.execute(_MARK_CONCERNED, {**bound, "concerns": about})
+            await notify.notify(session, notify.STALE)
 
 
-async def _mark_owners(session: WriteSession, vias: list[UUID], *, live: bool, seconds: float) -> None:
-    if vias:
-        await session.execute(_MARK_OWNERS, {"vias": array(vias), "live": live, "seconds": seconds})
-        await notify.notify(session, notify.STALE)
-
-
-async def mark_changes(session: WriteSession, changes: list[MapChange]) -> None:
+async def mark_changes(session: WriteSession, changes: list[MapChange], concern: str | None = None) -> None:
     """Both sides of every change of the map, and customers that appear; other new identifiers are left out.
 
-    A customer's own row may come after facts under its other identifiers: only then can it be computed.
+    A customer's own row may come after facts under its other identifiers: only then can it be computed. `concern`
+    (ANYTHING) is for those who appear, where the table has the column.
     """
     moved = {change.before for change in changes if change.before} | {
         change.after for change in changes if change.before
     }
     born = {change.after for change in changes if change.via == change.after} - moved
     await mark(session, moved, live=False)
-    await mark(session, born, live=False, settle=True)
+    await mark(session, born, live=False, settle=True, concern=concern)
 
 
 async def derive_once(session: WriteSession, derivation: Derivation) -> int:
     """Recompute a batch of stale customers, as many as its first marks name; returns how many marks were used up."""
-    taken = (await session.execute(_TAKE, {"n": derivation.batch})).all()
+    taken = (await session.execute(_TAKE_CONCERNED if derivation.concerned else _TAKE, {"n": derivation.batch})).all()
     if not taken:
         return 0
     live: dict[UUID, bool] = {}
-    for customer, is_live in taken:
+    for customer, is_live, *_ in taken:
         live[customer] = live.get(customer, False) or is_live
     await identity_map.lock_customers(session, live)
     present = await identity_map.customers_of(session, live)
     gone = [customer for customer in live if present.get(customer, customer) != customer]
     current = {customer: flag for customer, flag in live.items() if present.get(customer) == customer}
-    await derivation.handle(session, Stale(current, gone))
+    await derivation.handle(session, Stale(current, gone, _together(taken) if derivation.concerned else {}))
     # Whoever marked them may have read the map before a merge, and committed after it: then nobody else is marked.
     for flag in (True, False):
         heirs = {present[customer] for customer in gone if live[customer] is flag} - live.keys()
         await mark(session, heirs, live=flag)
     derived.add(len(current))
     return len(taken)
+
+
+def _together(taken: Iterable[Sequence[Any]]) -> dict[UUID, Concern]:
+    """What all marks of a customer are about, of those where every mark says it."""
+    found: dict[UUID, Concern | None] = {}
+    for customer, _, concern in taken:
+        read, known = _read(concern), found.get(customer, NOTHING)
+        found[customer] = None if read is None or known is None else known | read if known else read
+    return {customer: concern for customer, concern in found.items() if concern is not None}
 
 
 async def rotate(session: WriteSession) -> None:

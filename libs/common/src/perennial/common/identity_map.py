@@ -18,10 +18,14 @@ from perennial.common.db.sessions import ASIDE
 from perennial.common.privacy.filtering import gone
 
 _KNOWN = text("SELECT via, customer_id, version, digest IS NOT NULL FROM identity_map WHERE via = ANY(:vias)")
+# One walk along the index; a join would descend once for each identifier.
 _OLDER = text("""
-    SELECT said.via
-    FROM unnest(CAST(CAST(:vias AS text) AS uuid[]), CAST(CAST(:versions AS text) AS bigint[])) AS said (via, version)
-    LEFT JOIN identity_map AS m ON m.via = said.via WHERE m.version IS NULL OR m.version < said.version""")
+    WITH asked AS MATERIALIZED (
+        SELECT CAST(CAST(:vias AS text) AS uuid[]) AS vias, CAST(CAST(:versions AS text) AS bigint[]) AS versions),
+    known AS MATERIALIZED (
+        SELECT via, version FROM identity_map WHERE via = ANY(CAST((SELECT vias FROM asked) AS uuid[])))
+    SELECT said.via FROM asked CROSS JOIN unnest(asked.vias, asked.versions) AS said (via, version)
+    LEFT JOIN known ON known.via = said.via WHERE known.version IS NULL OR known.version < said.version""")
 _PLACE = text("""
     INSERT INTO identity_map (via, customer_id, version)
     SELECT via, via, -1 FROM unnest(CAST(:vias AS uuid[])) AS via ORDER BY via ON CONFLICT DO NOTHING""")
@@ -51,9 +55,10 @@ async def learn(session: WriteSession, events: Iterable[ResolvedEvent]) -> list[
     """Take over what resolved events say of the map; returns what is new."""
     newest: dict[int, ResolvedEvent] = {}  # by the integer: hashing a UUID is slow, and every event passes here
     for event in events:
-        known = newest.get(event.via.int)
+        key = event.via.int
+        known = newest.get(key)
         if known is None or known.version < event.version:
-            newest[event.via.int] = event
+            newest[key] = event
     said = newest.values()
     values = {"vias": array([event.via for event in said]), "versions": array([event.version for event in said])}
     news = [

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import text
 
 from perennial.common.db import WriteSession
+from perennial.common.db.waking import WAKES
 from perennial.common.runtime import Runtime
 
 log = structlog.get_logger()
@@ -15,8 +16,16 @@ log = structlog.get_logger()
 OUTBOX, TIMERS, STALE, OPERATIONS, PRIVACY = "outbox", "timers", "stale", "operations", "privacy"
 
 
+# Who waits for these looks by itself now and then: for them, it can be said a moment after the commit.
+SOON = frozenset({OUTBOX, TIMERS, STALE})
+
+
 async def notify(session: WriteSession, name: str) -> None:
     """Wake whoever waits for `name` in this service's workers, when the transaction commits."""
+    soon: set[str] | None = session.info.get(WAKES)
+    if soon is not None and name in SOON:
+        soon.add(name)
+        return
     await session.execute(text("SELECT pg_notify(current_schema() || '.' || :name, '')"), {"name": name})
 
 

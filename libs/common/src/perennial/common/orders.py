@@ -23,7 +23,6 @@ from perennial.common.db.arrays import arrays
 
 ZERO = Decimal(0)
 Stamp = tuple[datetime, str]
-_canonical = functools.lru_cache(maxsize=4096)(commerce.canonical)
 
 _AMOUNT = (
     "CASE WHEN (updated_at, updated_message_id) > (completed_at, completed_message_id)"
@@ -150,9 +149,13 @@ class Order:
         return (self.source, self.order_id, *completed, *changed, *refunds, self.cancelled_at)
 
 
+Said = tuple[ResolvedEvent, str, dict[str, Any]]
+"""An event that speaks of an order, its canonical name, and its properties."""
+
+
 async def record(session: WriteSession, events: Iterable[ResolvedEvent]) -> None:
     """Write what the order events among these say, merged with what is known, in one statement."""
-    folded = fold(events)
+    folded = _folded(of_orders(events, session.info))
     if folded:
         await write(session, folded)
 
@@ -162,24 +165,48 @@ async def write(session: WriteSession, folded: Iterable[Order]) -> None:
     await (await raw(session)).execute(_WRITE, *arrays(order.row() for order in folded))
 
 
+def of_orders(events: Iterable[ResolvedEvent], info: dict[Any, Any] | None = None) -> list[Said]:
+    """Those of the events that speak of orders. With a session's `info` a body is read once in a transaction."""
+    read: dict[int, tuple[ResolvedEvent, dict[str, Any]]] = {} if info is None else info.setdefault("orders", {})
+    found = []
+    for event in events:
+        if event.type != "track" or (name := _speaks(event.name)) is None:
+            continue
+        known = read.get(id(event))  # what is kept stays alive, so no other event has its address
+        if known is None:
+            known = read[id(event)] = (event, read_body(event.body).properties or {})
+        found.append((event, name, known[1]))
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _speaks(name: str | None) -> str | None:
+    """The canonical name, if it is one that speaks of orders."""
+    known = commerce.canonical(name) if name else None
+    return known if known in commerce.ORDER_EVENTS else None
+
+
 def fold(events: Iterable[ResolvedEvent]) -> list[Order]:
     """One Order for each (source, order id), sorted by them.
 
     An Order Completed without an order id is an order of its own, named after its message; other events without one
     speak of no order.
     """
+    return _folded(of_orders(events))
+
+
+def _folded(said: Iterable[Said]) -> list[Order]:
     found: dict[tuple[str, str], Order] = {}
-    for event in events:
-        name = _canonical(event.name) if event.name and event.type == "track" else None
-        if name is None or name not in commerce.ORDER_EVENTS:
-            continue
-        properties = read_body(event.body).properties or {}
+    for event, name, properties in said:
         order_id = commerce.order_id(properties)
         if order_id is None:
             if name != commerce.ORDER_COMPLETED:
                 continue
             order_id = f"message:{event.message_id}"
-        order = found.setdefault((event.source, order_id), Order(event.source, order_id))
+        place = (event.source, order_id)
+        order = found.get(place)
+        if order is None:
+            order = found[place] = Order(event.source, order_id)
         order.take(event, name, properties)
     return [found[key] for key in sorted(found)]
 

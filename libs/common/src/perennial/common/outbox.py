@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import structlog
 from opentelemetry import metrics
 from sqlalchemy import text
@@ -15,8 +16,9 @@ from sqlalchemy import text
 from perennial.common import backlog, notify, streams
 from perennial.common.contracts.base import Event
 from perennial.common.db import WriteSession
+from perennial.common.db.arrays import array
 from perennial.common.db.locks import lock_key
-from perennial.common.events import encode
+from perennial.common.events import encode, trace_headers
 from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 
@@ -30,11 +32,17 @@ MEASURE_SECONDS = 5.0
 STREAM_FULL = 10077
 PACE_SECONDS = 0.03  # between rounds that found little: what is committed meanwhile shares the next one
 KEEP = timedelta(days=1)
+_encode = msgspec.json.Encoder().encode
 
-_INSERT = text("""
+HELD = "held"
+"""In a session's `info`: events that wait for the statement which ends the work (see `holding`)."""
+
+INSERT = """
     INSERT INTO outbox (event_id, subject, headers, body)
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:subjects AS text[]), CAST(:headers AS jsonb[]),
-                         CAST(:bodies AS bytea[]))""")
+    SELECT id, subject, CAST(headers AS jsonb), body
+    FROM unnest(CAST(CAST(:ids AS text) AS uuid[]), CAST(:subjects AS text[]), CAST(:headers AS text[]),
+                CAST(:bodies AS bytea[])) AS said (id, subject, headers, body)"""
+_INSERT = text(INSERT)
 _TAKE = "SELECT id, subject, headers, body, created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1"
 _MARK = "UPDATE outbox SET published_at = now() WHERE id = ANY($1::bigint[])"
 
@@ -43,17 +51,35 @@ async def emit(session: WriteSession, *events: Event) -> None:
     """Say something to the other services: published after this transaction commits, never if it does not."""
     if not events:
         return
-    encoded = [encode(event) for event in events]
-    await session.execute(
-        _INSERT,
-        {
-            "ids": [event.id for event in events],
-            "subjects": [event.subject for event in events],
-            "headers": [json.dumps(headers) for headers, _ in encoded],
-            "bodies": [body for _, body in encoded],
-        },
-    )
+    held: list[Event] | None = session.info.get(HELD)
+    if held is not None and not session.in_nested_transaction():
+        held.extend(events)
+    else:
+        await session.execute(_INSERT, rows_of(events))
     await notify.notify(session, notify.OUTBOX)
+
+
+@contextlib.contextmanager
+def holding(session: WriteSession) -> Iterator[list[Event]]:
+    """What is emitted meanwhile: whoever asks for it writes it (`INSERT`), together with what else ends the work."""
+    held: list[Event] = []
+    session.info[HELD] = held
+    try:
+        yield held
+    finally:
+        session.info.pop(HELD, None)
+
+
+def rows_of(events: Sequence[Event]) -> dict[str, Any]:
+    """The values of `INSERT`."""
+    trace = trace_headers()
+    encoded = [encode(event, trace) for event in events]
+    return {
+        "ids": array([event.id for event in events]),
+        "subjects": [event.subject for event in events],
+        "headers": [_encode(headers).decode() for headers, _ in encoded],
+        "bodies": [body for _, body in encoded],
+    }
 
 
 async def republish(session: WriteSession, since: datetime, until: datetime) -> int:

@@ -2,11 +2,12 @@
 
 from perennial.common.db import WriteSession
 from perennial.common.derive import Stale
+from perennial.segments.memberships import building
 from perennial.segments.memberships import service as memberships
 from perennial.segments.rfm.standings import service as standings
 
 
 async def derive(session: WriteSession, stale: Stale) -> None:
     """Bring these customers up to date."""
-    await standings.follow(session, stale)
-    await memberships.compute(session, stale)
+    await memberships.compute(session, await standings.follow(session, stale))
+    await building.note(session, [*stale.live, *stale.gone])

@@ -13,6 +13,8 @@ from perennial.common.operations import worker as operating
 from perennial.common.run import build as build_process
 from perennial.common.service import Service
 from perennial.segments import jobs
+from perennial.segments.announcing import service as announcing
+from perennial.segments.announcing.api import router as announcements
 from perennial.segments.definitions.api import router as definitions
 from perennial.segments.definitions.service import BACKFILL
 from perennial.segments.deriving import derive
@@ -40,18 +42,18 @@ SERVICE = Service(
     name="segments",
     title="Perennial segments",
     metadata=metadata,
-    routers=(language, presets, definitions, lists, members, rfm_settings, rfm_runs, rfm_router),
+    routers=(language, presets, definitions, lists, members, announcements, rfm_settings, rfm_runs, rfm_router),
     reactions=REACTIONS,
     emits=(MembershipsChanged, MembershipEntered, MembershipExited, ErasureCompleted),
     map_changed=facts.follow_map,
-    derive=Derivation(derive, batch=250),
+    derive=Derivation(derive, batch=1000, concerned=True),
     preview=PREVIEW,
     privacy=PRIVACY,
     timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.wake},
     jobs=(*jobs.JOBS, *rfm_jobs.JOBS),
     channels=(rfm.RUNS,),
     tasks=(rfm_jobs.compute, operating.loop),  # beside the loop that every service has: a slow build holds up one
-    operations={BACKFILL: backfill.step, IMPORT: importing.step},
+    operations={BACKFILL: backfill.step, IMPORT: importing.step, announcing.ANNOUNCE: announcing.step},
 )
 
 

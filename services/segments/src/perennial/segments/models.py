@@ -30,6 +30,8 @@ add_operation_tables(metadata)
 # A backfill marks everybody; whoever did something meanwhile comes first, without sorting a million marks each time.
 _stale = metadata.tables["stale"]
 Index("ix_stale_live_at", _stale.c.live.desc(), _stale.c.at)
+_stale.append_column(Column("concern", Text, comment="What it is about, as a list of words; * and none: anything."))
+Index("ix_stale_anything", _stale.c.customer_id, postgresql_where=_stale.c.concern == "*")
 trait, event = fact_tables(metadata)
 purchase = order_table(metadata)
 
@@ -82,6 +84,14 @@ staged_member = Table(
     comment="What a backfill is about to change.",
 )
 
+build = Table(
+    "build",
+    metadata,
+    Column("operation_id", Uuid, primary_key=True),
+    comment="Builds for which derivations note whom they touch.",
+)
+build_touched = Table("build_touched", metadata, Column("customer_id", Uuid, primary_key=True))
+
 # What profile says of customers. `trait` has a copy of the values of whoever is a customer of their own today.
 derived_trait = Table(
     "derived_trait",
@@ -101,6 +111,19 @@ trait_definition = Table(
     Column("values", ARRAY(Text), nullable=False, comment="Of an enum."),
     Column("archived", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
+)
+segment_user = Table(
+    "segment_user",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="A word of that service."),
+    Column("segments", ARRAY(Uuid), nullable=False, comment="None: it asks for none any more."),
+    Column("version", BigInteger, nullable=False),
+    Column("said_at", _instant, nullable=False),
+    comment="Rules of other services, and which segments they ask for.",
 )
 
 # Every entry and every exit draws a number: whoever keeps a copy ignores what is older than what it has.

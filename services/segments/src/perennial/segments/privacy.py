@@ -8,6 +8,7 @@ PRIVACY = Privacy(
         "membership": Held("customer_id = ANY(:vias)"),
         "membership_change": Held("customer_id = ANY(:vias)"),
         "staged_member": Held("customer_id = ANY(:vias)", exported=False),
+        "build_touched": Held("customer_id = ANY(:vias)", exported=False),
         "list_member": Held(),
         "rfm": Held("customer_id = ANY(:vias)"),
         "rfm_standing": Held("customer_id = ANY(:vias)"),
@@ -19,7 +20,9 @@ PRIVACY = Privacy(
     },
     none={
         "segment": "rules that staff wrote",
+        "build": "what is being computed",
         "segment_version": "rules that staff wrote",
+        "segment_user": "rules that staff wrote",
         "trait_definition": "names of traits",
         "rfm_run": "figures of everybody",
         "rfm_setting": "how standings are computed",

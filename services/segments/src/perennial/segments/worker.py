@@ -5,6 +5,7 @@ from perennial.common.contracts.profile import ComputedTraitsChanged, StagesChan
 from perennial.common.messaging import on
 from perennial.segments.facts import service as facts
 from perennial.segments.facts import worker as profile
+from perennial.segments.users import worker as users
 
 REACTIONS = (
     on(ResolvedEvent, facts.record),
@@ -12,4 +13,5 @@ REACTIONS = (
     on(StagesChanged, profile.keep_stages),
     on(ComputedTraitsChanged, profile.keep_computed),
     on(TraitsDefined, profile.keep_definitions),
+    *users.REACTIONS,
 )

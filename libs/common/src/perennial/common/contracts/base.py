@@ -106,3 +106,26 @@ class IntakeState(Event):
 
     counts: list[IntakeCount]
     waiting: list[IntakeGauge] = []
+
+
+class RuleState(Part):
+    """A rule of a service that asks for members of segments, or could: which ones, by all that is in force of it."""
+
+    kind: str = Field(description="What it is in its service, such as journey.")
+    id: str
+    name: str
+    state: str = Field(description="A word of its service.")
+    segments: list[UUID] = Field(description="Empty: it asks for none, or none any more.")
+    version: Version
+
+
+class RulesState(Event):
+    """Which segments a service's rules ask for; each service says it by a contract of its own.
+
+    Rules that are new or another, and all of them once a day. Of a rule the highest version wins, then what was said
+    last.
+    """
+
+    state: ClassVar[bool] = True
+
+    rules: list[RuleState]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Via
+from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, RulesState, Via
 
 
 class EnrolmentStarted(Event):
@@ -64,3 +64,9 @@ class ErasureCompleted(ErasureReceipt):
     """What campaigns held about a person is erased."""
 
     subject: ClassVar[str] = "campaigns.erasure.completed.v1"
+
+
+class RulesChanged(RulesState):
+    """Journeys that are new or another, and the segments that they ask for."""
+
+    subject: ClassVar[str] = "campaigns.rules.changed.v1"

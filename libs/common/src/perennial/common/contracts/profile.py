@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Part, Version, Via, personal
+from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Part, RulesState, Version, Via, personal
 
 
 class TraitsChanged(Event):
@@ -168,3 +168,9 @@ class QualityThresholdCrossed(Event):
     value: float
     limit: float
     crossed: bool = Field(description="False: it has recovered.")
+
+
+class RulesChanged(RulesState):
+    """Tags and ladders that are new or another, and the segments that they ask for."""
+
+    subject: ClassVar[str] = "profile.rules.changed.v1"

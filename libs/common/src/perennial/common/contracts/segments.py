@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import Field
+
 from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Part, Version
 
 
@@ -28,7 +30,10 @@ class MembershipsChanged(Event):
 
 
 class MembershipEntered(Event):
-    """A live event or the clock made a customer a member."""
+    """A live event or the clock made a customer a member, or somebody asked to have said who is one.
+
+    Then it bears the version and the time of the entry: who has heard of that version has nothing to do.
+    """
 
     subject: ClassVar[str] = "segments.membership.entered.v1"
 
@@ -36,6 +41,7 @@ class MembershipEntered(Event):
     segment_name: str
     customer: CustomerId
     version: Version
+    announced: bool = Field(default=False, description="Said, perhaps once more, because somebody asked for it.")
 
 
 class MembershipExited(Event):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, Version, Via, personal
+from perennial.common.contracts.base import CustomerId, ErasureReceipt, Event, RulesState, Version, Via, personal
 
 
 class TicketEvent(Event):
@@ -71,3 +71,9 @@ class ErasureCompleted(ErasureReceipt):
     """What tickets held about a person is erased."""
 
     subject: ClassVar[str] = "tickets.erasure.completed.v1"
+
+
+class RulesChanged(RulesState):
+    """Dispatch rules that are new or another, and the segments that they ask for."""
+
+    subject: ClassVar[str] = "tickets.rules.changed.v1"

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import NullPool, QueuePool
 
 from perennial.common.db import spans
+from perennial.common.db.waking import WAKES, Waker
 
 if TYPE_CHECKING:
     from perennial.common.settings import CommonSettings
@@ -28,7 +29,7 @@ def _pooled(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
     """Connections in use and those there may be, of every pool that is alive."""
     pools = [engine.pool for engine in list(_ENGINES) if isinstance(engine.pool, QueuePool)]
     yield metrics.Observation(sum(pool.checkedout() for pool in pools), {"state": "used"})
-    yield metrics.Observation(sum(pool.size() * 2 for pool in pools), {"state": "most"})
+    yield metrics.Observation(sum(pool.size() for pool in pools), {"state": "most"})
 
 
 metrics.get_meter("perennial").create_observable_gauge(
@@ -56,6 +57,7 @@ class Database:
         self.info = {"settings": settings}
         self._read = async_sessionmaker(engine, class_=ReadSession, expire_on_commit=False, info=self.info)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False, info=self.info)
+        self._waker = Waker(engine)
         self._aside: AsyncEngine | None = None
         self.asides = asyncio.Semaphore(ASIDES)
 
@@ -64,8 +66,8 @@ class Database:
         """Make the engine; no connection is opened yet. `patience` times as long as usual everything may take."""
         engine = create_async_engine(
             make_url(settings.dsn()).set(drivername="postgresql+asyncpg"),
-            pool_size=settings.pool_size,
-            max_overflow=settings.pool_size,
+            pool_size=settings.pool_size * 2,  # what overflows would be opened and closed again and again
+            max_overflow=0,
             pool_pre_ping=False,
             hide_parameters=True,  # they are what people have sent, and errors are logged
             connect_args={
@@ -88,8 +90,12 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """A session in a transaction that is committed at the end."""
-        async with self._write() as session, session.begin():
-            yield session
+        async with self._write() as session:
+            wakes = session.info.setdefault(WAKES, set())
+            async with session.begin():
+                yield session
+        if wakes:
+            self._waker.wake(wakes)
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[WriteSession]:
@@ -116,6 +122,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every pooled connection."""
+        await self._waker.close()
         await self.engine.dispose()
         if self._aside is not None:
             await self._aside.dispose()

@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from perennial.common import identity_map, telemetry
 from perennial.common.contracts.identity import RESOLVED_SUBJECT, IdentifiersAssigned, ResolvedEvent
-from perennial.common.db import WriteSession, raw
+from perennial.common.db import WriteSession
+from perennial.common.db.copying import copy_ids
 from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.failures import is_infrastructure
 from perennial.common.messaging import parked
@@ -86,8 +87,9 @@ class BatchProcessor:
         for message in messages:
             try:
                 for item in self._decode(message):
-                    if item.event_id.int not in items and self._wanted(item.event):
-                        items[item.event_id.int] = item
+                    key = item.event_id.int
+                    if key not in items and self._wanted(item.event):
+                        items[key] = item
             except Exception as error:  # noqa: BLE001 (whatever a broken message raises, it is parked)
                 broken.append(parked.Parked(parked.origin_of(message), None, repr(error), traceback.format_exc()))
         return [items[key] for key in sorted(items)], broken
@@ -133,7 +135,9 @@ class BatchProcessor:
         if not items:
             return
         fresh = await heard_first(session, [item.event_id for item in items])
-        events = [item.event for item in items if fresh is None or item.event_id in fresh]
+        if fresh is not None:
+            items = [item for item in items if item.event_id in fresh]
+        events = [item.event for item in items]
         if events:
             await react(self._runtime, session, self._reactions, events)
             handled.add(len(events))
@@ -166,8 +170,7 @@ async def _all_new(session: WriteSession, ids: Sequence[UUID]) -> bool:
     """COPY them in, at half the price; a repeat among them takes all back."""
     try:
         async with session.begin_nested():
-            rows = [(event_id,) for event_id in ids]
-            await (await raw(session)).copy_records_to_table("inbox", records=rows, columns=("event_id",))
+            await copy_ids(session, "inbox", "event_id", ids)
     except asyncpg.UniqueViolationError:
         return False
     return True
@@ -190,6 +193,8 @@ def _heard(reaction: Reaction[Any], events: Sequence[Any], kinds: Iterable[type[
     """What a reaction wants of events of these types; as a rule there is but one."""
     if not all(issubclass(kind, reaction.contract) for kind in kinds):
         return [event for event in events if _hears(reaction, event)]
+    if reaction.types:
+        return [event for event in events if event.type in reaction.types]
     return list(events) if reaction.wanted is None else [event for event in events if reaction.wanted(event)]
 
 

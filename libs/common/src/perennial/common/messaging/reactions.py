@@ -16,12 +16,14 @@ class Reaction(Generic[E]):
     """`handle(session, events)` gets every new event of a batch at once, in the transaction that marks them as seen.
 
     `asked` says which names it wants today, where data says that: what nobody asks for costs no row of the inbox.
+    `types` says what `wanted` does, where types of customers' events are all that it asks for.
     """
 
     contract: type[E]
     handle: Callable[[WriteSession, list[E]], Awaitable[None]]
     wanted: Callable[[E], bool] | None = None
     asked: Callable[[ReadSession], Awaitable[Collection[str]]] | None = None
+    types: Collection[str] = ()
 
     @property
     def subject(self) -> str:
@@ -64,4 +66,6 @@ def on(
     def of_type(event: Any) -> bool:
         return event.type in wanted_types
 
-    return Reaction(contract, handle, of_type if names is None and types is not None and not live else wanted, asked)
+    if names is None and types is not None and not live:
+        return Reaction(contract, handle, of_type, asked, wanted_types)
+    return Reaction(contract, handle, wanted, asked)

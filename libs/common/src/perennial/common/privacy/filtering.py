@@ -31,7 +31,12 @@ async def remaining(session: ReadSession, events: Sequence[Any]) -> list[Any]:
 
     A list that is left empty is left out.
     """
-    said = {whose.int: whose for event in events for whose in _whose(event)}  # hashing a UUID is slow
+    said: dict[int, UUID] = {}  # by the integer: hashing a UUID is slow
+    for event in events:
+        if event.__class__ is ResolvedEvent:  # many, and it has but one
+            said[event.via.int] = event.via
+        else:
+            said.update((whose.int, whose) for whose in _whose(event))
     erased = await gone(session, said.values()) if said else set()
     if not erased:
         return list(events)

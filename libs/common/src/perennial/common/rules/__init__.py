@@ -19,6 +19,7 @@ from perennial.common.rules.parsing import RuleError, dump, json_schema, parse
 from perennial.common.rules.paths import trait_key
 from perennial.common.rules.sentences import parse_sentence
 from perennial.common.rules.sql import Sql, to_sql
+from perennial.common.rules.sql_timed import awaiting_sql
 from perennial.common.rules.view import Occurrence, View
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "RuleError",
     "Sql",
     "View",
+    "awaiting_sql",
     "check",
     "compile",
     "describe",

@@ -1,14 +1,11 @@
-"""The fact tables that rules are asked over, for any service that adopts them: writing, and loading views.
+"""The fact tables that rules are asked over, for any service that adopts them, and writing them; `views` loads.
 
 Facts are stored under the `via` that produced them; which customer that is today, the identity map says.
 """
 
-import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,10 +13,10 @@ from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, Uuid, tex
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from perennial.common.rules.footprint import Footprint
 from perennial.common.rules.paths import trait_key
-from perennial.common.rules.sql import LATEST
-from perennial.common.rules.view import Occurrence, View
+from perennial.common.rules.views import decode, load_views
+
+__all__ = ["EventFact", "TraitFact", "decode", "fact_tables", "load_views", "record_events", "record_traits"]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -41,22 +38,6 @@ _RECORD_EVENTS = text("""
                 CAST(:properties AS text[])) AS row(id, via, name, at, properties)
     ORDER BY id
     ON CONFLICT (id) DO NOTHING""")
-_TRAITS = text(f"""
-    SELECT DISTINCT ON (m.customer_id, t.key) m.customer_id, t.key, t.value::text
-    FROM identity_map AS m JOIN trait AS t ON t.via = m.via
-    WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND t.key = ANY(CAST(:keys AS text[]))
-    ORDER BY m.customer_id, t.key, {LATEST}""")  # noqa: S608 (a constant of ours)
-_EVENTS = text("""
-    SELECT m.customer_id, e.name, e.at,
-           CASE WHEN e.name = ANY(CAST(:detailed AS text[])) THEN e.properties::text END AS properties
-    FROM identity_map AS m JOIN event AS e ON e.via = m.via
-    WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND e.name = ANY(CAST(:names AS text[]))
-      AND e.at > CAST(:since AS timestamptz)
-    ORDER BY e.at""")
-_MEMBERSHIPS = text("""
-    SELECT customer_id, segment_id FROM membership
-    WHERE customer_id = ANY(CAST(:customers AS uuid[])) AND segment_id = ANY(CAST(:segments AS uuid[]))""")
-_EVER = datetime.fromisoformat("0001-01-02T00:00:00+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,35 +122,3 @@ async def record_events(session: AsyncSession, rows: Iterable[EventFact]) -> Non
         "properties": [_encoder.encode(fact.properties).decode() for fact in facts],
     }
     await session.execute(_RECORD_EVENTS, values)
-
-
-async def load_views(
-    session: AsyncSession, customer_ids: Collection[UUID], footprint: Footprint, now: datetime
-) -> dict[UUID, View]:
-    """What the footprint reads of each customer, in at most three queries; future events included."""
-    wanted: dict[str, object] = {"customers": list(customer_ids)}
-    traits: dict[UUID, dict[str, object]] = {customer: {} for customer in customer_ids}
-    events: dict[UUID, dict[str, list[Occurrence]]] = {customer: {} for customer in customer_ids}
-    segments: dict[UUID, set[UUID]] = {customer: set() for customer in customer_ids}
-    if footprint.traits:
-        for customer, key, value in await session.execute(_TRAITS, wanted | {"keys": list(footprint.traits)}):
-            traits[customer][key] = decode(value)
-    if footprint.events:
-        since = _EVER if footprint.look_back is None else now - footprint.look_back
-        names = {"names": list(footprint.events), "detailed": list(footprint.detailed), "since": since}
-        for customer, name, at, properties in await session.execute(_EVENTS, wanted | names):
-            events[customer].setdefault(name, []).append(Occurrence(at, decode(properties) or {}))
-    if footprint.segments:
-        rows = await session.execute(_MEMBERSHIPS, wanted | {"segments": list(footprint.segments)})
-        for customer, segment in rows:
-            segments[customer].add(segment)
-    return {customer: View(customer, traits[customer], events[customer], segments[customer]) for customer in traits}
-
-
-def decode(document: str | None) -> Any:
-    """JSON as rules read it: fractions as Decimal, so that nothing is lost on the way to an answer."""
-    return None if document is None else json.loads(document, parse_float=Decimal, parse_int=_whole)
-
-
-def _whole(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) < 31 else Decimal(digits)

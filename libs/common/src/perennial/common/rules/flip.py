@@ -22,6 +22,7 @@ from perennial.common.rules.view import Occurrence, View
 from perennial.common.rules.zones import LAST_YEAR, Localise, day_of, localiser
 
 FAR = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
+BEYOND = FAR + timedelta(microseconds=1)
 # A customer with very many events pays for this many evaluations; the timer then asks again.
 MOST_TRIES = 32
 
@@ -31,9 +32,18 @@ _at = attrgetter("at")
 
 
 class Flip(Protocol):
-    """`next_flip` for one rule and many customers; whoever knows what holds now says so."""
+    """`next_flip` for one rule and many customers; whoever knows what holds now says so.
 
-    def __call__(self, view: View, now: datetime, answer: bool | None = None) -> datetime | None:  # noqa: FBT001 (an answer)
+    With `until`, only what comes before it is of interest.
+    """
+
+    def __call__(
+        self,
+        view: View,
+        now: datetime,
+        answer: bool | None = None,  # noqa: FBT001 (an answer)
+        until: datetime | None = None,
+    ) -> datetime | None:
         """Of one customer."""
 
 
@@ -49,8 +59,14 @@ def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
     sources = [source for leaf in leaves(rule) if (source := _instants(leaf, localise))]
     holds = compile_rule(rule, zone)
 
-    def find(view: View, now: datetime, answer: bool | None = None) -> datetime | None:  # noqa: FBT001 (see above)
-        ahead = {at for source in sources for at in source(view, now) if now < at <= FAR}
+    def find(
+        view: View,
+        now: datetime,
+        answer: bool | None = None,  # noqa: FBT001 (see above)
+        until: datetime | None = None,
+    ) -> datetime | None:
+        stop = until or BEYOND
+        ahead = {at for source in sources for at in source(view, now) if now < at < stop}
         if not ahead:
             return None
         if answer is None:

@@ -27,8 +27,10 @@ from perennial.segments.definitions.schemas import (
     SegmentName,
     SegmentOut,
     SegmentReplacement,
+    UserOut,
     VersionOut,
 )
+from perennial.segments.users import queries as elsewhere
 
 router = APIRouter(prefix="/v1/segments", tags=["segments"])
 Reader = Annotated[Principal, Depends(requires("segments:read"))]
@@ -145,7 +147,7 @@ async def _tagged(session: Write, segment_id: UUID, response: Response, who: Pri
 
 @router.delete("/{segment_id}", status_code=204, responses=documented(400, 404, 409, 412, 428))
 async def archive_segment(segment_id: UUID, expected: IfMatch, session: Write, who: Writer) -> None:
-    """Archive a segment: its members leave it, its definition is kept."""
+    """Archive a segment: its members leave it, its definition is kept. Not while a rule of any service asks for it."""
     row = await service.find_locked(session, segment_id)
     match(expected, row.version)
     await service.archive(session, row)
@@ -188,15 +190,21 @@ async def restore_version(
 
 @router.get("/{segment_id}/dependencies", responses=documented(404))
 async def get_dependencies(segment_id: UUID, session: Read, who: Reader) -> DependenciesOut:
-    """What a segment asks, in its newest version and in the one that serves, and which segments ask it."""
+    """What a segment asks, in its newest version and in the one that serves, and who asks it.
+
+    The rules of other services are journeys (what is published, the draft, and versions with somebody on them),
+    dispatch rules, tags and ladders, moments after they have changed.
+    """
     row = await service.find(session, segment_id)
     documents = [document for document in (row.rule, row.serving_rule) if document is not None]
     reads = [rules.footprint(rules.parse(document)) for document in documents]
     asked = await queries.named(session, sorted({one for each in reads for one in each.segments}))
     users = await queries.users_of(session, segment_id)
+    others = await elsewhere.users_of(session, segment_id)
     return DependenciesOut(
         segments=[SegmentName(**one._mapping) for one in asked],  # noqa: SLF001 (public API)
         traits=sorted({key for each in reads for key in each.traits}),
         events=sorted({name for each in reads for name in each.events}),
         used_by=[SegmentName(**one._mapping) for one in users],  # noqa: SLF001 (public API)
+        used_elsewhere=[UserOut(**one._mapping) for one in others],  # noqa: SLF001 (public API)
     )

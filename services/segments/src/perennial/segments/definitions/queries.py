@@ -18,7 +18,7 @@ FRESH = """(SELECT least(now(), min(at) - interval '3 seconds',
 _SIZED = f"""SELECT {_COLUMNS}, (SELECT count(*) FROM membership m WHERE m.segment_id = s.id) AS size,
                     CASE WHEN s.serving_version IS NOT NULL THEN {FRESH} END AS as_of, o.done, o.total
              FROM segment AS s LEFT JOIN operation AS o ON o.id = s.operation_id AND s.state = 'building'"""  # noqa: S608 (ours)
-_SERVING = """s.state <> 'archived' AND (s.serving_version IS NOT NULL OR s.state = 'live')"""
+SERVING = """s.state <> 'archived' AND (s.serving_version IS NOT NULL OR s.state = 'live')"""
 _INSERT = text("""
     INSERT INTO segment (id, name, kind, rule, state, version, operation_id, serving_version, as_of)
     VALUES (:id, :name, :kind, CAST(:rule AS jsonb), :state, 1, :operation,
@@ -151,6 +151,12 @@ async def name_of(session: ReadSession, segment_id: UUID) -> str:
     )
 
 
+async def serving_rule(session: ReadSession, segment_id: UUID) -> Any:
+    """The rule by which members are kept up to date; None: nothing serves."""
+    statement = text("SELECT serving_rule FROM segment WHERE id = :id")
+    return (await session.execute(statement, {"id": segment_id})).scalar_one_or_none()
+
+
 async def fail(session: WriteSession, segment_id: UUID, error: str) -> None:
     """The newest version could not be built; the one before goes on."""
     await session.execute(
@@ -171,7 +177,7 @@ async def serving(session: ReadSession) -> Sequence[Row[Any]]:
     """The segments that are kept up to date: id, name, kind, rule and version of what serves."""
     statement = f"""SELECT s.id, s.name, s.kind, coalesce(s.serving_rule, s.rule) AS rule,
                            coalesce(s.serving_version, s.version) AS version
-                    FROM segment AS s WHERE {_SERVING} ORDER BY s.id"""  # noqa: S608 (ours)
+                    FROM segment AS s WHERE {SERVING} ORDER BY s.id"""  # noqa: S608 (ours)
     return (await session.execute(text(statement))).all()
 
 

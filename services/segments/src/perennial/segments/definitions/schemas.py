@@ -91,16 +91,24 @@ class SegmentName(BaseModel):
     state: str
 
 
-class DependenciesOut(BaseModel):
-    """What a segment asks, and which segments ask it.
+class UserOut(BaseModel):
+    """A rule of another service that asks for the segment."""
 
-    What other services do with it (journeys, tickets) is theirs to know and not said here.
-    """
+    service: str
+    kind: str = Field(description="journey, dispatch_rule, tag or ladder")
+    id: str
+    name: str
+    state: str = Field(description="A word of that service, such as draft, published or paused of a journey.")
+
+
+class DependenciesOut(BaseModel):
+    """What a segment asks, and who asks it."""
 
     segments: list[SegmentName]
     traits: list[str]
     events: list[str]
     used_by: list[SegmentName]
+    used_elsewhere: list[UserOut] = Field(description="As far as the other services have said by now.")
 
 
 class PreviewIn(BaseModel):

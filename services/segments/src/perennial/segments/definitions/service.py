@@ -18,9 +18,11 @@ from perennial.segments.definitions import queries
 from perennial.segments.definitions.checks import check_name, check_references, read_rule
 from perennial.segments.definitions.fields import check_fields
 from perennial.segments.memberships import service as memberships
+from perennial.segments.users import queries as elsewhere
 
 BACKFILL = "backfill"
 RULE, LIST = "rule", "list"
+MOST_NAMED = 20
 
 
 async def define(
@@ -96,11 +98,13 @@ async def publish(session: WriteSession, who: Principal, row: Row[Any]) -> None:
 
 
 async def archive(session: WriteSession, row: Row[Any]) -> None:
-    """End a segment: everybody leaves it. Raises Conflict while another segment's rule mentions it."""
+    """End a segment: everybody leaves it. Raises Conflict, naming them, while rules of any service ask for it."""
     await lock(session, "segments", "references")
-    users = await queries.users_of(session, row.id)
+    users = [user.name for user in await queries.users_of(session, row.id)]
+    users += [f"{user.kind} {user.name} ({user.service})" for user in await elsewhere.users_of(session, row.id)]
     if users:
-        raise Conflict(f"segment: it is used by {', '.join(user.name for user in users)}", code="in_use")
+        more = f" and {len(users) - MOST_NAMED} more" if len(users) > MOST_NAMED else ""
+        raise Conflict(f"segment: it is used by {', '.join(users[:MOST_NAMED])}{more}", code="in_use")
     await queries.archive(session, row.id)
     await memberships.empty(session, row.id, row.name)
 

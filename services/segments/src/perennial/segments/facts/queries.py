@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.orders import Order
 
 SOURCE = "profile"
 _HOLD = text("SELECT via FROM identity_map WHERE via = ANY(CAST(:customers AS uuid[])) ORDER BY via FOR SHARE")
@@ -53,6 +54,12 @@ _DEFINE = text("""
 _SEEN = text("""
     SELECT key FROM unnest(CAST(:keys AS text[])) AS key
     WHERE EXISTS (SELECT FROM trait AS t WHERE t.key = key.key)""")
+
+_BUYERS = text("""
+    SELECT DISTINCT m.customer_id
+    FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:vias AS uuid[])) AS said (source, order_id, via)
+    JOIN purchase AS p ON p.source = said.source AND p.order_id = said.order_id AND p.via IS DISTINCT FROM said.via
+    JOIN identity_map AS m ON m.via = p.via""")
 
 
 class Said(NamedTuple):
@@ -153,3 +160,13 @@ async def computed_keys(session: ReadSession) -> frozenset[str]:
 async def seen(session: ReadSession, keys: Collection[str]) -> set[str]:
     """Those of the keys that somebody has said."""
     return set((await session.execute(_SEEN, {"keys": list(keys)})).scalars())
+
+
+async def other_buyers(session: ReadSession, folded: Sequence[Order]) -> set[UUID]:
+    """The customers whose orders these are, but for those who have completed them here."""
+    bound = {
+        "sources": [order.source for order in folded],
+        "ids": [order.order_id for order in folded],
+        "vias": [order.completed and order.completed.via for order in folded],
+    }
+    return set((await session.execute(_BUYERS, bound)).scalars())

@@ -1,17 +1,17 @@
 """The verb that keeps the facts that rules are asked over."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from perennial.common import commerce, orders
 from perennial.common.contracts.hot import effective_traits, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
-from perennial.common.derive import mark, mark_changes, mark_events
+from perennial.common.derive import ANYTHING, mark, mark_changes, mark_events, spell
 from perennial.common.identity_map import MapChange
 from perennial.common.rules.facts import EventFact, TraitFact, record_events, record_traits
 from perennial.common.rules.paths import trait_key
-from perennial.segments.facts import queries
+from perennial.segments.facts import concerns, queries
 from perennial.segments.facts.queries import Defined, Said
 from perennial.segments.rfm.standings.service import TRAIT
 
@@ -21,29 +21,50 @@ NAMELESS = {"page": "Page Viewed", "screen": "Screen Viewed"}
 
 
 async def record(session: WriteSession, events: list[ResolvedEvent]) -> None:
-    """Keep what was said, and have the customers computed again."""
+    """Keep what was said, and have the customers computed again for the segments that it concerns."""
     traits: list[TraitFact] = []
     facts: list[EventFact] = []
+    about: dict[int, set[str]] = {event.via.int: set() for event in events}
     kept_out = OURS
     if any(event.type == "identify" for event in events):
         kept_out |= await queries.computed_keys(session)
     for event in events:
-        body = read_body(event.body)
+        body, concern = read_body(event.body), about[event.via.int]
         if event.type == "identify":
-            said = effective_traits(body).items()
-            traits += [
-                TraitFact(event.via, key, value, event.timestamp, event.source, event.message_id)
-                for key, value in said
-                if trait_key(key) not in kept_out
-            ]
+            said = _said(event, effective_traits(body), kept_out)
+            traits += said
+            concern.update(concerns.of_trait(trait.key) for trait in said)
         name = _name(event)
         if name is not None:
             facts.append(EventFact(event.id, event.via, name, event.timestamp, body.properties or {}))
+            concern.add(concerns.of_event(name))
+            if name in commerce.ORDER_EVENTS:
+                concern |= concerns.ORDERS
     await record_traits(session, traits)
     await record_events(session, facts)
     if any(fact.name in commerce.ORDER_EVENTS for fact in facts):
-        await orders.record(session, events)
-    await mark_events(session, events)
+        await _record_orders(session, events)
+    await mark_events(session, events, about)
+
+
+def _said(event: ResolvedEvent, traits: Mapping[str, object], kept_out: Collection[str]) -> list[TraitFact]:
+    said = ((trait_key(key), value) for key, value in traits.items())
+    return [
+        TraitFact(event.via, key, value, event.timestamp, event.source, event.message_id)
+        for key, value in said
+        if key not in kept_out
+    ]
+
+
+async def _record_orders(session: WriteSession, events: list[ResolvedEvent]) -> None:
+    """Fold them in. They may change orders of other identifiers: a shop's server tells a refund, or who was first."""
+    folded = orders.fold(events)
+    if not folded:
+        return
+    buyers = await queries.other_buyers(session, folded)
+    await orders.write(session, folded)
+    buyers |= await queries.other_buyers(session, folded)
+    await mark(session, buyers, live=any(one.live for one in events), concern=spell(concerns.ORDERS))
 
 
 def _name(event: ResolvedEvent) -> str | None:
@@ -57,14 +78,16 @@ async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
     """A merge or a split moves no fact: both sides are computed again."""
     await queries.forget(session, {change.via for change in changes if change.via != change.after})
     await queries.show(session, {change.via for change in changes if change.via == change.after})
-    await mark_changes(session, changes)
+    await mark_changes(session, changes, ANYTHING)
 
 
 async def keep(session: WriteSession, said: Iterable[Said], live: set[UUID]) -> None:
     """Keep what profile works out of customers; of the `live` ones something live was the cause."""
-    changed = await queries.keep(session, said)
-    await mark(session, changed & live, live=True)
-    await mark(session, changed - live, live=False, settle=True)
+    rows = list(said)
+    changed = await queries.keep(session, rows)
+    concern = spell({concerns.of_trait(row.key) for row in rows})
+    await mark(session, changed & live, live=True, concern=concern)
+    await mark(session, changed - live, live=False, settle=True, concern=concern)
 
 
 async def define(session: WriteSession, definitions: Iterable[Defined]) -> None:

@@ -1,6 +1,6 @@
-"""A batch of customers asked for every segment that serves, in memory.
+"""A batch of customers asked, each for the segments that what has changed concerns, in memory.
 
-Customers and segments go by their places in lists: a UUID hashes slowly, and this is done a hundred times a customer.
+Customers and segments go by their places in lists: a UUID hashes slowly, and this is done many times a customer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,69 +9,78 @@ from datetime import datetime
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from perennial.common import rules
-from perennial.common.rules import Footprint, View
+from perennial.common.rules import View
 from perennial.common.rules.flip import Flip
+from perennial.segments.memberships.serving import Plan, Segment
+
+__all__ = ["Asked", "Customer", "Segment"]
 
 
-class Segment(NamedTuple):
-    """A segment that serves, ready to be asked. A list has no predicate: it says itself who is on it.
+class Customer(NamedTuple):
+    """Who is asked what: `before` are the places of the segments that have the customer as a member.
 
-    Without `flips` the clock changes nobody's membership.
+    `timer`: when the clock may next change something, by what was known so far.
     """
 
-    id: UUID
-    name: str
-    reads: Footprint
-    holds: rules.Predicate | None
-    flips: Flip | None
+    view: View
+    plan: Plan
+    before: AbstractSet[int]
+    timer: datetime | None
 
 
 class Asked:
-    """Who is to enter and who to leave, as (segment, customer), and when the clock may next change something."""
+    """Who is to enter and who to leave, as (segment, customer), and whose timer is to be another."""
 
-    def __init__(
-        self, segments: Sequence[Segment], views: Mapping[UUID, View], before: Mapping[UUID, AbstractSet[UUID]],
-        now: datetime,
-    ) -> None:  # fmt: skip
+    def __init__(self, segments: Sequence[Segment], customers: Sequence[Customer], now: datetime) -> None:
         self.entering: list[tuple[UUID, UUID]] = []
         self.leaving: list[tuple[UUID, UUID]] = []
-        places = {segment.id: place for place, segment in enumerate(segments)}
-        self._now, self._customers, self._views = now, list(views), list(views.values())
-        self._before = [
-            {places[segment] for segment in before.get(customer, ()) if segment in places} for customer in views
-        ]
-        self._due: list[datetime | None] = [None] * len(views)
+        self._now, self._customers = now, customers
+        # Where not all is asked that the clock can change, what was known before stands, unless something comes sooner.
+        self._due = [None if customer.plan.whole else customer.timer for customer in customers]
         self._mentioned = {inner for segment in segments for inner in segment.reads.segments}
+        self.asked: dict[int, list[int]] = {}
+        for n, customer in enumerate(customers):
+            for place in customer.plan.places:
+                self.asked.setdefault(place, []).append(n)
 
     def ask(self, place: int, segment: Segment, listed: Mapping[UUID, AbstractSet[UUID]]) -> None:
         """One segment, those that its rule mentions having been asked."""
-        holds, now = segment.holds, self._now
-        if holds is None:
-            answers = [segment.id in listed.get(customer, ()) for customer in self._customers]
-        else:
-            answers = [holds(view, now) for view in self._views]
-        if segment.id in self._mentioned:
-            self._show(segment.id, answers)
-        for customer, is_in, before in zip(self._customers, answers, self._before, strict=True):
+        holds, now, customers = segment.holds, self._now, self._customers
+        flips, due, mentioned = segment.flips, self._due, segment.id in self._mentioned
+        for n in self.asked[place]:
+            view, _, before, _ = customers[n]
+            is_in = segment.id in listed.get(view.customer_id, ()) if holds is None else holds(view, now)
+            if mentioned:
+                _show(view, segment.id, is_in=is_in)
             if is_in != (place in before):
-                (self.entering if is_in else self.leaving).append((segment.id, customer))
-        if segment.flips:
-            self._wait(segment.flips, answers)
+                (self.entering if is_in else self.leaving).append((segment.id, view.customer_id))
+            if flips is not None:
+                _wait(flips, view, now, due, n, is_in)
 
     def due(self) -> dict[UUID, datetime]:
-        """The customers for whom the clock may change something, and when."""
-        return {customer: at for customer, at in zip(self._customers, self._due, strict=True) if at is not None}
+        """The timers to set."""
+        return {
+            customer.view.customer_id: at
+            for customer, at in zip(self._customers, self._due, strict=True)
+            if at is not None and (customer.plan.whole or at != customer.timer)
+        }
 
-    def _show(self, segment: UUID, answers: Sequence[bool]) -> None:
-        """To the segments that mention it; `load_views` makes the sets for these views alone."""
-        for view, is_in in zip(self._views, answers, strict=True):
-            known = cast("set[UUID]", view.segments)
-            known.add(segment) if is_in else known.discard(segment)
+    def idle(self) -> list[UUID]:
+        """The customers for whom the clock changes nothing."""
+        return [
+            customer.view.customer_id
+            for customer, at in zip(self._customers, self._due, strict=True)
+            if at is None and customer.timer is not None
+        ]
 
-    def _wait(self, flips: Flip, answers: Sequence[bool]) -> None:
-        now, due = self._now, self._due
-        for n, view in enumerate(self._views):
-            at = flips(view, now, answers[n])
-            if at is not None and ((known := due[n]) is None or at < known):
-                due[n] = at
+
+def _show(view: View, segment: UUID, *, is_in: bool) -> None:
+    """To the segments that mention it; `load_each` makes the sets for these views alone."""
+    known = cast("set[UUID]", view.segments)
+    known.add(segment) if is_in else known.discard(segment)
+
+
+def _wait(flips: Flip, view: View, now: datetime, due: list[datetime | None], n: int, is_in: bool) -> None:  # noqa: FBT001 (called a million times)
+    at = flips(view, now, is_in, due[n])
+    if at is not None:
+        due[n] = at

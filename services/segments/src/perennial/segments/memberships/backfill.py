@@ -1,7 +1,7 @@
 """Building a version of a segment, as an operation: the version before serves until the new one takes its place.
 
-Four kinds of steps: compare with what SQL says (`stage`), change all at once (`switch`), say so (`tell`), or, when the
-database refused, `fail`. A version that was replaced meanwhile is built no further.
+Five kinds of steps: compare with what SQL says (`stage`), change all at once (`switch`), see to whom the clock or a
+derivation of meanwhile may change (`settle`), say so (`tell`), or, when the database refused, `fail`. A version that was replaced meanwhile is built no further.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,13 +21,14 @@ from perennial.common.operations import Step
 from perennial.common.outbox import emit
 from perennial.common.problems import Unavailable, Unprocessable
 from perennial.segments.definitions import queries as definitions
-from perennial.segments.memberships import queries, service
+from perennial.segments.memberships import building, queries, service
 
 log = structlog.get_logger()
 
 # The first is so short that a slow rule lets the others pass; the second is below the connection's own limit.
 PATIENCE, MOST_PATIENCE = 5.0, 50.0
 QUERY_CANCELED = "57014"
+NOBODY = {"not": {"everyone": True}}  # of a segment that was archived meanwhile
 SUPERSEDED = {"outcome": "superseded"}
 
 Phase = Callable[[Step, UUID], Awaitable[Mapping[str, Any] | None]]
@@ -46,6 +47,7 @@ async def _stage(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
     if seconds > PATIENCE and not await try_lock(step.session, "segments", "patience"):
         raise Unavailable("build: another slow rule is being computed")  # the other lane is for the quick ones
     query = rules.to_sql(rules.parse(row.rule), now)
+    await building.begin(step.runtime, step.id)
     try:
         async with step.session.begin_nested():
             await step.session.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
@@ -83,10 +85,17 @@ async def _switch(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
     now = datetime.now(UTC)
     step.total = await queries.switch(step.session, step.id, segment_id, now)
     await definitions.serve(step.session, segment_id, datetime.fromisoformat(step.progress["as_of"]))
-    await queries.mark_everyone(step.session, step.id)
-    step.progress = {"phase": "tell", "at": now.isoformat(), "version": row.version}
+    if await definitions.users_of(step.session, segment_id):
+        await building.mark_moved(step.session, step.id)
+    step.progress = {"phase": "settle", "at": now.isoformat(), "version": row.version}
     log.info("segment.built", segment_id=str(segment_id), version=row.version, moved=step.total)
     return None
+
+
+async def _settle(step: Step, segment_id: UUID) -> None:
+    rule = rules.parse((await definitions.serving_rule(step.session, segment_id)) or NOBODY)
+    await building.settle(step.session, step.id, rule, datetime.now(UTC))
+    step.progress = {**step.progress, "phase": "tell"}
 
 
 async def _tell(step: Step, segment_id: UUID) -> Mapping[str, Any] | None:
@@ -114,4 +123,4 @@ async def tell_rest(session: WriteSession) -> bool:
     return row is not None and await _say(session, row.id, {row.segment_id: row.name}, row.at) > 0
 
 
-_PHASES: dict[str, Phase] = {"stage": _stage, "switch": _switch, "tell": _tell, "fail": _fail}
+_PHASES: dict[str, Phase] = {"stage": _stage, "switch": _switch, "settle": _settle, "tell": _tell, "fail": _fail}

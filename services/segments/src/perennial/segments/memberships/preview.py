@@ -23,5 +23,6 @@ async def shown(session: ReadSession, _: Principal, customers: Sequence[UUID]) -
 
 PREVIEW = Preview(shown, "segments:read", writes={
     "membership": OF_CUSTOMERS, "membership_change": NOTHING, "rfm_standing": OF_CUSTOMERS, "rfm_touched": NOTHING,
+    "build_touched": NOTHING,
     "trait": OF_VIAS, "derived_trait": OF_CUSTOMERS,
 })  # fmt: skip

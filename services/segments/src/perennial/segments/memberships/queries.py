@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
-from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.common.db.sessions import ASIDE
 from perennial.common.rules import Sql
-from perennial.segments.definitions.queries import FRESH
+from perennial.segments.definitions.queries import FRESH, SERVING
 
 _PAGE_AT = text("""
     SELECT customer_id, at AS since FROM (
@@ -43,6 +43,17 @@ _TOLD = text("""
               RETURNING s.operation_id, s.customer_id, s.member, s.version)
     SELECT CAST(o.input ->> 'segment_id' AS uuid) AS segment_id, taken.customer_id, taken.member, taken.version
     FROM taken JOIN operation AS o ON o.id = taken.operation_id ORDER BY taken.customer_id""")
+
+_PLACES = """
+    SELECT c.n, array_agg(s.place - 1)
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS c (customer_id, n)
+    JOIN membership AS m ON m.customer_id = c.customer_id
+    JOIN unnest($2::uuid[]) WITH ORDINALITY AS s (id, place) ON s.id = m.segment_id
+    GROUP BY c.n"""
+_TIMERS = "SELECT key, due_at FROM timer WHERE kind = $1 AND key = ANY($2::text[])"
+_VERSIONS = text(f"""
+    SELECT s.id, s.name, coalesce(s.serving_version, s.version) AS version
+    FROM segment AS s WHERE {SERVING} ORDER BY s.id""")  # noqa: S608 (ours)
 
 
 async def page(session: ReadSession, segment_id: UUID, after: UUID | None, limit: int) -> Sequence[Row[Any]]:
@@ -105,13 +116,30 @@ async def of_customers(session: ReadSession, customers: Collection[UUID]) -> dic
     return found
 
 
-async def overdue(session: ReadSession, kind: str, customers: Collection[UUID], now: datetime) -> dict[UUID, datetime]:
-    """Of these customers those whose timer should have fired, and when."""
-    rows = await session.execute(
-        text("SELECT key, due_at FROM timer WHERE kind = :kind AND key = ANY(:keys) AND due_at <= :now"),
-        {"kind": kind, "keys": [str(customer) for customer in customers], "now": now},
-    )
-    return {UUID(key): at for key, at in rows}
+async def all_of(session: ReadSession, customers: Collection[UUID]) -> list[tuple[UUID, UUID]]:
+    """The memberships of customers, as (segment, customer)."""
+    found = await of_customers(session, customers)
+    return [(segment, customer) for customer, segments in found.items() for segment in segments]
+
+
+async def places(
+    session: ReadSession, customers: Sequence[UUID], segments: Sequence[UUID]
+) -> dict[UUID, frozenset[int]]:
+    """The segments that each of these customers is in, as places in a list of segments."""
+    rows = await (await raw(session)).fetch(_PLACES, list(customers), list(segments))
+    return {customers[n - 1]: frozenset(found) for n, found in rows}
+
+
+async def timers(session: ReadSession, kind: str, customers: Collection[UUID]) -> dict[UUID, datetime]:
+    """When the timer of each of these customers is due; who has none is left out."""
+    known = {str(customer): customer for customer in customers}
+    rows = await (await raw(session)).fetch(_TIMERS, kind, list(known))
+    return {known[key]: at for key, at in rows}
+
+
+async def serving(session: ReadSession) -> list[tuple[UUID, str, int]]:
+    """The segments that are kept up to date, by id: id, name, version of what serves."""
+    return [(row.id, row.name, row.version) for row in await session.execute(_VERSIONS)]
 
 
 async def named(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[dict[str, str]]]:
@@ -227,7 +255,7 @@ async def untold(session: ReadSession) -> Row[Any] | None:
     rows = await session.execute(
         text("""SELECT o.id, s.id AS segment_id, s.name, CAST(o.progress ->> 'at' AS timestamptz) AS at
                 FROM operation AS o JOIN segment AS s ON s.id = CAST(o.input ->> 'segment_id' AS uuid)
-                WHERE o.state NOT IN ('queued', 'running') AND o.progress ->> 'phase' = 'tell'
+                WHERE o.state NOT IN ('queued', 'running') AND o.progress ->> 'phase' IN ('settle', 'tell')
                   AND EXISTS (SELECT FROM staged_member AS m WHERE m.operation_id = o.id AND m.version IS NOT NULL)
                 ORDER BY o.id LIMIT 1""")
     )
@@ -247,17 +275,3 @@ async def left_over(session: ReadSession) -> Row[Any] | None:
                 AND EXISTS (SELECT FROM membership AS m WHERE m.segment_id = segment.id) ORDER BY id LIMIT 1""")
     )
     return rows.one_or_none()
-
-
-async def mark_everyone(session: WriteSession, operation: UUID) -> None:
-    """Have every customer computed again when things have settled, and whoever an operation has let in or out.
-
-    It may have let somebody in who was merged into another meanwhile.
-    """
-    await session.execute(
-        text("""INSERT INTO stale (customer_id, live, at)
-                SELECT customer_id, false, now() + interval '1 second' FROM (
-                    SELECT via AS customer_id FROM identity_map WHERE via = customer_id
-                    UNION SELECT customer_id FROM staged_member WHERE operation_id = :operation) AS everyone"""),
-        {"operation": operation},
-    )

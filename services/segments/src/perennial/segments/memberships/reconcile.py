@@ -15,7 +15,7 @@ from perennial.common.failures import is_infrastructure
 from perennial.common.rules import RuleError
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.definitions.service import BACKFILL
-from perennial.segments.memberships import queries, service
+from perennial.segments.memberships import building, queries, service
 
 log = structlog.get_logger()
 _meter = metrics.get_meter("perennial")
@@ -59,6 +59,7 @@ async def attend(session: WriteSession) -> None:
         else:
             await definitions.fail(session, row.id, f"its backfill has {row.ended}")
     await queries.unstage_leftovers(session)
+    await building.give_up(session)
 
 
 async def empty_archived(session: WriteSession) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from graphlib import TopologicalSorter
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -24,18 +23,20 @@ from perennial.common.contracts.base import Event
 from perennial.common.contracts.segments import Membership, MembershipEntered, MembershipExited, MembershipsChanged
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.db.sessions import ASIDE
-from perennial.common.derive import Stale, mark
+from perennial.common.derive import Stale, mark, spell
 from perennial.common.ids import partition_of
 from perennial.common.outbox import emit
-from perennial.common.rules import Rule, RuleError, Sql, View
-from perennial.common.rules.facts import load_views
+from perennial.common.rules import Rule, RuleError, Sql
 from perennial.common.rules.flip import timed
 from perennial.common.rules.footprint import NOTHING
+from perennial.common.rules.views import load_each
 from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
+from perennial.segments.facts import concerns
 from perennial.segments.lists import queries as lists
 from perennial.segments.memberships import queries
-from perennial.segments.memberships.asking import Asked, Segment
+from perennial.segments.memberships.asking import Asked, Customer
+from perennial.segments.memberships.serving import Plan, Segment, Serving
 
 log = structlog.get_logger()
 spent = metrics.get_meter("perennial").create_counter(
@@ -46,20 +47,25 @@ FLIP = "flip"
 PER_FACT = 1000
 AT_ONCE = 5000
 JUST_BEFORE = timedelta(microseconds=1)
+NOWHERE: frozenset[int] = frozenset()
 SLOW_SECONDS = 20.0  # of CPU, for one rule and one batch of customers: a hundred rules take a tenth of one
 
 
-_compiled: dict[tuple[UUID, int], Segment] = {}
+_compiled: dict[tuple[UUID, int], Segment | None] = {}
+_latest: list[tuple[list[tuple[UUID, str, int]], Serving]] = []  # as long as the same serve
 
 
-async def live_segments(session: ReadSession) -> list[Segment]:
-    """The segments to keep up to date, those that others mention first.
+async def live_segments(session: ReadSession) -> Serving:
+    """The segments to keep up to date.
 
     A rule that a later version has written and this one cannot read is left alone: it must not hold up all the others.
     """
-    rows = {row.id: segment for row in await definitions.serving(session) if (segment := _compile(row)) is not None}
-    graph = {segment.id: segment.reads.segments & rows.keys() for segment in rows.values()}
-    return [rows[segment_id] for segment_id in TopologicalSorter(graph).static_order()]
+    versions = await queries.serving(session)
+    if not _latest or _latest[0][0] != versions:
+        rows = await definitions.serving(session)
+        known = {row.id: segment for row in rows if (segment := _compile(row)) is not None}
+        _latest[:] = [([(row.id, row.name, row.version) for row in rows], Serving(known))]
+    return _latest[0][1]
 
 
 def _compile(row: Row[Any]) -> Segment | None:
@@ -69,14 +75,19 @@ def _compile(row: Row[Any]) -> Segment | None:
     if key not in _compiled:
         if len(_compiled) > 10_000:
             _compiled.clear()
-        try:
-            rule: Rule = rules.parse(row.rule)
-        except RuleError as error:
-            log.error("segment.unreadable", segment_id=str(row.id), error=str(error))  # noqa: TRY400 (no fault of ours)
-            return None
-        flips = rules.flips(rule) if timed(rule) else None
-        _compiled[key] = Segment(row.id, row.name, rules.footprint(rule), rules.compile(rule), flips)
-    return _compiled[key]
+        _compiled[key] = _read(row)
+    known = _compiled[key]
+    return known and known._replace(name=row.name)
+
+
+def _read(row: Row[Any]) -> Segment | None:
+    try:
+        rule: Rule = rules.parse(row.rule)
+    except RuleError as error:
+        log.error("segment.unreadable", segment_id=str(row.id), error=str(error))  # noqa: TRY400 (no fault of ours)
+        return None
+    flips = rules.flips(rule) if timed(rule) else None
+    return Segment(row.id, row.name, rules.footprint(rule), rules.compile(rule), flips)
 
 
 def held(row: Row[Any], now: datetime) -> Sql:
@@ -85,59 +96,62 @@ def held(row: Row[Any], now: datetime) -> Sql:
 
 
 async def compute(session: WriteSession, stale: Stale) -> None:
-    """Bring the memberships of these customers up to date, and set the timers at which the clock may change them."""
+    """Bring the memberships of these customers up to date, and set the timers at which the clock may change them.
+
+    A customer of whom is known what has changed is asked for the segments that this concerns, and for no others.
+    """
     now = datetime.now(UTC)
-    segments = await live_segments(session)
-    before = await queries.of_customers(session, [*stale.live, *stale.gone])
-    names = {segment.id: segment.name for segment in segments}
+    serving = await live_segments(session)
+    plans = {customer: serving.plan(stale.concerns.get(customer)) for customer in stale.live}
+    concerned = [customer for customer, plan in plans.items() if plan.places or plan.whole]
+    names = {segment.id: segment.name for segment in serving.segments}
+    leaving = await queries.all_of(session, stale.gone) if stale.gone else []
     entering: list[tuple[UUID, UUID]] = []
-    leaving = [(segment, customer) for customer in stale.gone for segment in before.get(customer, ())]
     due: dict[UUID, datetime] = {}
-    if segments and stale.live:
-        has_lists = any(segment.holds is None for segment in segments)
-        listed = await lists.of_customers(session, stale.live) if has_lists else {}
-        clocks = await _clocks(session, stale, now)
-        views = await _views(session, segments, stale, min(clocks))
-        for moment, customers in clocks.items():
-            asked = Asked(segments, {customer: views[customer] for customer in customers}, before, moment)
-            await _ask(session, segments, asked, listed, len(customers))
+    idle = list(stale.gone)
+    if concerned:
+        listed = await lists.of_customers(session, concerned) if None in serving.predicates else {}
+        for moment, customers in (await _customers(session, serving, concerned, plans, now)).items():
+            asked = Asked(serving.segments, customers, moment)
+            await _ask(session, serving, asked, listed)
             entering += asked.entering
             leaving += asked.leaving
             due |= asked.due()
+            idle += asked.idle()
     await move(session, entering, leaving, names, stale.live, now)
-    await _set_timers(session, due)
-    await cancel(session, FLIP, [str(customer) for customer in (*stale.gone, *(stale.live.keys() - due.keys()))])
+    if due:
+        await _set_timers(session, due)
+    if idle:
+        await cancel(session, FLIP, [str(customer) for customer in idle])
 
 
-async def _clocks(session: WriteSession, stale: Stale, now: datetime) -> dict[datetime, list[UUID]]:
+async def _customers(
+    session: WriteSession, serving: Serving, concerned: list[UUID], plans: Mapping[UUID, Plan], now: datetime
+) -> dict[datetime, list[Customer]]:
     """Customers by the moment for which they are asked: now, or just before a timer of theirs that should have fired.
 
     Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps.
     """
-    overdue = await queries.overdue(session, FLIP, stale.live, now)
-    clocks: dict[datetime, list[UUID]] = {}
-    for customer in stale.live:
-        at = overdue.get(customer)
-        clocks.setdefault(now if at is None else at - JUST_BEFORE, []).append(customer)
-    return clocks
+    timers = await queries.timers(session, FLIP, concerned)
+    before = await queries.places(session, concerned, [segment.id for segment in serving.segments])
+    moments = {customer: at - JUST_BEFORE for customer, at in timers.items() if at <= now}
+    reads = {customer: plans[customer].reads for customer in concerned}
+    views = await load_each(session, reads, min([now, *moments.values()]))
+    found: dict[datetime, list[Customer]] = {}
+    for customer in concerned:
+        one = Customer(views[customer], plans[customer], before.get(customer, NOWHERE), timers.get(customer))
+        found.setdefault(moments.get(customer, now), []).append(one)
+    return found
 
 
 async def _ask(
-    session: WriteSession, segments: list[Segment], asked: Asked, listed: Mapping[UUID, AbstractSet[UUID]],
-    customers: int,
+    session: WriteSession, serving: Serving, asked: Asked, listed: Mapping[UUID, AbstractSet[UUID]]
 ) -> None:  # fmt: skip
-    for place, segment in enumerate(segments):
-        began = time.thread_time()
+    for place, customers in sorted(asked.asked.items()):
+        segment, began = serving.segments[place], time.thread_time()
         asked.ask(place, segment, listed)
-        await _check_pace(session, segment, time.thread_time() - began, customers)
+        await _check_pace(session, segment, time.thread_time() - began, len(customers))
         await asyncio.sleep(0)  # heartbeats go on
-
-
-async def _views(session: WriteSession, segments: list[Segment], stale: Stale, now: datetime) -> dict[UUID, View]:
-    reads = NOTHING
-    for segment in segments:
-        reads |= segment.reads
-    return await load_views(session, list(stale.live), reads, now)
 
 
 async def _check_pace(session: WriteSession, segment: Segment, seconds: float, customers: int) -> None:
@@ -164,7 +178,7 @@ async def flip(session: WriteSession, timers: list[Timer]) -> None:
     waiting = [timer for timer in timers if timer.payload.get("then")]
     await schedule(session, [_onward(timer) for timer in waiting])
     ready = {UUID(timer.payload["customer"]) for timer in timers if not timer.payload.get("then")}
-    await mark(session, ready, live=True)
+    await mark(session, ready, live=True, concern=spell(concerns.CLOCK))
 
 
 def _onward(timer: Timer) -> Timer:

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import Field
+
 from perennial.common.contracts.base import CustomerId, Event, Version, Via, personal
 
 
@@ -24,6 +26,8 @@ class RedemptionEvent(Event):
     amount: Decimal
     money: str | None
     version: Version
+    reward_name: dict[str, str] = Field(default={}, description="By language; empty: it was not said.")
+    reserved_at: datetime | None = Field(default=None, description="When the customer took it; null: it was not said.")
 
 
 class RedemptionReserved(RedemptionEvent):

@@ -1,6 +1,7 @@
 """The verb that keeps standings and the trait `rfm` in step with the facts of the customers in hand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from perennial.common.db import WriteSession, settings_of
 from perennial.common.derive import Stale
 from perennial.common.rules.facts import TraitFact, load_views, record_traits
 from perennial.common.rules.footprint import Footprint
+from perennial.segments.facts.concerns import ORDERS, of_trait
 from perennial.segments.rfm.runs.service import CHANGE, FEW, NEW, outgrown, want_settled, want_soon
 from perennial.segments.rfm.standings import queries
 
@@ -19,21 +21,28 @@ SOURCE = "perennial"
 _READS = Footprint(frozenset({TRAIT}), frozenset(), frozenset(), timedelta())
 
 
-async def follow(session: WriteSession, stale: Stale) -> None:
+async def follow(session: WriteSession, stale: Stale) -> Stale:
     """Compute where these customers stand by the thresholds of the run that serves.
 
-    Called with the customers locked, before rules are asked about them: rules read the trait `rfm`.
+    Called with the customers locked, before rules are asked about them: rules read the trait `rfm`, and who has
+    another now is asked for that, too. Where orders have nothing to do with what has changed, the standing stays.
     """
     now = await queries.state(session)
+    buyers = [customer for customer in stale.live if stale.concerns.get(customer, ORDERS) >= ORDERS]
+    if not buyers and not stale.gone:
+        return stale
     if now.computing:
-        await queries.touch(session, [*stale.live, *stale.gone])
+        await queries.touch(session, [*buyers, *stale.gone])
     settings = settings_of(session)
-    done = await queries.move(session, now.id, stale.live, stale.gone, settings.currency)
+    done = await queries.move(session, now.id, buyers, stale.gone, settings.currency)
+    told: set[UUID] = set()
     if done.buyers or done.moved:
-        rows = await queries.of_customers(session, stale.live, settings.currency, settings.timezone)
-        await _tell(session, {customer: rows.get(customer) for customer in stale.live})
+        rows = await queries.of_customers(session, buyers, settings.currency, settings.timezone)
+        told = await _tell(session, {customer: rows.get(customer) for customer in buyers})
     if not now.wanted:
         await _want(session, now, done)
+    others = {customer: stale.concerns[customer] | {of_trait(TRAIT)} for customer in told & stale.concerns.keys()}
+    return replace(stale, concerns={**stale.concerns, **others})
 
 
 async def _want(session: WriteSession, now: Row[Any], done: Row[Any]) -> None:
@@ -50,8 +59,8 @@ async def _want(session: WriteSession, now: Row[Any], done: Row[Any]) -> None:
             await want_settled(session)
 
 
-async def _tell(session: WriteSession, rows: Mapping[UUID, Row[Any] | None]) -> None:
-    """Let rules know, as a trait of the customer's own identifier; nothing is written where nothing has changed."""
+async def _tell(session: WriteSession, rows: Mapping[UUID, Row[Any] | None]) -> set[UUID]:
+    """Let rules know, as a trait of the customer's own identifier; returns of whom something has changed."""
     at: datetime = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
     views = await load_views(session, list(rows), _READS, at)
     wanted = {customer: row and labels(row) for customer, row in rows.items()}
@@ -59,6 +68,7 @@ async def _tell(session: WriteSession, rows: Mapping[UUID, Row[Any] | None]) -> 
     if changed:
         facts = [TraitFact(key, TRAIT, value, at, SOURCE, str(at)) for key, value in changed.items()]
         await record_traits(session, facts)
+    return set(changed)
 
 
 def labels(row: Row[Any]) -> dict[str, Any]:

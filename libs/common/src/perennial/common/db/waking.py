@@ -1,0 +1,48 @@
+"""Notifications of what has been committed: one statement for all of some milliseconds.
+
+Within a transaction, NOTIFY has every commit wait for the one before it to reach the disk, and wakes every listener.
+"""
+
+import asyncio
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+log = structlog.get_logger()
+
+WAKES = "wakes"
+"""In a session's `info`: the set of channels to notify when its transaction has been committed."""
+
+PACE_SECONDS = 0.01
+_NOTIFY = text("SELECT pg_notify(current_schema() || '.' || name, '') FROM unnest(CAST(:names AS text[])) AS name")
+
+
+class Waker:
+    """Notifies channels soon. A process that dies before it does leaves the loops to their next look by themselves."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._names: set[str] = set()
+        self._sending: asyncio.Task[None] | None = None
+
+    def wake(self, names: set[str]) -> None:
+        """Wake whoever waits for these channels of this service: at once, or with what else is being committed."""
+        self._names |= names
+        if self._names and (self._sending is None or self._sending.done()):
+            self._sending = asyncio.create_task(self._send())
+
+    async def close(self) -> None:
+        """Let what is left go out."""
+        if self._sending is not None:
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    async def _send(self) -> None:
+        while self._names:
+            names, self._names = sorted(self._names), set()
+            try:
+                async with self._engine.begin() as connection:
+                    await connection.execute(_NOTIFY, {"names": names})
+            except Exception as error:  # noqa: BLE001 (who listens looks by itself, and at once after an outage)
+                log.warning("notify.failed", channels=names, error=repr(error))
+            await asyncio.sleep(PACE_SECONDS)

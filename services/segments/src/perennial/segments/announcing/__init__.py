@@ -1,0 +1,1 @@
+"""Saying who is in a segment to whoever acts on entries, because somebody asked for it."""

@@ -1,0 +1,1 @@
+"""Who uses a segment beside other segments: rules of other services."""

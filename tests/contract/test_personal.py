@@ -49,9 +49,9 @@ REVIEWED = {
     "loyalty.split.settled.v1 currency",
     "loyalty.split.settled.v1 outcome",
     *(
-        f"loyalty.redemption.{verb}.v1 {name}"  # prices, and words of a list
+        f"loyalty.redemption.{verb}.v1 {name}"  # prices, words of a list, what the shop calls it
         for verb in ("reserved", "confirmed", "fulfilled", "cancelled", "expired")
-        for name in ("amount", "currency", "kind", "money")
+        for name in ("amount", "currency", "kind", "money", "reward_name")
     ),
     *(
         f"loyalty.{said}.v1 {name}"  # a programme's words and figures
@@ -80,6 +80,11 @@ REVIEWED = {
     "profile.tags.changed.v1 customers.added",
     "profile.tags.changed.v1 customers.removed",
     "profile.tags.changed.v1 customers.tags",
+    *(
+        f"{producer}.rules.changed.v1 rules.{name}"  # names that staff gave, and words of ours
+        for producer in ("campaigns", "profile", "tickets")
+        for name in ("kind", "id", "name", "state")
+    ),
     "segments.membership.entered.v1 segment_name",
     "segments.membership.exited.v1 segment_name",
     "segments.memberships.changed.v1 memberships.segment_name",

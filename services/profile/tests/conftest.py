@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.identity import Assignment, EventsResolved, IdentifiersAssigned, ResolvedEvent
-from perennial.common.db import WriteSession
+from perennial.common.db import Database, WriteSession
 from perennial.common.derive import derive_once
 from perennial.common.messaging.batch import BatchProcessor, react
 from perennial.common.messaging.decode import resolved
@@ -21,6 +21,7 @@ from perennial.common.messaging.worker import reactions_of
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.testing.plugin import *  # noqa: F403
+from perennial.profile.computed import standard
 from perennial.profile.main import SERVICE
 from perennial.profile.rows.service import DERIVATION
 
@@ -68,6 +69,26 @@ def hear(runtime: Runtime, wrap: Callable[[list[ResolvedEvent]], Msg]) -> Hear:
             assert (await session.execute(text("SELECT error FROM parked"))).scalars().all() == []
 
     return heard
+
+
+@pytest.fixture(scope="session")
+def seed() -> Callable[[Database], Awaitable[None]]:
+    """`await seed(database)`: what the migration does; a test on real commits has emptied it away."""
+
+    async def seeded(database: Database) -> None:
+        async with database.write() as session:
+            for row in standard.seeds():
+                if row["digest"]:
+                    await session.execute(text(standard.SEED_FEED), {name: row[name] for name in ("digest", "feed")})
+                bound = {name: row[name] for name in ("key", "labels", "spec", "digest")}
+                await session.execute(text(standard.SEED), bound)
+
+    return seeded
+
+
+@pytest.fixture
+async def standard_set(seed: Callable[[Database], Awaitable[None]], runtime: Runtime) -> None:
+    await seed(runtime.database)
 
 
 @pytest.fixture

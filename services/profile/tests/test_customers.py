@@ -71,6 +71,7 @@ async def test_a_customer_nobody_told_anything_about_is_empty(
         "service": {"open": 0, "requests": [], "ratings": [], "messages": [], "as_of": None},
         "attributes": {"traits": {}, "computed": {}, "tags": [], "stage": None, "as_of": None},
         "loyalty": None,
+        "coupons": {"total": 0, "items": [], "as_of": None},
         "segments": [],
         "journeys": [],
         "consents": [],
@@ -257,7 +258,9 @@ async def test_customers_see_themselves_only_also_after_a_merge(
     assert ((await me(shop))["id"], (await me(shop))["traits"]) == (str(web), {"n": 1})
     assert (await me(stranger))["traits"] == {"n": 2}
     assert await me(uuid7()) == 404
-    assert set(await me(shop)) == {"id", "traits", "orders", "loyalty", "tickets", "first_seen", "last_seen", "links"}
+    assert set(await me(shop)) == {
+        "id", "traits", "orders", "loyalty", "coupons", "tickets", "first_seen", "last_seen", "links",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/customers/summary", "/v1/events/x", "/v1/orders/summary"])

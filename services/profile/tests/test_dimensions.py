@@ -169,6 +169,6 @@ async def test_the_customers_own_view_tells_no_internals(
         EnrolmentStarted(enrolment_id=uuid7(), journey_id=uuid7(), journey_version=1, via=via, customer=via),
     )
     own = (await client.get("/v1/me", headers={"Authorization": f"Bearer {token(via=via)}"})).json()
-    assert set(own) == {"id", "traits", "orders", "loyalty", "tickets", "first_seen", "last_seen", "links"}
+    assert set(own) == {"id", "traits", "orders", "loyalty", "coupons", "tickets", "first_seen", "last_seen", "links"}
     [ticket] = own["tickets"]["requests"]
     assert set(ticket) == {"id", "type", "stage", "opened_at", "as_of"}

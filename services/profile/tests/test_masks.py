@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from sqlalchemy import text
 from perennial.common import masks
 from perennial.common.auth import Principal
 from perennial.common.contracts.identity import ResolvedEvent
+from perennial.common.contracts.loyalty import RedemptionConfirmed
 from perennial.common.db import Database, ReadSession
 from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
@@ -55,6 +57,13 @@ async def person(hear: Hear, assign: Callable[..., Awaitable[None]]) -> UUID:
     bought = tracked("Order Completed", PROPERTIES, via=via, at=NOON, message_id="m-2")
     odd = tracked(f"Mailed {EMAIL}", {}, via=via, at=NOON, message_id=f"m-3-{EMAIL}")
     await hear(with_context(said), with_context(bought, userId=EMAIL, anonymousId=PHONE), odd)
+    await hear(
+        RedemptionConfirmed(
+            redemption_id=uuid7(), reward_id=uuid7(), kind="coupon", via=via, customer=via, points=5,
+            currency="points", amount=Decimal(9), money="EUR", version=2, reward_name={"en": "Coffee"},
+            payment_reference=f"{EMAIL} {PHONE}",
+        )
+    )  # fmt: skip
     return via
 
 
@@ -71,6 +80,7 @@ def as_(client: httpx.AsyncClient, token: Callable[..., str]) -> Callable[..., A
     return asked
 
 
+@pytest.mark.usefixtures("standard_set")
 async def test_no_get_route_shows_a_secret_to_who_sees_no_fields(
     app: FastAPI, client: httpx.AsyncClient, token: Callable[..., str], person: UUID
 ) -> None:

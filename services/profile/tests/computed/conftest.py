@@ -5,32 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
 
-from perennial.common.db import Database
 from perennial.common.runtime import Runtime
-from perennial.profile.computed import standard
 from perennial.profile.computed.jobs import build_once
-
-
-@pytest.fixture(scope="session")
-def seed() -> Callable[[Database], Awaitable[None]]:
-    """`await seed(database)`: what the migration does; a test on real commits has emptied it away."""
-
-    async def seeded(database: Database) -> None:
-        async with database.write() as session:
-            for row in standard.seeds():
-                if row["digest"]:
-                    await session.execute(text(standard.SEED_FEED), {name: row[name] for name in ("digest", "feed")})
-                bound = {name: row[name] for name in ("key", "labels", "spec", "digest")}
-                await session.execute(text(standard.SEED), bound)
-
-    return seeded
-
-
-@pytest.fixture
-async def standard_set(seed: Callable[[Database], Awaitable[None]], runtime: Runtime) -> None:
-    await seed(runtime.database)
 
 
 @pytest.fixture

@@ -13,7 +13,18 @@ from perennial.common.contracts import catalogue
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.campaigns import EnrolmentEnded, EnrolmentStarted, MessageSent, MessageSuppressed
 from perennial.common.contracts.identity import CustomersMerged, CustomersSeparated, IdentifierShared
-from perennial.common.contracts.loyalty import PointsEarned, PointsReversed, PointsSpent, TierChanged
+from perennial.common.contracts.loyalty import (
+    PointsEarned,
+    PointsReturned,
+    PointsReversed,
+    PointsSpent,
+    RedemptionCancelled,
+    RedemptionConfirmed,
+    RedemptionExpired,
+    RedemptionFulfilled,
+    RedemptionReserved,
+    TierChanged,
+)
 from perennial.common.contracts.segments import MembershipEntered, MembershipExited
 from perennial.common.contracts.tickets import (
     TicketAssigned,
@@ -59,6 +70,14 @@ def told(via: UUID) -> list[Event]:
     say(PointsEarned, **points, reason="call +86 139 8765 4321")
     say(PointsSpent, **points, reason="reward")
     say(PointsReversed, **points)
+    say(PointsReturned, **points)
+    taken = {"redemption_id": uuid7(), "reward_id": uuid7(), "kind": "coupon", "points": 5, "currency": "points", **own}
+    taken |= {"amount": "9.90", "money": "EUR", "reward_name": {"en": "Coffee"}}
+    say(RedemptionReserved, **taken, version=1, expires_at=NOON)
+    say(RedemptionConfirmed, **taken, version=2, payment_reference=REFERENCE)
+    say(RedemptionFulfilled, **taken, version=3)
+    say(RedemptionCancelled, **taken, version=4, payment_reference=REFERENCE)
+    say(RedemptionExpired, **taken, version=5)
     say(TierChanged, customer=via, tier="gold", previous="silver", version=2)
     segment = {"segment_id": uuid7(), "segment_name": "VIP", "customer": via, "version": 1}
     say(MembershipEntered, **segment)
@@ -98,8 +117,9 @@ async def test_everything_in_one_list_newest_first(via: UUID, get: Show) -> None
     assert [item["name"] for item in items] == [
         "identity.shared", "identity.separated", "identity.merged", "ticket.rated", "ticket.breached", "ticket.closed",
         "ticket.moved", "ticket.assigned", "ticket.opened", "segment.exited", "segment.entered", "tier.changed",
-        "points.reversed", "points.spent", "points.earned", "journey.ended", "journey.started", "message.suppressed",
-        "message.sent", "Product Viewed",
+        "redemption.expired", "redemption.cancelled", "redemption.fulfilled", "redemption.confirmed",
+        "redemption.reserved", "points.returned", "points.reversed", "points.spent", "points.earned",
+        "journey.ended", "journey.started", "message.suppressed", "message.sent", "Product Viewed",
     ]  # fmt: skip
     assert items == sorted(items, key=lambda item: item["at"], reverse=True)
     suppressed = items[-3]
@@ -114,15 +134,16 @@ async def test_everything_in_one_list_newest_first(via: UUID, get: Show) -> None
     [
         ({"kind": "event"}, 1),
         ({"kind": "ticket"}, 6),
-        ({"kind": "points"}, 3),
+        ({"kind": "points"}, 4),
+        ({"kind": "redemption"}, 5),
         ({"kind": "consent"}, 0),
         ({"name": "points.earned"}, 1),
         ({"name": "Product Viewed"}, 1),
-        ({"source": "loyalty"}, 4),
+        ({"source": "loyalty"}, 10),
         ({"source": "shop"}, 1),
         ({"source": "loyalty", "kind": "tier"}, 1),
         ({"to": "2026-05-01T14:00:00Z"}, 3),
-        ({"from": "2026-05-02T06:00:00Z", "kind": "identity"}, 2),
+        ({"from": "2026-05-02T12:00:00Z", "kind": "identity"}, 2),
     ],
 )
 async def test_filters(via: UUID, get: Show, wanted: dict[str, str], count: int) -> None:
@@ -138,7 +159,7 @@ async def test_pages_end_where_the_next_begins(via: UUID, get: Show) -> None:
         if page["next_cursor"] is None:
             break
         cursor = {"cursor": page["next_cursor"]}
-    assert (len(found), len(set(found))) == (20, 20)
+    assert (len(found), len(set(found))) == (26, 26)
 
 
 async def test_what_is_shown_of_it_depends_on_who_asks(
@@ -165,7 +186,7 @@ async def test_a_merge_and_its_undo_move_nothing(hear: Hear, get: Show, assign: 
         await hear(*told(via))
     before = [await get(f"/v1/customers/{via}/timeline") for via in (one, other)]
     await assign(one, other, version=2)
-    merged = (await get(f"/v1/customers/{one}/timeline"))["items"]
+    merged = (await get(f"/v1/customers/{one}/timeline", limit=100))["items"]
     assert {item["id"] for item in merged} == {item["id"] for page in before for item in page["items"]}
     await assign(other, other, version=3)
     assert [await get(f"/v1/customers/{via}/timeline") for via in (one, other)] == before
@@ -235,3 +256,12 @@ async def test_a_consent_is_in_it_once(hear: Hear, get: Show, begun: WriteSessio
     await hear(said)
     [given] = (await get(f"/v1/customers/{via}/timeline", kind="consent"))["items"]
     assert (given["name"], given["at"], given["data"]["channel"]) == ("consent.given", "2026-05-01T12:00:00Z", "email")
+
+
+async def test_an_entry_that_is_announced_on_request_has_happened_before(hear: Hear, get: Show) -> None:
+    via = uuid7()
+    fields: dict[str, Any] = {"segment_id": uuid7(), "segment_name": "VIP", "customer": via, "version": 1}
+    await hear(tracked("Product Viewed", via=via, at=NOON), MembershipEntered(occurred_at=NOON, **fields))
+    await hear(MembershipEntered(occurred_at=NOON, announced=True, **fields))
+    items = (await get(f"/v1/customers/{via}/timeline"))["items"]
+    assert sorted(item["name"] for item in items) == ["Product Viewed", "segment.entered"]

@@ -13,6 +13,7 @@ from perennial.campaigns.enrolments.clock import step_due
 from perennial.campaigns.enrolments.preview import PREVIEW
 from perennial.campaigns.jobs import FORGET
 from perennial.campaigns.journeys.api import router as journeys
+from perennial.campaigns.journeys.telling import TELL
 from perennial.campaigns.messages.api import router as messages
 from perennial.campaigns.messages.quiet import use_zone
 from perennial.campaigns.models import metadata
@@ -25,6 +26,7 @@ from perennial.common.contracts.campaigns import (
     ErasureCompleted,
     MessageSent,
     MessageSuppressed,
+    RulesChanged,
 )
 from perennial.common.derive import mark_changes
 from perennial.common.run import build
@@ -57,13 +59,13 @@ SERVICE = Service(
     settings=CampaignsSettings,
     routers=(journeys, enrolments, messages, channels),
     reactions=REACTIONS,
-    emits=(EnrolmentStarted, EnrolmentEnded, MessageSent, MessageSuppressed, ErasureCompleted),
+    emits=(EnrolmentStarted, EnrolmentEnded, MessageSent, MessageSuppressed, RulesChanged, ErasureCompleted),
     map_changed=mark_changes,
     derive=DERIVATION,
     preview=PREVIEW,
     privacy=PRIVACY,
     timers={wakes.KIND: step_due},
-    jobs=(FORGET,),
+    jobs=(FORGET, TELL),
     channels=(sender.channel_name("sandbox"), sender.channel_name("email")),
     tasks=(send_sandbox, send_email),
     startup=start,

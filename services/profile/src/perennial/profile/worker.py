@@ -17,6 +17,7 @@ from perennial.common.contracts.loyalty import (
     AccountsChanged,
     ExpiryAnnounced,
     PointsEarned,
+    PointsReturned,
     PointsReversed,
     PointsSpent,
     TierChanged,
@@ -45,9 +46,10 @@ from perennial.profile.traits import service as traits
 
 # Each is one thing that happened to somebody.
 TOLD = (
-    MessageSent, MessageSuppressed, EnrolmentStarted, EnrolmentEnded, PointsEarned, PointsSpent, PointsReversed,
-    TierChanged, MembershipEntered, MembershipExited, TicketOpened, TicketAssigned, TicketMoved, TicketClosed,
-    TicketBreached, TicketRated, CustomersMerged, CustomersSeparated, IdentifierShared,
+    MessageSent, MessageSuppressed, EnrolmentStarted, EnrolmentEnded, PointsEarned, PointsSpent, PointsReturned,
+    PointsReversed, *sections.REDEMPTIONS, TierChanged, MembershipEntered, MembershipExited, TicketOpened,
+    TicketAssigned, TicketMoved, TicketClosed, TicketBreached, TicketRated, CustomersMerged, CustomersSeparated,
+    IdentifierShared,
 )  # fmt: skip
 TICKETS = (TicketOpened, TicketAssigned, TicketMoved, TicketClosed, TicketBreached, TicketRated)
 
@@ -65,6 +67,7 @@ REACTIONS: tuple[Reaction[Any], ...] = (
     on(MembershipsChanged, sections.record_memberships),
     on(MembershipsChanged, tags.follow_segments),
     *(on(contract, sections.record_tickets) for contract in TICKETS),
+    *(on(contract, sections.record_redemptions) for contract in sections.REDEMPTIONS),
     on(MessageSent, sections.count_messages),
     on(MessageSuppressed, sections.count_messages),
     on(EnrolmentStarted, sections.record_enrolments),

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
+from perennial.tickets.dispatch.telling import TELL
 from perennial.tickets.requests import service
 
 
@@ -13,4 +14,4 @@ async def dispatch(runtime: Runtime) -> None:
         await service.dispatch_waiting(session)
 
 
-JOBS = (Job("dispatch", timedelta(minutes=1), dispatch),)
+JOBS = (Job("dispatch", timedelta(minutes=1), dispatch), TELL)

@@ -32,6 +32,7 @@ SERVICE = Service(
         contract.TicketClosed,
         contract.TicketBreached,
         contract.TicketRated,
+        contract.RulesChanged,
         contract.ErasureCompleted,
     ),
     preview=PREVIEW,

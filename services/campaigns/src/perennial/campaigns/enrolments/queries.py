@@ -81,6 +81,11 @@ _STEPS = text("""
 _LEAVE = text("""
     UPDATE enrolment_step SET left_at = :now, outcome = 'exited'
     WHERE enrolment_id = ANY(CAST(:ids AS uuid[])) AND left_at IS NULL""")
+_TAKEN = text("""
+    SELECT e.via, e.since FROM unnest(CAST(:vias AS uuid[]), CAST(:times AS timestamptz[])) AS x(via, at)
+    JOIN enrolment AS e ON e.via = x.via AND e.since = x.at
+    WHERE e.journey_id = :journey AND e.cause ->> 'segment_id' = CAST(:segment AS text)
+      AND e.cause ->> 'kind' = 'segment'""")
 _SHARE = text("SELECT pg_advisory_xact_lock_shared(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 _RUNNING = text("SELECT id FROM journey WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'published'")
 _DUE = text("""
@@ -178,6 +183,19 @@ async def history(session: ReadSession, journey: UUID, customers: Sequence[UUID]
     """Who has ever been on the journey, by any identifier and in any version; whether they are on it now."""
     rows = await session.execute(_HISTORY, {"journey": journey, "customers": list(customers)})
     return {customer: is_open for customer, is_open in rows}  # noqa: C416 (rows are not pairs for mypy)
+
+
+async def taken(
+    session: ReadSession, journey: UUID, segment: UUID, entries: Sequence[tuple[UUID, datetime]]
+) -> set[tuple[UUID, datetime]]:
+    """Those of the entries into a segment (who, when) that a walk along the journey has begun with."""
+    values = {
+        "vias": [who for who, _ in entries],
+        "times": [at for _, at in entries],
+        "journey": journey,
+        "segment": str(segment),
+    }
+    return {(row[0], row[1]) for row in await session.execute(_TAKEN, values)}
 
 
 async def walking(session: ReadSession, ids: Sequence[UUID], *, lock: bool = False) -> list[Walking]:

@@ -17,7 +17,7 @@ from perennial.common.identity_map import customers_of, lock_customers
 
 @dataclass(frozen=True)
 class Joined:
-    """A customer became a member of a segment, by something live."""
+    """A customer became a member of a segment, by something live or as somebody asks; of one entry `at` is the same."""
 
     id: UUID
     customer_id: UUID
@@ -48,7 +48,10 @@ async def hear(session: WriteSession, heard: Sequence[Heard]) -> None:
 
 
 async def join(session: WriteSession, joined: Sequence[Joined]) -> None:
-    """Enrol by segments. A customer of whom the map has not told yet is named by its own first identifier."""
+    """Enrol by segments. A customer of whom the map has not told yet is named by its own first identifier.
+
+    An entry may be said again, when somebody asks to have a segment's members announced: it begins one walk at most.
+    """
     plans = await triggered_by_segments(session, sorted({item.segment_id for item in joined}))
     wanted = [(plan, [item for item in joined if _joins(plan, item)]) for plan in plans]
     if not wanted:
@@ -58,6 +61,8 @@ async def join(session: WriteSession, joined: Sequence[Joined]) -> None:
     vias = {item.customer_id for _, items in wanted for item in items}
     customers = await _locked(session, vias, set())
     for plan, items in wanted:
+        entering = {(item.customer_id, item.at): item for item in items}
+        taken = await queries.taken(session, plan.journey_id, items[0].segment_id, list(entering))
         entries = [
             Entry(
                 item.customer_id,
@@ -66,7 +71,8 @@ async def join(session: WriteSession, joined: Sequence[Joined]) -> None:
                 {"kind": "segment", "segment_id": str(item.segment_id)},
                 item.id,
             )
-            for item in items
+            for pair, item in entering.items()
+            if pair not in taken
         ]
         await enter(session, plan, entries)
 

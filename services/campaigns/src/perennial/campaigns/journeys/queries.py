@@ -1,6 +1,8 @@
 """Journeys as SQL."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -19,6 +21,14 @@ _STEPS = text("""
     FROM enrolment AS e JOIN enrolment_step AS s ON s.enrolment_id = e.id
     WHERE e.journey_id = :journey AND (CAST(:version AS integer) IS NULL OR e.version = :version)
     GROUP BY s.step, s.outcome ORDER BY min(s.position), s.step""")
+# What is published, and whatever else somebody is on, of those alone that have something to do with segments.
+_ASKING = text("""
+    SELECT v.journey_id, v.definition FROM journey AS j JOIN journey_version AS v ON v.journey_id = j.id
+    WHERE j.id = ANY(CAST(:journeys AS uuid[])) AND j.state <> 'archived'
+      AND jsonb_path_exists(v.definition, '$.**.segment') AND (v.version = j.published_version OR EXISTS (
+          SELECT FROM enrolment AS e
+          WHERE e.journey_id = v.journey_id AND e.version = v.version AND e.ended_at IS NULL))
+    ORDER BY v.journey_id, v.version""")
 _REFUSED = text("SELECT reason, count(*) FROM refused_entry WHERE journey_id = :journey GROUP BY reason")
 
 
@@ -60,6 +70,14 @@ async def last_version(session: ReadSession, journey: UUID) -> int:
 async def living_versions(session: ReadSession) -> list[tuple[UUID, int]]:
     """Every version on which somebody may be or come."""
     return [(row[0], row[1]) for row in await session.execute(_LIVING)]
+
+
+async def asking(session: ReadSession, journeys: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    """The definitions by which these journeys run and that may ask for segments."""
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    for journey, definition in await session.execute(_ASKING, {"journeys": list(journeys)}):
+        found.setdefault(journey, []).append(definition)
+    return found
 
 
 async def states(session: ReadSession, journey: UUID, version: int | None) -> list[tuple[str, str | None, int]]:

@@ -11,7 +11,7 @@ from perennial.campaigns.enrolments.triggers import hold, request
 from perennial.campaigns.enrolments.wakes import wake
 from perennial.campaigns.facts import queries as facts
 from perennial.campaigns.facts.service import wanted_by
-from perennial.campaigns.journeys import graph, queries
+from perennial.campaigns.journeys import graph, queries, telling
 from perennial.campaigns.journeys.definition import Definition, OnSegment, OnTrack, read, written
 from perennial.campaigns.journeys.models import Journey, JourneyVersion
 from perennial.campaigns.journeys.plan import Plan
@@ -44,6 +44,7 @@ async def draft(session: WriteSession, name: str, definition: object) -> Journey
     session.add(made)
     await session.flush()
     await session.refresh(made)
+    await telling.tell(session, [made])
     return made
 
 
@@ -205,4 +206,5 @@ async def _touched(session: WriteSession, found: Journey) -> Journey:
     found.revision += 1
     found.updated_at = datetime.now(UTC)
     await session.flush()
+    await telling.tell(session, [found])
     return found

@@ -17,6 +17,7 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.derive import mark
 from perennial.common.notify import notify
+from perennial.common.orders import Said, of_orders
 from perennial.common.problems import Conflict, NotFound
 from perennial.profile.computed import definitions, discounts, queries
 from perennial.profile.computed.checks import checked
@@ -46,16 +47,16 @@ async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None
         building = any(plan.position is not None for plan in plans)
         unkept = await _unkept(session, events) if building else ()
         await queries.add(session, Plans(plans, unkept).fold(events))
-    await discounts.record(session, _discounts(events))
-    await _mark_owners(session, events)
+    ordered = of_orders(events, session.info)
+    await discounts.record(session, _discounts(ordered))
+    await _mark_owners(session, events, ordered)
 
 
-def _discounts(events: Iterable[ResolvedEvent]) -> Iterator[Discount]:
-    for event in events:
-        if event.type == "track" and name_of(event) in discounts.NAMES:
-            properties = read_body(event.body).properties or {}
-            order_id, discount = commerce.order_id(properties), commerce.decimal(properties.get("discount"))
-            if order_id is not None and discount is not None:
+def _discounts(ordered: Iterable[Said]) -> Iterator[Discount]:
+    for event, name, properties in ordered:
+        if name in discounts.NAMES and (discount := commerce.decimal(properties.get("discount"))) is not None:
+            order_id = commerce.order_id(properties)
+            if order_id is not None:
                 yield Discount(event.source, order_id, event.via, discount, event.timestamp, event.message_id)
 
 
@@ -78,16 +79,15 @@ async def _plans(session: WriteSession) -> list[Plan]:
     return found
 
 
-async def _mark_owners(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
+async def _mark_owners(session: WriteSession, events: Sequence[ResolvedEvent], ordered: Sequence[Said]) -> None:
     """What is said of an order under one identifier changes what the customer of another is shown."""
     said: set[tuple[str, str]] = set()
     live = False
-    for event in events:
-        if event.type == "track" and name_of(event) in commerce.ORDER_EVENTS:
-            order_id = commerce.order_id(read_body(event.body).properties or {})
-            if order_id is not None:
-                said.add((event.source, order_id))
-                live |= event.live
+    for event, _, properties in ordered:
+        order_id = commerce.order_id(properties)
+        if order_id is not None:
+            said.add((event.source, order_id))
+            live |= event.live
     others = await queries.owners(session, said)
     if others:
         others -= {event.via for event in events}  # they are marked by what they said
@@ -165,12 +165,15 @@ class Plans:
         """The rows to add, unique and sorted by their key."""
         found: dict[Key, Partial] = defaultdict(Partial)
         vias: dict[int, UUID] = {}
+        known: dict[tuple[str, str | None], list[Plan]] = {}
         for event in events:
-            name = name_of(event)
-            plans = self.wanting(event, name)
+            called = (event.type, event.name)
+            plans = known.get(called)
+            if plans is None:
+                plans = known[called] = self.wanting(event, name_of(event))
             if not plans:
                 continue
-            root = root_of(event, name) if any(plan.reads for plan in plans) else {}
+            root = root_of(event, name_of(event)) if any(plan.reads for plan in plans) else {}
             for plan in plans:
                 self._take(plan, event, root, found)
             vias[event.via.int] = event.via

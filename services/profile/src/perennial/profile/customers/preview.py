@@ -12,7 +12,7 @@ from perennial.profile.customers import view
 from perennial.profile.traits.definitions import schema
 
 TOLD: Any = {
-    **dict.fromkeys(("loyalty", "segments", "journeys", "tickets", "messages", "service"), True),
+    **dict.fromkeys(("loyalty", "coupons", "segments", "journeys", "tickets", "messages", "service"), True),
     **{name: {"as_of"} for name in ("behaviour", "transactions", "attributes")},
     "identity": {"merged_from", "as_of"},
 }

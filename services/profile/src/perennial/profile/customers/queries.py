@@ -10,7 +10,7 @@ from perennial.profile.orders.queries import COUNTS, SUMS
 from perennial.profile.traits.sealing import Opened, opened_details
 from perennial.profile.traits.survivors import survivors
 
-RATINGS, JOURNEYS = 5, 10
+RATINGS, JOURNEYS, COUPONS = 5, 10, 20
 
 _IDENTITY = """
       (SELECT jsonb_object_agg(kind, n) FROM (
@@ -66,6 +66,13 @@ _LIFECYCLE = f"""
           FROM mine JOIN enrolment USING (via)
           ORDER BY ended_at DESC NULLS FIRST, started_at DESC, enrolment_id LIMIT {JOURNEYS}) AS travelled
       ) AS journeys"""  # noqa: S608 (ours)
+_COUPONS = f"""
+      (SELECT jsonb_build_object('total', count(*) FILTER (WHERE held), 'as_of', max(as_of))
+       FROM mine JOIN coupon USING (via)) AS coupons,
+      (SELECT jsonb_agg(given) FROM (
+          SELECT coupon_id AS id, source, coupon.kind, name, state, since, expires_at, as_of
+          FROM mine JOIN coupon USING (via) WHERE held ORDER BY since DESC, source, coupon_id LIMIT {COUPONS}) AS given
+      ) AS coupons_held"""  # noqa: S608 (ours)
 # Every section is one JSON document, so that the whole 360 is one round trip and one snapshot of map and facts.
 _VIEW = text(f"""
     WITH who AS MATERIALIZED (SELECT customer_id FROM identity_map WHERE via = :id),
@@ -77,7 +84,7 @@ _VIEW = text(f"""
           {survivors("m.customer_id = (SELECT customer_id FROM who)")}) AS shown) AS traits,
       (SELECT jsonb_build_object('computed', computed, 'tags', tags, 'stage', stage, 'as_of', as_of)
        FROM who JOIN customer USING (customer_id)) AS derived,
-      {_IDENTITY},{_BEHAVIOUR},{_TRANSACTIONS},{_SERVICE},{_LIFECYCLE}
+      {_IDENTITY},{_BEHAVIOUR},{_TRANSACTIONS},{_SERVICE},{_LIFECYCLE},{_COUPONS}
     """)  # noqa: S608 (constants of ours)
 _SUMMARY = text("""
     SELECT (SELECT count(*) FROM identity_map WHERE via = customer_id) AS customers,

@@ -152,6 +152,27 @@ class Loyalty(BaseModel):
     as_of: AsOf
 
 
+class Coupon(BaseModel):
+    """A coupon or a voucher that the customer has, or that is held for them."""
+
+    id: UUID
+    source: str = Field(description="The service that gave it: loyalty, whose mall calls it a redemption.")
+    kind: str = Field(description="coupon or voucher")
+    name: dict[str, str] = Field(description="By language, as far as it was said.")
+    state: str = Field(description="reserved, confirmed or fulfilled, of the mall's.")
+    since: Utc = Field(description="When the customer took it.")
+    expires_at: Utc | None = Field(description="Until when it is reserved, or good; null: nothing was said.")
+    as_of: AsOf
+
+
+class Coupons(BaseModel):
+    """The coupons and vouchers of a customer; what was given back, or has lapsed, is not among them."""
+
+    total: int
+    items: list[Coupon] = Field(description="The last ones, the newest first.")
+    as_of: Heard
+
+
 class SegmentMembership(BaseModel):
     """A segment the customer is in."""
 
@@ -207,6 +228,7 @@ class Me(BaseModel):
     traits: dict[str, Any]
     orders: CustomerOrders
     loyalty: Loyalty | None
+    coupons: Coupons
     tickets: OwnTickets
     first_seen: Utc | None
     last_seen: Utc | None
@@ -228,6 +250,7 @@ class Customer(BaseModel):
     service: ServiceSection
     attributes: Attributes
     loyalty: Loyalty | None
+    coupons: Coupons
     segments: list[SegmentMembership]
     journeys: list[Journey] = Field(description="Under way, then the last ones.")
     consents: list[Consent]

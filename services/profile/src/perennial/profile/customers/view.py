@@ -43,6 +43,7 @@ async def show(session: ReadSession, any_id: UUID, currency: str) -> Customer:
             "service": service,
             "attributes": {"traits": details, **(row.derived or UNDERIVED)},
             "loyalty": _loyalty(row.account, row.tier, row.expiring),
+            "coupons": _coupons(row),
             "segments": row.segments or [],
             "journeys": row.journeys or [],
             "consents": [said.model_dump() for said in await consents.holding(session, row.id)],
@@ -66,6 +67,7 @@ async def show_own(session: ReadSession, any_id: UUID, currency: str) -> Me:
             "traits": {name: detail["value"] for name, detail in (row.traits or {}).items()},
             "orders": _orders(row.orders or [], currency),
             "loyalty": _loyalty(row.account, row.tier, row.expiring),
+            "coupons": _coupons(row),
             "tickets": {"open": len(requests), "requests": requests},
             "first_seen": row.activity["first_seen"],
             "last_seen": row.activity["last_seen"],
@@ -113,6 +115,10 @@ def _service(row: Opened) -> dict[str, Any]:
         "messages": messages,
         "as_of": max((at for at in (row.tickets_as_of, *heard) if at is not None), default=None),
     }
+
+
+def _coupons(row: Opened) -> dict[str, Any]:
+    return {**row.coupons, "items": row.coupons_held or []}
 
 
 def _orders(found: Sequence[Mapping[str, Any]], currency: str) -> CustomerOrders:

@@ -23,6 +23,7 @@ PRIVACY = Privacy(
         "expiring": Held(),
         "tier": SHOWN,
         "membership": SHOWN,
+        "coupon": Held(),
         "ticket": Held(),
         "enrolment": Held(),
         "outreach": Held(),

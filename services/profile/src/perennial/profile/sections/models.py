@@ -1,6 +1,7 @@
 """Copies of other services' facts."""
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from perennial.profile.models import metadata
 
@@ -64,6 +65,23 @@ ticket = Table(
 )
 Index("ix_ticket_via", ticket.c.via, postgresql_where=text("open"))
 Index("ix_ticket_via_rated_at", ticket.c.via, ticket.c.rated_at, postgresql_where=text("rated_at IS NOT NULL"))
+coupon = Table(
+    "coupon",
+    metadata,
+    Column("source", Text(collation="C"), primary_key=True, comment="The service that gave it."),
+    Column("coupon_id", Uuid, primary_key=True),
+    Column("via", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", JSONB, nullable=False, comment="By language."),
+    Column("state", Text, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("since", _Instant, nullable=False),
+    Column("expires_at", _Instant),
+    Column("as_of", _Instant, nullable=False),
+    comment="Of whichever service gives some; what is not held any more stays for its version.",
+)
+Index("ix_coupon_via", coupon.c.via)
 Table(
     "outreach",
     metadata,

@@ -48,6 +48,14 @@ _TICKET_MARKS = """
     FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::int[])
         AS x (ticket_id, opened_at, breached_at, breached, rated_at, score)
     WHERE t.ticket_id = x.ticket_id"""
+_COUPONS = """
+    INSERT INTO coupon AS c (source, coupon_id, via, kind, name, state, held, version, since, expires_at, as_of)
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[], $7::bool[],
+                         $8::bigint[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
+    ON CONFLICT (source, coupon_id) DO UPDATE SET via = excluded.via, kind = excluded.kind, name = excluded.name,
+        state = excluded.state, held = excluded.held, version = excluded.version, since = excluded.since,
+        expires_at = excluded.expires_at, as_of = excluded.as_of
+    WHERE c.version < excluded.version"""
 _REACH = """
     INSERT INTO reach AS r (via, channel, sent, suppressed, last_sent_at, last_suppressed_at, last_reason)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
@@ -105,6 +113,14 @@ async def mark_tickets(
 ) -> None:
     """Rows of (ticket, opened_at, breached_at, the level missed, rated_at, score); None: nothing was said of it."""
     await _write(session, _TICKET_MARKS, rows)
+
+
+async def write_coupons(
+    session: WriteSession,
+    rows: Sequence[tuple[str, UUID, UUID, str, str, str, bool, int, datetime, Instant, datetime]],
+) -> None:
+    """Rows of (source, coupon, via, kind, JSON of its name, state, held, version, since, expires_at, as_of)."""
+    await _write(session, _COUPONS, rows)
 
 
 async def add_messages(

@@ -1,5 +1,6 @@
 """Keep what other services say: the highest version of a state wins, so order and repeats do not matter."""
 
+import json
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +9,29 @@ from uuid import UUID
 
 from perennial.common.contracts.campaigns import EnrolmentEnded, EnrolmentStarted, MessageSent, MessageSuppressed
 from perennial.common.contracts.identity import CustomersMerged
-from perennial.common.contracts.loyalty import Account, AccountsChanged, ExpiryAnnounced, Tier, TiersChanged
+from perennial.common.contracts.loyalty import (
+    Account,
+    AccountsChanged,
+    ExpiryAnnounced,
+    RedemptionCancelled,
+    RedemptionConfirmed,
+    RedemptionEvent,
+    RedemptionExpired,
+    RedemptionFulfilled,
+    RedemptionReserved,
+    Tier,
+    TiersChanged,
+)
 from perennial.common.contracts.segments import Membership, MembershipsChanged
 from perennial.common.contracts.tickets import TicketBreached, TicketEvent, TicketOpened, TicketRated
 from perennial.common.db import WriteSession
 from perennial.profile.sections import queries
+
+REDEMPTIONS = (
+    RedemptionReserved, RedemptionConfirmed, RedemptionFulfilled, RedemptionCancelled, RedemptionExpired,
+)  # fmt: skip
+COUPONS = {"coupon", "voucher"}  # kinds of rewards that somebody shows at a till; the others are sent or booked
+GIVEN_BACK = (RedemptionCancelled, RedemptionExpired)
 
 K = TypeVar("K", bound=Hashable)
 S = TypeVar("S")
@@ -103,6 +122,24 @@ class _Marks:
     breached: str | None = None
     rated_at: datetime | None = None
     score: int | None = None
+
+
+async def record_redemptions(session: WriteSession, facts: Sequence[RedemptionEvent]) -> None:
+    """Copy the coupons and vouchers that were taken from the mall; those given back are held no more."""
+    rows = newest((fact.redemption_id, fact.version, fact) for fact in facts if fact.kind in COUPONS)
+    await queries.write_coupons(session, [_coupon(fact) for fact in rows])
+
+
+def _coupon(
+    fact: RedemptionEvent,
+) -> tuple[str, UUID, UUID, str, str, str, bool, int, datetime, queries.Instant, datetime]:
+    source, _, state, _ = fact.subject.split(".")
+    held_until = fact.expires_at if isinstance(fact, RedemptionReserved) else None
+    name = json.dumps(fact.reward_name, ensure_ascii=False)
+    return (
+        source, fact.redemption_id, fact.via, fact.kind, name, state, not isinstance(fact, GIVEN_BACK), fact.version,
+        fact.reserved_at or fact.occurred_at, held_until, fact.occurred_at,
+    )  # fmt: skip
 
 
 async def count_messages(session: WriteSession, facts: Sequence[MessageSent | MessageSuppressed]) -> None:

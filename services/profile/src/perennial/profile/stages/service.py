@@ -15,7 +15,7 @@ from perennial.common.db import ReadSession, WriteSession
 from perennial.common.derive import mark
 from perennial.common.problems import NotFound, Unprocessable
 from perennial.profile.params import nobody
-from perennial.profile.stages import queries
+from perennial.profile.stages import queries, telling
 from perennial.profile.tags import recompute
 from perennial.profile.tags.definitions.compiled import STAGE
 from perennial.profile.tags.definitions.service import by, read_rule
@@ -50,6 +50,7 @@ async def choose(session: WriteSession, key: str) -> None:
     if await queries.ladder(session, key) is None:
         raise Unprocessable(f"ladder: there is no ladder {key!r}", code="unknown_ladder", pointer="/ladder")
     await queries.choose(session, key)
+    await telling.tell(session)
     await recompute.want(session)
 
 
@@ -71,6 +72,7 @@ async def replace(
         "origin": "own" if known is None else known.origin, "edited": True,
     }  # fmt: skip
     await queries.put(session, [document])
+    await telling.tell(session, key)
     if (await lifecycle(session)).ladder == key:
         await recompute.want(session)
     return await find(session, key)

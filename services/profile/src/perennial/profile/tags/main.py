@@ -5,17 +5,18 @@ from datetime import timedelta
 
 import structlog
 
-from perennial.common.contracts.profile import StageChanged, StagesChanged, TagsChanged
+from perennial.common.contracts.profile import RulesChanged, StageChanged, StagesChanged, TagsChanged
 from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
 from perennial.common.timers import TimerHandler
 from perennial.profile.stages import derivation as stages
 from perennial.profile.stages import service as lifecycle
+from perennial.profile.stages import telling as ladders
 from perennial.profile.stages.api import router as lifecycle_routes
 from perennial.profile.tags import counting, recompute, shares
 from perennial.profile.tags.assignments.api import router as assignments
-from perennial.profile.tags.definitions import presets
+from perennial.profile.tags.definitions import presets, telling
 from perennial.profile.tags.definitions.api import router as definitions
 from perennial.profile.tags.derivation import service as derivation
 from perennial.profile.tags.words import service as words
@@ -55,7 +56,14 @@ async def begin(runtime: Runtime) -> None:
             return
 
 
-JOBS = (Job("shares", timedelta(hours=6), shares.job), counting.COUNT)
+async def tell_rules(runtime: Runtime) -> None:
+    """Say which segments tags and ladders ask for: also those that were there before anybody listened."""
+    async with runtime.database.write() as session:
+        await telling.tell_all(session)
+        await ladders.tell(session)
+
+
+JOBS = (Job("shares", timedelta(hours=6), shares.job), Job("tell", timedelta(days=1), tell_rules), counting.COUNT)
 TASKS = (begin, listen)
 ROUTERS = (definitions, topics, assignments, lifecycle_routes)
-EMITS = (TagsChanged, StagesChanged, StageChanged)
+EMITS = (TagsChanged, StagesChanged, StageChanged, RulesChanged)

@@ -34,9 +34,13 @@ class Told:
 
 
 async def note(session: WriteSession, facts: Sequence[Event]) -> None:
-    """Append what happened to the timelines of those it happened to; the inbox has kept repeats away."""
+    """Append what happened to the timelines of those it happened to; the inbox has kept repeats away.
+
+    An entry that is announced on request has happened before.
+    """
     now = utc_now()
-    await _append(session, [row for fact in facts for row in rows_of(fact, now)])
+    news = [fact for fact in facts if not getattr(fact, "announced", False)]
+    await _append(session, [row for fact in news for row in rows_of(fact, now)])
 
 
 async def tell(session: WriteSession, told: Sequence[Told]) -> None:
@@ -45,7 +49,7 @@ async def tell(session: WriteSession, told: Sequence[Told]) -> None:
     rows: list[service.Row] = []
     for item in told:
         kind = item.name.partition(".")[0]
-        body = json.dumps(item.body, ensure_ascii=False, default=str)
+        body = json.dumps(item.body, ensure_ascii=False, default=str).encode()
         rows.append(
             (
                 item.id, item.via, OWN, str(item.id), kind, item.name, item.at, now, True, body, None,
@@ -66,7 +70,7 @@ def rows_of(fact: Event, now: datetime) -> Iterator[service.Row]:
     """One row for each side that a fact has."""
     source, noun, verb, _ = fact.subject.split(".")
     kind = kinds.NOUNS.get(noun, noun)
-    body = fact.model_dump_json(exclude={"id", "occurred_at"})
+    body = fact.model_dump_json(exclude={"id", "occurred_at"}).encode()
     for number, via in enumerate(owners(fact)):
         row_id = digest_uuid(str(fact.id), str(via)) if number else fact.id
         yield (

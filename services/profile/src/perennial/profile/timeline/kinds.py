@@ -7,7 +7,18 @@ from perennial.common import commerce
 
 EventType = Literal["identify", "track", "page", "screen", "group", "alias"]
 Kind = Literal[
-    "event", "message", "points", "ticket", "segment", "tier", "journey", "identity", "stage", "tag", "consent"
+    "event",
+    "message",
+    "points",
+    "redemption",
+    "ticket",
+    "segment",
+    "tier",
+    "journey",
+    "identity",
+    "stage",
+    "tag",
+    "consent",
 ]
 DataClass = Literal["behaviour", "transactions", "service", "communication", "lifecycle"]
 
@@ -18,6 +29,7 @@ OF_TRACKED: Final[tuple[DataClass, ...]] = ("behaviour", "transactions")
 KINDS: Final[Mapping[str, DataClass]] = {
     "message": "communication",
     "points": "transactions",
+    "redemption": "transactions",
     "ticket": "service",
     "segment": "lifecycle",
     "tier": "lifecycle",

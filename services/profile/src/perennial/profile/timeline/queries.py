@@ -1,6 +1,8 @@
 """The SQL of the timeline and its counts."""
 
-from collections.abc import Mapping, Sequence
+import functools
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,6 +12,7 @@ from sqlalchemy import text
 
 from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.common.db.arrays import arrays
+from perennial.common.db.copying import copy, instant, word
 from perennial.profile.timeline import kinds
 from perennial.profile.traits.sealing import Opened, opened_event
 
@@ -17,28 +20,38 @@ COLUMNS = (
     "id", "via", "source", "message_id", "type", "name", "timestamp", "received_at", "live", "body", "sent_at",
     "data_class",
 )  # fmt: skip
+# What has a length of its own comes first, then what is the same in many rows.
+_COPIED = (
+    "id", "via", "timestamp", "received_at", "live", "message_id", "source", "type", "name", "data_class", "sent_at",
+    "body",
+)  # fmt: skip
+_FIXED, _SENT, _UNSENT = struct.Struct(">hi16si16siqiqi?i"), struct.Struct(">iqiB"), struct.Struct(">iiB")
 Part = tuple[date, str]
 
 _PARTS = text("""
     SELECT kept_month, kept_class
     FROM ensure_event_parts(CAST(:months AS date[]), CAST(:classes AS text[]), CAST(:received AS timestamptz[]))""")
+# One look at the arrays for both tables: to read them costs as much as to write the rows.
 _COUNT = """
+    WITH said AS MATERIALIZED (
+        SELECT via, name, count, first, coalesce(last, first) AS last, coalesce(seen, last, first) AS seen, sources
+        FROM unnest($1::text::uuid[], $2::text::text[], $3::text::int[], $4::text::timestamptz[],
+                    $5::text::timestamptz[], $6::text::timestamptz[], $7::text::text[])
+            AS x (via, name, count, first, last, seen, sources)),
+    active AS (
+        INSERT INTO activity AS a (via, events, first_seen, last_seen, latest, sources)
+        SELECT via, sum(count), min(first), nullif(max(seen), '-infinity'), max(last),
+               string_to_array(max(sources), chr(31))
+        FROM said GROUP BY via ORDER BY via
+        ON CONFLICT (via) DO UPDATE SET events = a.events + excluded.events,
+            first_seen = least(a.first_seen, excluded.first_seen),
+            last_seen = greatest(a.last_seen, excluded.last_seen), latest = greatest(a.latest, excluded.latest),
+            sources = CASE WHEN a.sources @> excluded.sources THEN a.sources
+                      ELSE ARRAY(SELECT DISTINCT unnest(a.sources || excluded.sources) ORDER BY 1) END)
     INSERT INTO counter AS c (via, name, count, first, last)
-    SELECT via, name, count, first, coalesce(last, first)
-    FROM unnest($1::text::uuid[], $2::text::text[], $3::text::bigint[], $4::text::timestamptz[],
-                $5::text::timestamptz[]) AS x (via, name, count, first, last)
+    SELECT via, name, count, first, last FROM said WHERE name IS NOT NULL
     ON CONFLICT (via, name) DO UPDATE SET count = c.count + excluded.count,
         first = least(c.first, excluded.first), last = greatest(c.last, excluded.last)"""
-_ACTIVE = """
-    INSERT INTO activity AS a (via, events, first_seen, last_seen, latest, sources)
-    SELECT via, events, first_seen, last_seen, coalesce(latest, first_seen), string_to_array(sources, chr(31))
-    FROM unnest($1::text::uuid[], $2::text::bigint[], $3::text::timestamptz[], $4::text::timestamptz[],
-                $5::text::timestamptz[], $6::text::text[]) AS x (via, events, first_seen, last_seen, latest, sources)
-    ON CONFLICT (via) DO UPDATE SET events = a.events + excluded.events,
-        first_seen = least(a.first_seen, excluded.first_seen), last_seen = greatest(a.last_seen, excluded.last_seen),
-        latest = greatest(a.latest, excluded.latest),
-        sources = CASE WHEN a.sources @> excluded.sources THEN a.sources
-                  ELSE ARRAY(SELECT DISTINCT unnest(a.sources || excluded.sources) ORDER BY 1) END"""
 # Rows are never updated: whoever derives holds customers' locks, and must not wait for those who wait for them.
 _TOLD = "INSERT INTO told (via, month) SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) ON CONFLICT DO NOTHING"
 _SHOWN = """id, message_id, type, name, timestamp, received_at, sent_at, source, live, via, body,
@@ -95,19 +108,37 @@ async def ensure_parts(session: WriteSession, wanted: Mapping[Part, datetime]) -
 
 async def append(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
     """COPY rows in the order of COLUMNS; their partitions must exist."""
-    connection = await raw(session)
-    await connection.copy_records_to_table("event", records=rows, columns=COLUMNS)
+    await copy(session, "event", _COPIED, map(_copied, rows))
+
+
+def _copied(row: Sequence[Any]) -> Iterable[bytes]:
+    """A row in the order of _COPIED."""
+    any_id, via, source, message_id, type_, name, at, received_at, live, body, sent_at, data_class = row
+    named = message_id.encode()
+    return (
+        _FIXED.pack(
+            len(_COPIED), 16, any_id.int.to_bytes(16), 16, via.int.to_bytes(16), 8, instant(at),
+            8, instant(received_at), 1, live, len(named),
+        ),
+        named,
+        _words(source, type_, name, data_class),
+        _UNSENT.pack(-1, len(body) + 1, 1) if sent_at is None else _SENT.pack(8, instant(sent_at), len(body) + 1, 1),
+        body,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def _words(*said: str | None) -> bytes:
+    return b"".join(map(word, said))
 
 
 async def count(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
-    """Add (via, name, count, first, last), unique and sorted by via and name; no last: it is the first."""
-    if rows:
-        await (await raw(session)).execute(_COUNT, *arrays(rows))
+    """Add (via, name, count, first, last, seen, sources) to what is counted by name and in all, sorted by both.
 
-
-async def note_activity(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
-    """Add (via, events, first_seen, last_seen, latest, sources), unique and sorted by via; no latest: the first."""
-    await (await raw(session)).execute(_ACTIVE, *arrays(rows))
+    What has no name counts for the identifier alone. No `last`: the first; no `seen` (when the customer was there
+    last; `-infinity`: never): the last. The first row of each identifier bears its sources.
+    """
+    await (await raw(session)).execute(_COUNT, *arrays(rows))
 
 
 async def note_told(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:

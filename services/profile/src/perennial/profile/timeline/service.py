@@ -1,11 +1,11 @@
 """Remember what happened, and count it; both commute, so order and batches do not matter."""
 
 import functools
-import itertools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from opentelemetry import metrics
 
@@ -20,13 +20,23 @@ LONGEST_NAME = 200
 COUNTED_BY_TYPE = frozenset({"page", "screen"})
 AHEAD = timedelta(days=366)
 SEPARATOR = "\x1f"
+NEVER, ACTIVE = "-infinity", b'"active"'
 AT, RECEIVED, CLASS = (queries.COLUMNS.index(name) for name in ("timestamp", "received_at", "data_class"))
 
 Row = tuple[Any, ...]
-Said = tuple[ResolvedEvent, str | None, datetime]
-"""An event, the name it is filed under, and when it happened."""
+Said = tuple[UUID, str | None, datetime, bool, str]
+"""Whose, what it counts as, when it happened, whether the customer was there, and its source."""
 _via = operator.attrgetter("via.int")  # hashing and comparing UUIDs is slow
-_canonical = functools.lru_cache(maxsize=4096)(commerce.canonical)
+
+
+class Filed(NamedTuple):
+    """How events of a type and a name are filed: under which name, as what they are counted, in which class."""
+
+    name: str | None
+    counted: str | None
+    data_class: kinds.DataClass
+
+
 expired = metrics.get_meter("perennial").create_counter(
     "perennial.timeline.expired", description="Occurrences too old to be kept."
 )
@@ -34,30 +44,36 @@ expired = metrics.get_meter("perennial").create_counter(
 
 async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
     """Append the events to the timeline and add them to the counters of their identifiers."""
-    ordered = sorted(events, key=_via)  # neighbours in the index on via
-    said = [(event, name_of(event), happened(event)) for event in ordered]
     sealer = await sealing.sealer(session)
-    await append(session, [_row(*item, sealer) for item in said])
-    named, active = totals(said)
-    await queries.count(session, named)
-    await queries.note_activity(session, active)
+    rows: list[Row] = []
+    said: list[Said] = []
+    for event in sorted(events, key=_via):  # neighbours in the index on via
+        name, counted, kept = filed(event.type, event.name)
+        at, body = happened(event), sealer.body(event)
+        rows.append((
+            event.id, event.via, event.source, event.message_id, event.type, name, at, event.received_at, event.live,
+            body, event.sent_at, kept,
+        ))  # fmt: skip
+        said.append((event.via, counted, at, ACTIVE not in body or is_active(event), event.source))
+    await append(session, rows)
+    await queries.count(session, totals(said))
 
 
 async def append(session: WriteSession, rows: Iterable[Row]) -> None:
     """Append rows in the order of COLUMNS, partition after partition, but for those that are too old to be kept."""
     parts: dict[queries.Part, list[Row]] = {}
     for row in rows:
-        parts.setdefault((month_of(row[AT]), row[CLASS]), []).append(row)
+        part = (month_of(row[AT]), row[CLASS])
+        held = parts.get(part)
+        if held is None:
+            held = parts[part] = []
+        held.append(row)
     wanted = {part: max(row[RECEIVED] for row in parts[part]) for part in sorted(parts)}
     kept = await queries.ensure_parts(session, wanted)
     fitting = [row for part in sorted(kept) for row in parts[part]]
     if fitting:
         await queries.append(session, fitting)
     expired.add(sum(map(len, parts.values())) - len(fitting))
-
-
-def _whose(said: Said) -> int:
-    return said[0].via.int
 
 
 def month_of(at: datetime) -> date:
@@ -75,60 +91,57 @@ def happened(event: ResolvedEvent) -> datetime:
 
 def name_of(event: ResolvedEvent) -> str | None:
     """The name an event is filed under: canonical for what was tracked."""
-    return _canonical(event.name) if event.type == "track" and event.name is not None else event.name
+    return filed(event.type, event.name)[0]
 
 
-def _row(event: ResolvedEvent, name: str | None, at: datetime, sealer: sealing.Sealer) -> Row:
-    return (
-        event.id, event.via, event.source, event.message_id, event.type, name, at, event.received_at,
-        event.live, sealer.body(event), event.sent_at, kinds.class_of_event(event.type, name),
-    )  # fmt: skip
+@functools.lru_cache(maxsize=4096)
+def filed(type_: str, named: str | None) -> Filed:
+    """What was tracked is counted by its canonical name, pages and screens by their type, all else not at all."""
+    name = commerce.canonical(named) if type_ == "track" and named is not None else named
+    counted = type_ if type_ in COUNTED_BY_TYPE else name if type_ == "track" else None
+    return Filed(name, counted and counted[:LONGEST_NAME], kinds.class_of_event(type_, name))
 
 
-def totals(said: Iterable[Said]) -> tuple[list[Row], list[Row]]:
-    """The rows of `queries.count` and `queries.note_activity` of what is sorted by its identifier."""
-    named: list[Row] = []
-    active: list[Row] = []
-    for _, run in itertools.groupby(said, key=_whose):
-        one, *others = run
-        if others:
-            whole = [one, *others]
-            named += _named(whole)
-            active.append(_active(whole))
-        else:  # most speak once in a batch
-            event, name, at = one
-            counted = _counted(event, name)
-            if counted is not None:
-                named.append((event.via, counted, 1, at, None))
-            active.append((event.via, 1, at, at if is_active(event) else None, None, event.source))
-    return named, active
+def totals(said: Iterable[Said]) -> list[Row]:
+    """The rows of `queries.count` of what is sorted by its identifier."""
+    found: dict[int, list[Said]] = {}
+    for item in said:
+        key = item[0].int
+        run = found.get(key)
+        if run is None:
+            found[key] = [item]
+        else:
+            run.append(item)
+    rows: list[Row] = []
+    for run in found.values():
+        if len(run) == 1:  # most speak once in a batch
+            via, counted, at, active, source = run[0]
+            rows.append((via, counted, 1, at, None, None if active else NEVER, source))
+        else:
+            rows += _together(run)
+    return rows
 
 
-def _named(run: Sequence[Said]) -> list[Row]:
-    """What was tracked by its name, pages and screens by their type."""
-    found: dict[str, list[datetime]] = {}
-    for event, name, at in run:
-        counted = _counted(event, name)
-        if counted is not None:
-            found.setdefault(counted, []).append(at)
-    via = run[0][0].via
-    return [(via, name, len(ats), min(ats), max(ats)) for name, ats in sorted(found.items())]
+def _together(run: Sequence[Said]) -> Iterator[Row]:
+    """The first of an identifier's rows bears the sources of all."""
+    sources: str | None = SEPARATOR.join(dict.fromkeys(source for *_, source in run))
+    found: dict[str | None, list[Said]] = {}
+    for item in run:
+        found.setdefault(item[1], []).append(item)
+    for counted, items in sorted(found.items(), key=_name):
+        ats = [at for _, _, at, _, _ in items]
+        last = max(ats)
+        seen = max((at for _, _, at, active, _ in items if active), default=NEVER)
+        yield run[0][0], counted, len(ats), min(ats), last, None if seen == last else seen, sources
+        sources = None
 
 
-def _counted(event: ResolvedEvent, name: str | None) -> str | None:
-    counted = event.type if event.type in COUNTED_BY_TYPE else name if event.type == "track" else None
-    return counted and counted[:LONGEST_NAME]
-
-
-def _active(run: Sequence[Said]) -> Row:
-    ats = [at for _, _, at in run]
-    seen = max((at for event, _, at in run if is_active(event)), default=None)
-    sources = SEPARATOR.join(dict.fromkeys(event.source for event, _, _ in run))
-    return run[0][0].via, len(run), min(ats), seen, max(ats), sources
+def _name(counted: tuple[str | None, Any]) -> str:
+    return counted[0] or ""
 
 
 def is_active(event: ResolvedEvent) -> bool:
     """Whether the customer was there: `context.active` is not false."""
-    if b'"active"' not in bytes(event.body):  # decoding every body would cost more than all else here
+    if ACTIVE not in bytes(event.body):  # decoding every body would cost more than all else here
         return True
     return (read_body(event.body).context or {}).get("active") is not False

@@ -81,11 +81,11 @@ class Sealer:
             made = self._made[place] = seal(self.vault, via, key, said)
         return made
 
-    def body(self, event: Told) -> str:
-        """The JSON text of an event's body to store: its `traits` and `context.traits` sealed where they must be."""
+    def body(self, event: Told) -> bytes:
+        """The JSON of an event's body to store: its `traits` and `context.traits` sealed where they must be."""
         raw = bytes(event.body)
         if b'"traits"' not in raw:
-            return raw.decode()
+            return raw
         parts = _OBJECT.decode(raw)
         changed = self._part(event.via, parts, "traits")
         if "context" in parts and bytes(parts["context"]).startswith(b"{"):
@@ -93,7 +93,7 @@ class Sealer:
             if self._part(event.via, context, "traits"):
                 parts["context"] = msgspec.Raw(_ENCODER.encode(context))
                 changed = True
-        return _ENCODER.encode(parts).decode() if changed else raw.decode()
+        return _ENCODER.encode(parts) if changed else raw
 
     def _part(self, via: UUID, parts: _Raw, name: str) -> bool:
         if name not in parts or not bytes(parts[name]).startswith(b"{"):

@@ -15,6 +15,11 @@ async def enabled(session: ReadSession) -> Sequence[DispatchRule]:
     return (await session.execute(wanted)).scalars().all()
 
 
+async def every(session: ReadSession) -> Sequence[DispatchRule]:
+    """All rules, in force or not."""
+    return (await session.execute(select(DispatchRule).order_by(DispatchRule.id))).scalars().all()
+
+
 async def page(session: ReadSession, after: tuple[int, UUID] | None, limit: int) -> Sequence[DispatchRule]:
     """Rules in order."""
     wanted = select(DispatchRule).order_by(DispatchRule.position, DispatchRule.id).limit(limit)

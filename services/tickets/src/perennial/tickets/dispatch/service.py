@@ -12,7 +12,7 @@ from perennial.common.rules.footprint import leaves
 from perennial.common.rules.nodes import OnElement
 from perennial.common.web.etags import match
 from perennial.tickets.agents import queries as agents
-from perennial.tickets.dispatch import queries, veiled
+from perennial.tickets.dispatch import queries, telling, veiled
 from perennial.tickets.dispatch.models import DispatchRule
 from perennial.tickets.dispatch.roster import Roster
 from perennial.tickets.types import service as types
@@ -73,6 +73,7 @@ async def create(session: WriteSession, who: Principal, given: dict[str, Any]) -
     )
     session.add(row)
     await session.flush()
+    await telling.tell(session, [row])
     await audit.record(session, who, "dispatch_rule.created", str(row.id), given)
     return row
 
@@ -91,6 +92,7 @@ async def replace(
         row.position = position
     row.version += 1
     await session.flush()
+    await telling.tell(session, [row])
     await audit.record(session, who, "dispatch_rule.changed", str(rule_id), given)
     return row
 
@@ -100,4 +102,5 @@ async def remove(session: WriteSession, who: Principal, rule_id: UUID, expected:
     row = await find(session, rule_id, locked=True)
     match(expected, row.version)
     await session.delete(row)
+    await telling.tell_deleted(session, row)
     await audit.record(session, who, "dispatch_rule.deleted", str(rule_id))

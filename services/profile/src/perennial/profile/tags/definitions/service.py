@@ -13,7 +13,7 @@ from perennial.common.problems import Conflict, NotFound, Unprocessable
 from perennial.common.rules import Rule, RuleError
 from perennial.common.rules.durations import format_duration
 from perennial.profile.tags import recompute, shares
-from perennial.profile.tags.definitions import presets, queries
+from perennial.profile.tags.definitions import presets, queries, telling
 from perennial.profile.tags.definitions.compiled import STAGE
 from perennial.profile.tags.definitions.schemas import TagChange, TagIn, TagOut
 
@@ -39,7 +39,9 @@ async def define(session: WriteSession, who: Principal, body: TagIn) -> Row[Any]
     if body.kind in DERIVED_FROM:
         await recompute.want(session)
         await shares.want(session)
-    return await find(session, body.key)
+    made = await find(session, body.key)
+    await telling.tell(session, [made])
+    return made
 
 
 async def change(session: WriteSession, who: Principal, row: Row[Any], body: TagChange) -> Row[Any]:
@@ -65,6 +67,7 @@ async def change(session: WriteSession, who: Principal, row: Row[Any], body: Tag
     if changed.basis != row.basis or changed.active != row.active:
         await recompute.want(session)
         await shares.want(session)
+    await telling.tell(session, [changed])
     return changed
 
 

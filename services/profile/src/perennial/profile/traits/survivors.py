@@ -16,8 +16,17 @@ says now: who says the same figure twice, or corrects it, is counted once.
 MANUAL = "manual"
 _NUMBER = r"^-?[0-9]{1,30}(\.[0-9]{1,20})?$"
 
+# As a rule the newest candidate of each trait is shown, whoever said it: only what is defined otherwise is weighed.
+_SPECIAL = """
+    SELECT key, strategy, type, sources FROM trait_definition
+    WHERE NOT archived AND (strategy <> 'latest' OR sources <> '{}')"""
+_NEWEST = """
+    SELECT DISTINCT ON (m.customer_id, t.key) m.customer_id, t.key, t.value, t.at, t.source
+    FROM identity_map AS m JOIN trait AS t USING (via)
+    WHERE t.fits AND t.key NOT IN (SELECT key FROM special) AND ({0})
+    ORDER BY m.customer_id, t.key, t.at DESC, t.source DESC, t.message_id DESC, t.via"""
 _STATEMENTS = f"""
-    SELECT m.customer_id, t.via, t.key, t.source, coalesce(d.strategy, 'latest') AS strategy, d.type,
+    SELECT m.customer_id, t.via, t.key, t.source, d.strategy, d.type,
         CASE WHEN d.strategy = 'manual-wins' AND t.source = '{MANUAL}' THEN 0
              ELSE coalesce(array_position(d.sources, t.source), 1000000) END AS rank,
         CASE WHEN d.strategy = 'first' AND t.value IS NOT NULL THEN coalesce(t.first_value, t.value)
@@ -25,9 +34,8 @@ _STATEMENTS = f"""
         CASE WHEN d.strategy = 'first' AND t.value IS NOT NULL THEN t.first_at ELSE t.at END AS at,
         CASE WHEN d.strategy = 'first' AND t.value IS NOT NULL THEN t.first_message_id
              ELSE t.message_id END AS message_id
-    FROM identity_map AS m JOIN trait AS t USING (via)
-    LEFT JOIN trait_definition AS d ON d.key = t.key AND NOT d.archived
-    WHERE t.fits AND ({{0}})"""  # noqa: S608 (ours)
+    FROM identity_map AS m JOIN trait AS t USING (via) JOIN special AS d ON d.key = t.key
+    WHERE t.fits AND (SELECT EXISTS (SELECT FROM special)) AND ({{0}})"""  # noqa: S608 (ours)
 _PICKED = """
     SELECT DISTINCT ON (customer_id, key) customer_id, key, value, at, source
     FROM said
@@ -72,6 +80,7 @@ def survivors(scope: str) -> str:
     Values are as they are stored: sealed, where they are sensitive. Cleared traits are left out.
     """
     return f"""
-    WITH said AS MATERIALIZED ({_STATEMENTS.format(scope)})
-    SELECT * FROM ({_PICKED}) AS picked WHERE value IS NOT NULL
+    WITH special AS MATERIALIZED ({_SPECIAL}), said AS MATERIALIZED ({_STATEMENTS.format(scope)})
+    SELECT * FROM ({_NEWEST.format(scope)}) AS newest WHERE value IS NOT NULL
+    UNION ALL SELECT * FROM ({_PICKED}) AS picked WHERE value IS NOT NULL
     UNION ALL SELECT * FROM ({_MERGED}) AS merged WHERE value IS NOT NULL"""  # noqa: S608

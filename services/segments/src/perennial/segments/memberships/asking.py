@@ -36,7 +36,7 @@ class Asked:
         self.leaving: list[tuple[UUID, UUID]] = []
         self._now, self._customers = now, customers
         # Where not all is asked that the clock can change, what was known before stands, unless something comes sooner.
-        self._due = [None if customer.plan.whole else customer.timer for customer in customers]
+        self._due = [None if customer.plan.timed else customer.timer for customer in customers]
         self._mentioned = {inner for segment in segments for inner in segment.reads.segments}
         self.asked: dict[int, list[int]] = {}
         for n, customer in enumerate(customers):
@@ -62,7 +62,7 @@ class Asked:
         return {
             customer.view.customer_id: at
             for customer, at in zip(self._customers, self._due, strict=True)
-            if at is not None and (customer.plan.whole or at != customer.timer)
+            if at is not None and (customer.plan.all or at != customer.timer)
         }
 
     def idle(self) -> list[UUID]:

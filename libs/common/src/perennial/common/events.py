@@ -1,10 +1,11 @@
 """CloudEvents 1.0 on NATS, binary mode: attributes are `ce-` headers, the body is the event."""
 
 import functools
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from opentelemetry import propagate
@@ -33,32 +34,28 @@ def decode_value(value: str) -> str:
     return unquote_to_bytes(value).decode("utf-8", "strict")
 
 
-def trace_headers() -> dict[str, str]:
-    """What says to which trace an event belongs: the current one."""
-    headers: dict[str, str] = {}
+def headers_for(
+    event_type: str, event_id: str, time: datetime, source: str, subject: str | None = None
+) -> dict[str, str]:
+    """The headers of one CloudEvent, with the current trace in `traceparent`."""
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": encode_value(event_id),
+        "ce-source": encode_value(source),
+        "ce-type": event_type,
+        "ce-time": _instant(time),
+        "ce-datacontenttype": "application/json",
+    }
+    if subject:
+        headers["ce-subject"] = encode_value(subject)
     propagate.inject(headers)
     if "traceparent" in headers:
         headers["ce-traceparent"] = headers["traceparent"]
     return headers
 
 
-def headers_for(
-    event_type: str, event_id: str, time: datetime, source: str, subject: str | None = None,
-    trace: Mapping[str, str] | None = None,
-) -> dict[str, str]:  # fmt: skip
-    """The headers of one CloudEvent; those of its trace are the current ones unless they are given."""
-    headers = {
-        "ce-specversion": "1.0",
-        "ce-id": encode_value(event_id),
-        "ce-source": encode_value(source),
-        "ce-type": event_type,
-        "ce-time": time.isoformat().replace("+00:00", "Z"),
-        "ce-datacontenttype": "application/json",
-    }
-    if subject:
-        headers["ce-subject"] = encode_value(subject)
-    headers.update(trace_headers() if trace is None else trace)
-    return headers
+def _instant(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def attributes(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -70,13 +67,27 @@ def attributes(headers: Mapping[str, str] | None) -> dict[str, str]:
     }
 
 
-def encode(event: "Event", trace: Mapping[str, str] | None = None) -> tuple[dict[str, str], bytes]:
-    """The headers and the body of a fact."""
-    source = f"/services/{event.producer()}"
-    headers = headers_for(event.subject, str(event.id), event.occurred_at, source, trace=trace)
-    return headers, _bodies(event.__class__).dump_json(event)
+class Encoder:
+    """Encodes facts of one moment: what the headers of a contract's facts have in common is made once."""
+
+    def __init__(self) -> None:
+        self._common: dict[type[Event], str] = {}
+
+    def __call__(self, event: "Event") -> tuple[str, bytes]:
+        """The headers, as a JSON object, and the body of a fact."""
+        contract = event.__class__
+        common = self._common.get(contract) or self._common.setdefault(contract, _common(event))
+        head = f'{{"ce-id":"{event.id}","ce-time":"{_instant(event.occurred_at)}",{common}'
+        return head, _body_of(contract)(event)
+
+
+def _common(event: "Event") -> str:
+    """A contract's headers without the braces and what each fact has of its own."""
+    headers = headers_for(event.subject, str(event.id), event.occurred_at, f"/services/{event.producer()}")
+    del headers["ce-id"], headers["ce-time"]
+    return json.dumps(headers)[1:]
 
 
 @functools.cache
-def _bodies(contract: "type[Event]") -> "TypeAdapter[Any]":
-    return TypeAdapter(contract)  # a fifth of the time of model_dump_json and encode
+def _body_of(contract: "type[Event]") -> "Callable[[Event], bytes]":
+    return TypeAdapter(contract).serializer.to_json  # a fifth of the time of model_dump_json and encode

@@ -26,6 +26,7 @@ _OLDER = text("""
         SELECT via, version FROM identity_map WHERE via = ANY(CAST((SELECT vias FROM asked) AS uuid[])))
     SELECT said.via FROM asked CROSS JOIN unnest(asked.vias, asked.versions) AS said (via, version)
     LEFT JOIN known ON known.via = said.via WHERE known.version IS NULL OR known.version < said.version""")
+_OWNERS = text("SELECT via, customer_id FROM identity_map WHERE via = ANY(CAST(CAST(:vias AS text) AS uuid[]))")
 _PLACE = text("""
     INSERT INTO identity_map (via, customer_id, version)
     SELECT via, via, -1 FROM unnest(CAST(:vias AS uuid[])) AS via ORDER BY via ON CONFLICT DO NOTHING""")
@@ -118,9 +119,7 @@ def _is_news(item: Assignment, known: "Sequence[object] | None") -> bool:
 
 async def customers_of(session: ReadSession, vias: Iterable[UUID]) -> dict[UUID, UUID]:
     """Today's customer of each identifier; unknown ones are left out."""
-    rows = await session.execute(
-        text("SELECT via, customer_id FROM identity_map WHERE via = ANY(:vias)"), {"vias": list(set(vias))}
-    )
+    rows = await session.execute(_OWNERS, {"vias": array(list(set(vias)))})
     return {via: customer for via, customer in rows}  # noqa: C416 (rows are not pairs for mypy)
 
 

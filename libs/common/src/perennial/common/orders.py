@@ -151,6 +151,7 @@ class Order:
 
 Said = tuple[ResolvedEvent, str, dict[str, Any]]
 """An event that speaks of an order, its canonical name, and its properties."""
+Info = dict[Any, Any]
 
 
 async def record(session: WriteSession, events: Iterable[ResolvedEvent]) -> None:
@@ -165,18 +166,25 @@ async def write(session: WriteSession, folded: Iterable[Order]) -> None:
     await (await raw(session)).execute(_WRITE, *arrays(order.row() for order in folded))
 
 
-def of_orders(events: Iterable[ResolvedEvent], info: dict[Any, Any] | None = None) -> list[Said]:
-    """Those of the events that speak of orders. With a session's `info` a body is read once in a transaction."""
-    read: dict[int, tuple[ResolvedEvent, dict[str, Any]]] = {} if info is None else info.setdefault("orders", {})
-    found = []
-    for event in events:
-        if event.type != "track" or (name := _speaks(event.name)) is None:
-            continue
-        known = read.get(id(event))  # what is kept stays alive, so no other event has its address
-        if known is None:
-            known = read[id(event)] = (event, read_body(event.body).properties or {})
-        found.append((event, name, known[1]))
-    return found
+def of_orders(events: Iterable[ResolvedEvent], info: Info) -> list[Said]:
+    """Those of the events that speak of orders; see `properties` for `info`."""
+    return [
+        (event, name, properties(event, info))
+        for event in events
+        if event.type == "track" and (name := _speaks(event.name)) is not None
+    ]
+
+
+def properties(event: ResolvedEvent, info: Info) -> dict[str, Any]:
+    """An event's properties, which nobody may change: its body is read once in a transaction of this session's `info`.
+
+    What is kept stays alive, so no other event gets its address.
+    """
+    read: dict[int, tuple[ResolvedEvent, dict[str, Any]]] = info.setdefault("properties", {})
+    known = read.get(id(event))
+    if known is None:
+        known = read[id(event)] = (event, read_body(event.body).properties or {})
+    return known[1]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -192,7 +200,7 @@ def fold(events: Iterable[ResolvedEvent]) -> list[Order]:
     An Order Completed without an order id is an order of its own, named after its message; other events without one
     speak of no order.
     """
-    return _folded(of_orders(events))
+    return _folded(of_orders(events, {}))
 
 
 def _folded(said: Iterable[Said]) -> list[Order]:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-import msgspec
 import structlog
 from opentelemetry import metrics
 from sqlalchemy import text
@@ -18,7 +17,7 @@ from perennial.common.contracts.base import Event
 from perennial.common.db import WriteSession
 from perennial.common.db.arrays import array
 from perennial.common.db.locks import lock_key
-from perennial.common.events import encode, trace_headers
+from perennial.common.events import Encoder
 from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 
@@ -32,7 +31,6 @@ MEASURE_SECONDS = 5.0
 STREAM_FULL = 10077
 PACE_SECONDS = 0.03  # between rounds that found little: what is committed meanwhile shares the next one
 KEEP = timedelta(days=1)
-_encode = msgspec.json.Encoder().encode
 
 HELD = "held"
 """In a session's `info`: events that wait for the statement which ends the work (see `holding`)."""
@@ -72,12 +70,12 @@ def holding(session: WriteSession) -> Iterator[list[Event]]:
 
 def rows_of(events: Sequence[Event]) -> dict[str, Any]:
     """The values of `INSERT`."""
-    trace = trace_headers()
-    encoded = [encode(event, trace) for event in events]
+    encode = Encoder()
+    encoded = [encode(event) for event in events]
     return {
         "ids": array([event.id for event in events]),
         "subjects": [event.subject for event in events],
-        "headers": [_encode(headers).decode() for headers, _ in encoded],
+        "headers": [headers for headers, _ in encoded],
         "bodies": [body for _, body in encoded],
     }
 

@@ -26,11 +26,10 @@ async def copy(session: WriteSession, table: str, columns: Sequence[str], rows: 
 
 
 async def _chunks(rows: Iterable[Iterable[bytes]]) -> AsyncIterator[bytes]:
-    parts, count = [_BEGIN], 0
-    for row in rows:
+    parts = [_BEGIN]
+    for number, row in enumerate(rows, 1):
         parts += row
-        count += 1
-        if count % _CHUNK == 0:
+        if number % _CHUNK == 0:
             yield b"".join(parts)
             parts = []
     parts.append(_END)

@@ -1,6 +1,6 @@
 """From a message's bytes to events, one item each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 import msgspec
@@ -15,10 +15,10 @@ from perennial.common.messaging.parked import Origin
 _RESOLVED = msgspec.json.Decoder(EventsResolved)
 
 
-def resolved(message: Msg) -> Iterator[Item]:
+def resolved(message: Msg) -> Iterable[Item]:
     """The events of one message of a hot partition."""
-    for event in _RESOLVED.decode(message.data).events:
-        yield Item(event.id, event, message)
+    make = tuple.__new__  # half the time of calling the class, and every event passes here
+    return [make(Item, (event.id, event, message)) for event in _RESOLVED.decode(message.data).events]
 
 
 class Facts:

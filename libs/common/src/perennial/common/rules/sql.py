@@ -46,11 +46,11 @@ class Sql:
     params: dict[str, object]
 
 
-def to_sql(rule: Rule, now: datetime, zone: tzinfo | None = None) -> Sql:
-    """The customers for whom `compile(rule, zone)` answers true at `now` (of fixed offset)."""
+def to_sql(rule: Rule, now: datetime, zone: tzinfo | None = None, among: Sql | None = None) -> Sql:
+    """The customers for whom `compile(rule, zone)` answers true at `now` (of fixed offset), of all or `among` some."""
     clock = Clock(now, Binds(), zone or deployment_zone())
     query = _Query(clock, Zones(clock))
-    narrowed, rest = narrowing(rule, clock, query.zones)
+    narrowed, rest = narrowing(rule, clock, query.zones, among and among.text)
     held = " AND ".join(query.rule(part) for part in rest) or "true"
     joins = "".join(
         f"\nLEFT JOIN ({select}) AS {alias} ON {alias}.customer_id = c.customer_id"
@@ -58,7 +58,7 @@ def to_sql(rule: Rule, now: datetime, zone: tzinfo | None = None) -> Sql:
     )
     source = next(reversed(narrowed), "(SELECT DISTINCT customer_id FROM identity_map)")
     text = f"{query.zones.prelude(narrowed)}SELECT c.customer_id FROM {source} AS c{joins}\nWHERE {held}"
-    return Sql(text, query.binds.values)
+    return Sql(text, {**query.binds.values, **(among.params if among else {})})
 
 
 @dataclass(slots=True)

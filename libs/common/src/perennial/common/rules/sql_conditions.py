@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 (what is not ours is bound, never written into the text)
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from perennial.common.rules.paths import Step, parse_path
 from perennial.common.rules.sql_clock import Clock
 from perennial.common.rules.sql_places import near_sql
 from perennial.common.rules.sql_values import Binds, as_list, instant, number, text, walk
+from perennial.common.rules.values import number as as_number
 from perennial.common.rules.values import text as spell
 from perennial.common.rules.zones import deployment_zone
 
@@ -104,18 +106,25 @@ def _between(value: str, limits: tuple[Decimal, Decimal] | tuple[datetime, datet
 
 
 def _is(value: str, wanted: Scalar, binds: Binds) -> str:
-    if isinstance(wanted, Decimal):
-        return f"{number(value)} = {binds(wanted, 'numeric')}"
-    return f"{text(value)} = {binds(spell(wanted), 'text')}"
+    return _in(value, [wanted], binds)
 
 
 def _in(value: str, wanted: Sequence[Scalar], binds: Binds) -> str:
     numbers = [item for item in wanted if isinstance(item, Decimal)]
-    texts = [spell(item) for item in wanted if not isinstance(item, Decimal)]
-    tests = [f"{text(value)} = ANY({binds(texts, 'text[]')})"] if texts else []
+    said = [one for item in wanted if not isinstance(item, Decimal) for one in _jsons(spell(item))]
+    tests = [f"{value} = ANY({binds(said, 'jsonb[]')})"] if said else []
     if numbers:
         tests.append(f"{number(value)} = ANY({binds(numbers, 'numeric[]')})")
     return " OR ".join(tests)
+
+
+def _jsons(spelled: str | None) -> list[str]:
+    """The JSON values that are read as a text, as JSON: Postgres compares them faster, and knows how frequent they are."""
+    found = [json.dumps(spelled, ensure_ascii=False)]
+    number = as_number(spelled)
+    if spelled in {"true", "false"} or (number is not None and spell(number) == spelled):
+        found.append(spelled)
+    return found
 
 
 def _contains(value: str, wanted: Scalar, binds: Binds) -> str:

@@ -21,13 +21,9 @@ def awaiting_sql(rule: Rule, now: datetime, zone: tzinfo | None = None) -> Sql |
     wanted = {_reads(leaf) for leaf in leaves(rule) if timed(leaf)}
     if not wanted:
         return None
-    touched, values = _touched(wanted, now)
+    touched = _touched(wanted, now)
     lasting = tuple(part for part in _parts(rule) if not timed(part))
-    if not lasting:
-        return Sql(f"SELECT DISTINCT customer_id FROM ({touched}) AS touched", values)
-    left = to_sql(AllOf.model_construct(rules=lasting), now, zone)
-    text = f"SELECT customer_id FROM ({left.text}) AS lasting WHERE customer_id IN ({touched})"
-    return Sql(text, {**left.params, **values})
+    return to_sql(AllOf.model_construct(rules=lasting), now, zone, touched) if lasting else touched
 
 
 def _parts(rule: Rule) -> Iterator[Rule]:
@@ -44,7 +40,7 @@ def _reads(leaf: Rule) -> Footprint:
     return footprint(leaf)
 
 
-def _touched(reads: set[Footprint], now: datetime) -> tuple[str, dict[str, object]]:
+def _touched(reads: set[Footprint], now: datetime) -> Sql:
     """Whoever has said or done what one of the leaves reads; a zone alone is nothing that a date comes of."""
     queries: list[str] = []
     values: dict[str, object] = {}
@@ -64,4 +60,4 @@ def _touched(reads: set[Footprint], now: datetime) -> tuple[str, dict[str, objec
                 f" WHERE t.key = ANY(CAST(:timed_keys_{n} AS text[]))"
             )
             values[f"timed_keys_{n}"] = sorted(each.traits - set(ZONES) or each.traits)
-    return " UNION ALL ".join(queries), values
+    return Sql(f"SELECT DISTINCT customer_id FROM ({' UNION ALL '.join(queries)}) AS touched", values)

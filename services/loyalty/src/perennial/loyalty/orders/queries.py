@@ -158,7 +158,7 @@ def _stated(at: Any, by: UUID, amount: Decimal, points: Points, told: Any) -> St
 
 
 def _values(purchases: Sequence[Purchase]) -> list[str]:
-    """The columns, in their order, as array literals; one that says nothing is empty, and so read as null throughout."""
+    """The columns, in their order, as array literals; an empty one is read as null throughout."""
     columns = zip(*(_row(item) for item in purchases), strict=True)
     return [
         "{}" if column.count(None) == len(column) else (json_array if kind == "jsonb" else array)(column)

@@ -21,7 +21,7 @@ def active_at(item: Purchase, rules: Currency) -> datetime | None:
         return None
     begun, wait = item.completed.at, timedelta(days=rules.pending_days)
     if rules.pending_until == "earned":
-        due = begun + wait
+        due = begun + wait if wait else begun
     else:
         most = rules.pending_at_most_days
         due = FAR if most is None else begun + timedelta(days=most)

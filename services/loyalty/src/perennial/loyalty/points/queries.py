@@ -1,6 +1,6 @@
-"""The ledger's SQL; what posts is in `writing`. Whoever posts locks accounts by `via` in ascending order, and lots after them."""
+"""The ledger's SQL, but for what posts. Whoever posts locks accounts by `via`, ascending, and lots after them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID

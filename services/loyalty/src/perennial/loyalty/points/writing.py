@@ -64,8 +64,8 @@ async def post(session: WriteSession, postings: Sequence[Posting], lots: Sequenc
     (ids, kinds, vias, ats, points, pending, reasons, references, of_lots, against, currencies, returns,
      qualifies, purchases, active, expires) = zip(*rows, strict=True)  # fmt: skip
     return await (await raw(session)).fetch(
-        _POST, array(ids), kinds, array(vias), array(ats), points, pending, reasons, references, array(of_lots), against,
-        currencies, array(returns), qualifies, array(purchases), array(active), array(expires),
+        _POST, array(ids), kinds, array(vias), array(ats), points, pending, reasons, references, array(of_lots),
+        against, currencies, array(returns), qualifies, array(purchases), array(active), array(expires),
     )  # fmt: skip
 
 

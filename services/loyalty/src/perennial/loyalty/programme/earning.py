@@ -18,6 +18,7 @@ class Earner:
 
     def __init__(self, programme: Programme) -> None:
         self.programme = programme
+        self.since = programme.valid_from
         self.by_event = asked(programme.earn_rules)
 
     def _reads(self, *names: str) -> bool:
@@ -81,6 +82,6 @@ class Earner:
 def in_force(earners: Sequence[Earner], at: datetime) -> Earner:
     """The version whose time an event falls into; the first one has been in force from the beginning."""
     for earner in reversed(earners):
-        if earner.programme.valid_from is None or earner.programme.valid_from <= at:
+        if earner.since is None or earner.since <= at:
             return earner
     return earners[0]

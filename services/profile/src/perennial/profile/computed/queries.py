@@ -62,7 +62,8 @@ _PARTS = text("""
     ORDER BY p.bucket DESC, p.n DESC, p.word, p.via LIMIT :limit""")
 _OWNERS = text("""
     SELECT DISTINCT p.via FROM purchase AS p
-    JOIN unnest(CAST(:sources AS text[]), CAST(:orders AS text[])) AS said(source, order_id) USING (source, order_id)
+    JOIN unnest(CAST(CAST(:sources AS text) AS text[]), CAST(CAST(:orders AS text) AS text[]))
+        AS said(source, order_id) USING (source, order_id)
     WHERE p.via IS NOT NULL""")
 _FEEDS = text("SELECT id, spec::text AS spec, ready, month, via FROM computed_feed ORDER BY id")
 
@@ -153,8 +154,10 @@ async def parts(session: ReadSession, customer: UUID, feed: int, window: Window,
 
 async def owners(session: ReadSession, orders: Collection[tuple[str, str]]) -> set[UUID]:
     """The identifiers that own these orders, by source and order id."""
-    asked = {"sources": [source for source, _ in orders], "orders": [order for _, order in orders]}
-    return set((await session.execute(_OWNERS, asked)).scalars()) if orders else set()
+    if not orders:
+        return set()
+    sources, ids = arrays(orders)
+    return set((await session.execute(_OWNERS, {"sources": sources, "orders": ids})).scalars())
 
 
 async def next_version(session: WriteSession) -> int:

@@ -12,12 +12,11 @@ from sqlalchemy import Row
 
 from perennial.common import commerce, identity_map
 from perennial.common.auth import Principal
-from perennial.common.contracts.hot import read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.derive import mark
 from perennial.common.notify import notify
-from perennial.common.orders import Said, of_orders
+from perennial.common.orders import Info, Said, of_orders, properties
 from perennial.common.problems import Conflict, NotFound
 from perennial.profile.computed import definitions, discounts, queries
 from perennial.profile.computed.checks import checked
@@ -46,16 +45,16 @@ async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None
     if plans:
         building = any(plan.position is not None for plan in plans)
         unkept = await _unkept(session, events) if building else ()
-        await queries.add(session, Plans(plans, unkept).fold(events))
+        await queries.add(session, Plans(plans, unkept).fold(events, session.info))
     ordered = of_orders(events, session.info)
     await discounts.record(session, _discounts(ordered))
     await _mark_owners(session, events, ordered)
 
 
 def _discounts(ordered: Iterable[Said]) -> Iterator[Discount]:
-    for event, name, properties in ordered:
-        if name in discounts.NAMES and (discount := commerce.decimal(properties.get("discount"))) is not None:
-            order_id = commerce.order_id(properties)
+    for event, name, said in ordered:
+        if name in discounts.NAMES and (discount := commerce.decimal(said.get("discount"))) is not None:
+            order_id = commerce.order_id(said)
             if order_id is not None:
                 yield Discount(event.source, order_id, event.via, discount, event.timestamp, event.message_id)
 
@@ -83,8 +82,8 @@ async def _mark_owners(session: WriteSession, events: Sequence[ResolvedEvent], o
     """What is said of an order under one identifier changes what the customer of another is shown."""
     said: set[tuple[str, str]] = set()
     live = False
-    for event, _, properties in ordered:
-        order_id = commerce.order_id(properties)
+    for event, _, body in ordered:
+        order_id = commerce.order_id(body)
         if order_id is not None:
             said.add((event.source, order_id))
             live |= event.live
@@ -161,8 +160,8 @@ class Plans:
             return by_type or by_name
         return [*by_type, *(plan for plan in by_name if plan not in by_type)]
 
-    def fold(self, events: Iterable[ResolvedEvent]) -> list[tuple[Any, ...]]:
-        """The rows to add, unique and sorted by their key."""
+    def fold(self, events: Iterable[ResolvedEvent], info: Info | None = None) -> list[tuple[Any, ...]]:
+        """The rows to add, unique and sorted by their key; see `common.orders.properties` for `info`."""
         found: dict[Key, Partial] = defaultdict(Partial)
         vias: dict[int, UUID] = {}
         known: dict[tuple[str, str | None], list[Plan]] = {}
@@ -173,7 +172,7 @@ class Plans:
                 plans = known[called] = self.wanting(event, name_of(event))
             if not plans:
                 continue
-            root = root_of(event, name_of(event)) if any(plan.reads for plan in plans) else {}
+            root = root_of(event, name_of(event), info) if any(plan.reads for plan in plans) else {}
             for plan in plans:
                 self._take(plan, event, root, found)
             vias[event.via.int] = event.via
@@ -203,8 +202,8 @@ def part_of(event: ResolvedEvent) -> Part:
     return month_of(happened(event)), class_of_event(event.type, name_of(event))
 
 
-def root_of(event: ResolvedEvent, name: str | None) -> Root:
+def root_of(event: ResolvedEvent, name: str | None, info: Info | None = None) -> Root:
     """What paths lead into: the properties, and what is known of the event beside them."""
-    root = dict(read_body(event.body).properties or {})
+    root = dict(properties(event, {} if info is None else info))
     root["$source"], root["$type"], root["$name"] = event.source, event.type, name
     return root

@@ -1,6 +1,7 @@
 """The SQL of the derived row."""
 
 import json
+import operator
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -48,6 +49,7 @@ _WRITE = text("""
             FROM identity_map AS m JOIN activity USING (via) WHERE m.customer_id = d.customer_id) AS seen) AS n
     WHERE c.customer_id = n.customer_id""")
 
+_number = operator.attrgetter("int")  # UUIDs compare slowly
 Change = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
@@ -58,8 +60,8 @@ async def refresh(
 
     Returns what was and what is shown of those to be `told` of, if it changed; as it is stored.
     """
-    ids = sorted(customers)
-    found = await session.execute(_REFRESH, {"ids": ids, "told": sorted(told), "now": now})
+    ids = sorted(customers, key=_number)
+    found = await session.execute(_REFRESH, {"ids": ids, "told": sorted(told, key=_number), "now": now})
     changes = {row.id: (row.before, row.after) for row in found}
     await session.execute(_FORGET, {"ids": ids})
     return changes

@@ -34,15 +34,16 @@ _PARTS = text("""
 # One look at the arrays for both tables: to read them costs as much as to write the rows.
 _COUNT = """
     WITH said AS MATERIALIZED (
-        SELECT via, name, count, first, coalesce(last, first) AS last, coalesce(seen, last, first) AS seen, sources
+        SELECT via, name, count, first, coalesce(last, first) AS last, sources, coalesce(events, count) AS events,
+               coalesce(begun, first) AS begun, coalesce(ended, last, first) AS ended, seen
         FROM unnest($1::text::uuid[], $2::text::text[], $3::text::int[], $4::text::timestamptz[],
-                    $5::text::timestamptz[], $6::text::timestamptz[], $7::text::text[])
-            AS x (via, name, count, first, last, seen, sources)),
+                    $5::text::timestamptz[], $6::text::text[], $7::text::int[], $8::text::timestamptz[],
+                    $9::text::timestamptz[], $10::text::timestamptz[])
+            AS x (via, name, count, first, last, sources, events, begun, ended, seen)),
     active AS (
         INSERT INTO activity AS a (via, events, first_seen, last_seen, latest, sources)
-        SELECT via, sum(count), min(first), nullif(max(seen), '-infinity'), max(last),
-               string_to_array(max(sources), chr(31))
-        FROM said GROUP BY via ORDER BY via
+        SELECT via, events, begun, nullif(coalesce(seen, ended), '-infinity'), ended, string_to_array(sources, chr(31))
+        FROM said WHERE sources IS NOT NULL
         ON CONFLICT (via) DO UPDATE SET events = a.events + excluded.events,
             first_seen = least(a.first_seen, excluded.first_seen),
             last_seen = greatest(a.last_seen, excluded.last_seen), latest = greatest(a.latest, excluded.latest),
@@ -133,10 +134,11 @@ def _words(*said: str | None) -> bytes:
 
 
 async def count(session: WriteSession, rows: Sequence[Sequence[Any]]) -> None:
-    """Add (via, name, count, first, last, seen, sources) to what is counted by name and in all, sorted by both.
+    """Add (via, name, count, first, last, sources, events, begun, ended, seen), unique and sorted by via and name.
 
-    What has no name counts for the identifier alone. No `last`: the first; no `seen` (when the customer was there
-    last; `-infinity`: never): the last. The first row of each identifier bears its sources.
+    No last: the first. What has no name counts for the identifier alone. The first row of an identifier bears its
+    sources, and where there are several rows what they come to: how many events, when they begin and end. `seen` is
+    when the customer was there last: `-infinity` never, None at the end.
     """
     await (await raw(session)).execute(_COUNT, *arrays(rows))
 

@@ -20,6 +20,7 @@ LONGEST_NAME = 200
 COUNTED_BY_TYPE = frozenset({"page", "screen"})
 AHEAD = timedelta(days=366)
 SEPARATOR = "\x1f"
+NOTHING = (None,) * 5
 NEVER, ACTIVE = "-infinity", b'"active"'
 AT, RECEIVED, CLASS = (queries.COLUMNS.index(name) for name in ("timestamp", "received_at", "data_class"))
 
@@ -116,28 +117,38 @@ def totals(said: Iterable[Said]) -> list[Row]:
     for run in found.values():
         if len(run) == 1:  # most speak once in a batch
             via, counted, at, active, source = run[0]
-            rows.append((via, counted, 1, at, None, None if active else NEVER, source))
+            rows.append((via, counted, 1, at, None, source, None, None, None, None if active else NEVER))
         else:
             rows += _together(run)
     return rows
 
 
 def _together(run: Sequence[Said]) -> Iterator[Row]:
-    """The first of an identifier's rows bears the sources of all."""
-    sources: str | None = SEPARATOR.join(dict.fromkeys(source for *_, source in run))
-    found: dict[str | None, list[Said]] = {}
-    for item in run:
-        found.setdefault(item[1], []).append(item)
-    for counted, items in sorted(found.items(), key=_name):
-        ats = [at for _, _, at, _, _ in items]
-        last = max(ats)
-        seen = max((at for _, _, at, active, _ in items if active), default=NEVER)
-        yield run[0][0], counted, len(ats), min(ats), last, None if seen == last else seen, sources
-        sources = None
+    """The first of an identifier's rows bears what they come to."""
+    found: dict[str, list[datetime]] = {}
+    uncounted = 0
+    for _, counted, at, _, _ in run:
+        if counted is None:
+            uncounted += 1
+        elif (ats := found.get(counted)) is None:
+            found[counted] = [at]
+        else:
+            ats.append(at)
+    via, every = run[0][0], [at for _, _, at, _, _ in run]
+    ended = max(every)
+    seen = ended if all(active for _, _, _, active, _ in run) else _last_seen(run)
+    sources = SEPARATOR.join(dict.fromkeys([source for _, _, _, _, source in run]))
+    whole: tuple[Any, ...] = (sources, len(run), min(every), ended, None if seen == ended else seen)
+    if uncounted:
+        yield (via, None, uncounted, ended, None, *whole)
+        whole = NOTHING
+    for counted, ats in sorted(found.items()):
+        yield (via, counted, len(ats), min(ats), max(ats) if len(ats) > 1 else None, *whole)
+        whole = NOTHING
 
 
-def _name(counted: tuple[str | None, Any]) -> str:
-    return counted[0] or ""
+def _last_seen(run: Sequence[Said]) -> datetime | str:
+    return max((at for _, _, at, active, _ in run if active), default=NEVER)
 
 
 def is_active(event: ResolvedEvent) -> bool:

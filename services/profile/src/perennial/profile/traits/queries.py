@@ -1,9 +1,10 @@
 """The SQL of what is said: for each identifier, trait and source the last word and the first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
+
+import msgspec
 
 from perennial.common.db import WriteSession, raw
 from perennial.common.db.arrays import arrays
@@ -43,8 +44,7 @@ Tally = tuple[str, str, date, str, str, int, datetime, datetime, str]
 SEPARATOR = "\x1f"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """One trait said of an identifier, as JSON text; None cleared it. The stamp is its time, source and message."""
 
     via: UUID
@@ -54,8 +54,7 @@ class Said:
     live: bool
 
 
-@dataclass(slots=True)
-class Words:
+class Words(msgspec.Struct):
     """What one source said of a trait of an identifier: last, and first of what did not clear it."""
 
     last: Said

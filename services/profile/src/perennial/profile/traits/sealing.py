@@ -5,6 +5,7 @@ into the derived row and the timeline.
 """
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -25,11 +26,12 @@ from perennial.profile.traits.definitions import schema
 from perennial.profile.traits.definitions.schema import Schema
 
 SEALED = "$sealed"
-SHORTEST_PHONE = 7
+SHORTEST_PHONE, LONGEST_KNOWN = 7, 200
 CLEAR_STRATEGIES = frozenset({"min", "max", "sum", "union", "longest"})
 """They compare values in SQL, which a sealed one does not allow."""
 
 _email, _phone = re.compile(EMAIL), re.compile(PHONE)
+_known_key = functools.lru_cache(maxsize=8192)(trait_key)  # what clients make up as names must not fill the memory
 _Raw = dict[str, msgspec.Raw]
 _OBJECT, _ANY = msgspec.json.Decoder(_Raw), msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()
@@ -102,7 +104,7 @@ class Sealer:
         news = {}
         for written, value in traits.items():
             said = str(value, "utf-8")
-            key = trait_key(written)
+            key = _known_key(written) if len(written) <= LONGEST_KNOWN else trait_key(written)
             if said != "null" and self.hides(key, said):
                 news[written] = msgspec.Raw(self.sealed(via, key, said).encode())
         if news:

@@ -4,7 +4,6 @@ import functools
 import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.contracts.profile import TraitsChanged
 from perennial.common.db import WriteSession
 from perennial.common.outbox import emit
+from perennial.common.vault import Vault
 from perennial.profile.quality.findings import records as findings
 from perennial.profile.quality.rules import guards
 from perennial.profile.traits import queries, sealing
@@ -25,6 +25,7 @@ from perennial.profile.traits.queries import SEPARATOR, Said, Stamp, Words
 from perennial.profile.traits.survivors import MANUAL
 
 LONGEST_KEY, LONGEST_SHAPE, MOST_SHAPES = 200, 60, 3
+SAME = object()
 OTHER_MANUAL = f"source:{MANUAL}"  # a source of that name is not the staff
 TAKEN, CLEARED = "ok", "cleared"
 _known_key = functools.lru_cache(maxsize=8192)(rules.trait_key)
@@ -76,12 +77,11 @@ def _hidden(sealer: sealing.Sealer, said: Said) -> Said:
     return said if value is said.value else Said(said.via, said.key, value, said.stamp, said.live)
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(msgspec.Struct):
     first: datetime
     last: datetime
     number: int = 0
-    shapes: dict[str, None] = field(default_factory=dict)
+    shapes: dict[str, None] = {}
 
 
 class Heard:
@@ -141,7 +141,10 @@ class Heard:
         if count is None:
             count = self._counts[place] = _Count(at, at)
         count.number += 1
-        count.first, count.last = min(count.first, at), max(count.last, at)
+        if at < count.first:
+            count.first = at
+        elif at > count.last:
+            count.last = at
         if place[3] not in {TAKEN, CLEARED} and said.value is not None:
             count.shapes[shape(said.value)] = None
 
@@ -210,20 +213,30 @@ Shown = Mapping[UUID, tuple[Mapping[str, Any], Mapping[str, Any]]]
 async def announce(session: WriteSession, owners: Mapping[UUID, UUID], shown: Shown) -> None:
     """Say which live words of this batch have changed what their customer shows."""
     spoken: list[Words] = session.info.pop("spoken", [])
-    newest: dict[tuple[UUID, str], Said] = {}
-    for said in (words.last for words in spoken if words.last.via in owners):
-        place = (owners[said.via], said.key)
-        if place not in newest or newest[place].stamp < said.stamp:
-            newest[place] = said
+    customers = {via.int: customer for via, customer in owners.items()}  # hashing a UUID is slow
+    seen = {customer.int: traits for customer, traits in shown.items()}
+    newest: dict[tuple[int, str], Said] = {}
+    for said in (words.last for words in spoken):
+        customer = customers.get(said.via.int)
+        if customer is not None and customer.int in seen:
+            place = (customer.int, said.key)
+            before = newest.get(place)
+            if before is None or before.stamp < said.stamp:
+                newest[place] = said
     vault = sealing.vault_of(session)
-    changed: dict[tuple[UUID, UUID], dict[str, object]] = {}
-    for (customer, key), said in newest.items():
-        if said.live and customer in shown:
-            before, after = (sealing.opened(vault, key, traits.get(key)) for traits in shown[customer])
-            if before != after or isinstance(before, bool) != isinstance(after, bool):
-                changed.setdefault((said.via, customer), {})[key] = after
-    await emit(session, *_facts(changed))
+    changed: dict[tuple[int, int], tuple[UUID, UUID, dict[str, object]]] = {}
+    for (number, key), said in newest.items():
+        if said.live and (after := _news(vault, key, *seen[number])) is not SAME:
+            whose = (said.via, customers[said.via.int])
+            changed.setdefault((said.via.int, number), (*whose, {}))[2][key] = after
+    await emit(session, *_facts(changed.values()))
 
 
-def _facts(changed: Mapping[tuple[UUID, UUID], dict[str, object]]) -> Iterable[TraitsChanged]:
-    return [TraitsChanged(via=via, customer=customer, traits=traits) for (via, customer), traits in changed.items()]
+def _news(vault: Vault, key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> object:
+    """What is shown now, if it is not what was."""
+    old, new = sealing.opened(vault, key, before.get(key)), sealing.opened(vault, key, after.get(key))
+    return new if old != new or isinstance(old, bool) != isinstance(new, bool) else SAME
+
+
+def _facts(changed: Iterable[tuple[UUID, UUID, dict[str, object]]]) -> Iterable[TraitsChanged]:
+    return [TraitsChanged(via=via, customer=customer, traits=traits) for via, customer, traits in changed]

@@ -21,10 +21,8 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("customer_id", name="pk_build_touched"),
     )
-    op.execute("ALTER TABLE staged_member SET (fillfactor = 50)")  # its versions are written into their pages
 
 
 def downgrade() -> None:
-    op.execute("ALTER TABLE staged_member RESET (fillfactor)")
     op.drop_table("build_touched")
     op.drop_table("build")

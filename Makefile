@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(shell mkdir -p $(CACHE)/tmp && echo $(CACHE)/tmp)
 export VIRTUAL_ENV := $(VENV)
 
-.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint verify-ledger audit labs bench bench-quality openapi manifests images clean
+.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint verify-ledger audit labs containers bench bench-quality openapi manifests images clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
@@ -89,11 +89,11 @@ define tested
 endef
 
 test: setup sdks ## service and contract tests, then the end-to-end stories
-	$(call tested,-n 2 --dist loadfile --ignore tests/e2e --ignore tests/labs)
+	$(call tested,-n 2 --dist loadfile --ignore tests/e2e --ignore tests/labs --ignore tests/images)
 	$(call tested,tests/e2e)
 
 fuzz: setup ## the property tests with examples that nobody has seen
-	@PERENNIAL_NEW_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/labs
+	@PERENNIAL_NEW_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/labs --ignore tests/images
 
 schema: setup ## schemathesis on the whole platform, with many examples that nobody has seen
 	@PERENNIAL_SCHEMA_EXAMPLES=$${PERENNIAL_SCHEMA_EXAMPLES:-100} PERENNIAL_SCHEMA_SEED=$${PERENNIAL_SCHEMA_SEED:-$$RANDOM} \
@@ -132,10 +132,25 @@ manifests: setup ## what of deploy/k8s follows from the code, and production as 
 	@$(BIN)/python -m deploy.k8s.generate
 	@$(BIN)/python -m tests.k8s.golden
 
+# Where one is not root nothing is installed, and what needs it says so and goes on.
+BUILDING := buildah mmdebstrap
+RUNNING := $(BUILDING) podman runc netavark aardvark-dns catatonit iptables iproute2
+define installed
+@[ "$$(id -u)" != 0 ] || dpkg --status $(1) >/dev/null 2>&1 || { $(APT) update && $(APT) install --yes --no-install-recommends $(1); }
+endef
+
 images: setup ## an image of each service, and its size: on Debian, as root, without an engine
-	@command -v buildah mmdebstrap >/dev/null || { $(APT) update && $(APT) install --yes --no-install-recommends buildah runc mmdebstrap; }
+	$(call installed,$(BUILDING) runc)
 	@$(BIN)/python -m deploy.images.build
+
+# They need no Postgres and no NATS of the tests.
+containers: export PERENNIAL_TEST_DATABASE_URL := none
+containers: export PERENNIAL_TEST_NATS_URL := none
+containers: setup ## the images of gateway, identity and profile, run as pods; ALL=1 has every service
+	$(call installed,$(RUNNING))
+	@$(BIN)/python -m pytest tests/images --durations 5 -s
 
 clean: ## remove the virtual environment and the caches; .perennial keeps its data
 	@test ! -x $(BIN)/python || $(BIN)/python -m perennial.local down
+	@test ! -d $(CACHE)/containers || $(PYTHON) -c 'from deploy.images.storage import release; release()'
 	@rm -rf $(VENV) $(CACHE) .hypothesis $(SDKS)/node_modules

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.images.base import PYTHON, digest, exists, make_base, make_builder
-from deploy.images.storage import CACHE, HERE, ROOT, missing, run
+from deploy.images.storage import CACHE, HERE, ROOT, missing, release, run
 
 CONTEXT = CACHE / "images"
 MOST_MEGABYTES = 300
@@ -147,10 +147,13 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="the newest packages of Debian")
     arguments = parser.parse_args()
     large = []
-    for one in made(arguments.services or services(), fresh=arguments.fresh):
-        print(f"perennial/{one.name:<14}{one.megabytes:>5.0f} MB  {one.id[:12]}", flush=True)
-        if one.megabytes > MOST_MEGABYTES:
-            large.append(one.name)
+    try:
+        for one in made(arguments.services or services(), fresh=arguments.fresh):
+            print(f"perennial/{one.name:<14}{one.megabytes:>5.0f} MB  {one.id[:12]}", flush=True)
+            if one.megabytes > MOST_MEGABYTES:
+                large.append(one.name)
+    finally:
+        release()
     if large:
         raise SystemExit(f"larger than {MOST_MEGABYTES} MB: {', '.join(large)}")
 

@@ -68,3 +68,10 @@ def missing(*programs: str) -> str:
         return "not root"
     absent = [name for name in programs if not shutil.which(name)]
     return f"no {', '.join(absent)}" if absent else ""
+
+
+def release() -> None:
+    """Unmount what buildah and podman leave mounted, so that the folder can be removed."""
+    below = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if f" {STORAGE}/" in line]
+    for path in sorted(below, reverse=True):
+        subprocess.run(("/usr/bin/umount", "--lazy", path), check=False, stderr=subprocess.DEVNULL, timeout=60)

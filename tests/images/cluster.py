@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -135,14 +136,15 @@ class Cluster:
         return "no log"
 
     def end(self) -> None:
-        """Everything away."""
+        """Everything away; what cannot be is told."""
         self._inside.shutdown(wait=False, cancel_futures=True)
-        for command in ("pod", "rm", "--all", "--force", "--time", "5"), ("network", "rm", "--force", NETWORK):
-            with suppress(SystemExit):
+        commands = [("pod", "rm", "--all", "--force", "--time", "0"), ("network", "rm", "--force", NETWORK)]
+        commands += [("volume", "rm", "--all", "--force"), ("secret", "rm", "--all")]
+        for command in commands:
+            try:
                 self.podman(*command)
-        for name in ("volume", "secret"):
-            with suppress(SystemExit):
-                self.podman(name, "rm", "--all", *(["--force"] if name == "volume" else []))
+            except (SystemExit, subprocess.TimeoutExpired) as error:
+                print(error, file=sys.stderr)  # noqa: T201 (the run has its result; this is about its traces)
 
 
 def wait(check: Callable[[], T], seconds: float, log: Callable[[], str]) -> T:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.images import build
+from deploy.images.storage import release
 from tests.images.cluster import Cluster, build_servers, cluster, unable
 from tests.images.pods import Overlay
 
@@ -36,11 +37,14 @@ def services() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def images(able: None, services: list[str]) -> dict[str, build.Made]:
+def images(able: None, services: list[str]) -> Iterator[dict[str, build.Made]]:
     """Each service's image by the service, freshly built."""
-    found = {one.name: one for one in build.made(services)}
-    build_servers()
-    return found
+    try:
+        found = {one.name: one for one in build.made(services)}
+        build_servers()
+        yield found
+    finally:
+        release()
 
 
 @pytest.fixture(scope="session")

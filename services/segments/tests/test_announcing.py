@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from perennial.common import outbox
 from perennial.common.contracts.segments import MembershipEntered
 from perennial.common.operations import worker as operations
 from perennial.common.runtime import Runtime
@@ -119,15 +120,14 @@ async def test_a_worker_that_dies_in_a_page_has_said_nothing_of_it(
     segment = await define(client, settle)
     started = await announce(client, segment)
     assert await operations.step_once(runtime)
-    emit = service.emit
 
     async def dying(*said: Any) -> None:
-        await emit(*said)
+        await outbox.emit(*said)
         raise ConnectionResetError("killed")
 
-    monkeypatch.setattr(service, "emit", dying)
-    assert await operations.step_once(runtime)
-    monkeypatch.setattr(service, "emit", emit)
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "emit", dying)
+        assert await operations.step_once(runtime)
     assert (await outcome(client, started))[:2] == ("running", 2)
     async with runtime.database.write() as session:
         await session.execute(text("UPDATE operation SET next_at = now()"))

@@ -1,5 +1,6 @@
 """Who uses a segment: what other services say of their rules, in any order, and what follows for archiving."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,13 +10,26 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from perennial.common.contracts import campaigns, profile, tickets
+from perennial.common import run, streams
+from perennial.common.contracts import campaigns, identity, profile, tickets
 from perennial.common.contracts.base import RulesState, RuleState
+from perennial.common.outbox import emit
 from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+from perennial.segments.main import SERVICE
+from perennial.segments.users import queries
 
 Hear = Callable[..., Awaitable[None]]
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ANY = {"If-Match": "*"}
+
+# Those whose facts are heard: the streams must be there.
+OTHERS = (
+    Service("identity", "identity", SERVICE.metadata, emits=(identity.IdentifiersAssigned,)),
+    Service("profile", "profile", SERVICE.metadata, emits=(profile.RulesChanged,)),
+    Service("campaigns", "campaigns", SERVICE.metadata, emits=(campaigns.RulesChanged,)),
+    Service("tickets", "tickets", SERVICE.metadata, emits=(tickets.RulesChanged,)),
+)
 
 
 def journey(
@@ -98,3 +112,25 @@ async def test_a_segment_that_is_not_known_here_does_no_harm(
     assert len(await users(client, segment)) == 1
     async with runtime.database.read() as session:
         assert (await session.execute(text("SELECT count(*) FROM parked"))).scalar_one() == 0
+
+
+async def test_what_is_said_on_the_streams_is_heard(live_runtime: Runtime) -> None:
+    await streams.apply(live_runtime.js, streams.plan([SERVICE, *OTHERS]))
+    segment = uuid4()
+    contracts = (campaigns.RulesChanged, tickets.RulesChanged, profile.RulesChanged)
+    async with live_runtime.database.write() as session:  # as if each said it by an outbox of its own
+        await emit(session, *(journey(segment, version=1, by=contract) for contract in contracts))
+
+    async def known() -> list[str]:
+        async with live_runtime.database.read() as session:
+            return [user.service for user in await queries.users_of(session, segment)]
+
+    tasks = run.start_worker(live_runtime)
+    try:
+        async with asyncio.timeout(60):
+            while len(await known()) < len(contracts):
+                await asyncio.sleep(0.05)
+    finally:
+        live_runtime.stopping.set()
+        await run.drain(tasks)
+    assert await known() == ["campaigns", "profile", "tickets"]

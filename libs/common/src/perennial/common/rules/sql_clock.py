@@ -24,6 +24,10 @@ _DAY = timedelta(days=1)
 
 # Which of a customer's identifiers speaks for a trait: the latest fact, ties by source and message.
 LATEST = 't.at DESC, t.source COLLATE "C" DESC, t.message_id COLLATE "C" DESC, t.via DESC'
+LATER = (
+    '(u.at, u.source COLLATE "C", u.message_id COLLATE "C", u.via)'
+    ' > (t.at, t.source COLLATE "C", t.message_id COLLATE "C", t.via)'
+)
 
 
 @dataclass(frozen=True, slots=True)

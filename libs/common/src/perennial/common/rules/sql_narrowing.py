@@ -12,7 +12,7 @@ from perennial.common.rules.conditions import affirmative, on_calendar
 from perennial.common.rules.criteria import Condition, Element
 from perennial.common.rules.nodes import AllOf, OnElement, OnEvent, OnSequence, OnTrait, Rule
 from perennial.common.rules.paths import trait_path
-from perennial.common.rules.sql_clock import LATEST, Clock, Zones
+from perennial.common.rules.sql_clock import LATER, LATEST, Clock, Zones
 from perennial.common.rules.sql_conditions import condition_sql
 from perennial.common.rules.sql_events import exceptions_sql, holds_without_events
 from perennial.common.rules.sql_sequences import sequence_sql
@@ -43,9 +43,8 @@ def narrowing(
         joined = f"SELECT f.customer_id FROM few{len(queries) - 1} AS f JOIN ({found}) AS h USING (customer_id)"
         queries.append(joined if queries else found)
     for key, leaves in said.items():
-        if not queries:
-            queries.append(_ever(key, leaves, clock))
-        queries.append(_latest(f"few{len(queries) - 1}", key, leaves, clock))
+        last = f"few{len(queries) - 1}"
+        queries.append(_latest(last, key, leaves, clock) if queries else _saying(key, leaves, clock))
     return {f"few{n}": query for n, query in enumerate(queries)}, rest
 
 
@@ -87,11 +86,14 @@ def _many(test: str) -> str:
     return f"CASE WHEN {test} THEN 1 END > 0"
 
 
-def _ever(key: str, leaves: Sequence[OfTrait], clock: Clock) -> str:
-    """Whoever has an identifier of which it was said: only of them it must be asked what was said last."""
+def _saying(key: str, leaves: Sequence[OfTrait], clock: Clock) -> str:
+    """Whoever has an identifier of which it was said, and nothing later of another of theirs."""
+    name = clock.binds(key, "text")
     return (
-        "SELECT DISTINCT m.customer_id FROM trait AS t JOIN identity_map AS m ON m.via = t.via"
-        f" WHERE t.key = {clock.binds(key, 'text')} AND {_many(_tests('t.value', leaves, clock))}"
+        "SELECT m.customer_id FROM trait AS t JOIN identity_map AS m ON m.via = t.via"
+        f" WHERE t.key = {name} AND {_tests('t.value', leaves, clock)} AND NOT EXISTS ("
+        "SELECT 1 FROM identity_map AS o JOIN trait AS u ON u.via = o.via"
+        f" WHERE u.key = {name} AND o.customer_id = m.customer_id AND o.via <> m.via AND {LATER})"
     )
 
 

@@ -49,10 +49,8 @@ _INSERT = f"""
         ON CONFLICT (id) DO NOTHING RETURNING id)
     SELECT CASE WHEN count(*) < cardinality($1::text::uuid[]) THEN coalesce(array_agg(id), '{{}}') END
     FROM made"""  # noqa: S608 (constants of ours)
-_UPDATE = f"""
-    UPDATE purchase p SET {", ".join(f"{name} = {given}" for name, given in _GIVEN.items() if name not in
-                                     ("id", "source", "order_id"))}
-    FROM {_ARRAYS} WHERE p.id = n.id"""  # noqa: S608
+_SET = ", ".join(f"{name} = {given}" for name, given in _GIVEN.items() if name not in {"id", "source", "order_id"})
+_UPDATE = f"UPDATE purchase p SET {_SET} FROM {_ARRAYS} WHERE p.id = n.id"  # noqa: S608
 _LOCK = text(f"SELECT {_COLUMNS} FROM purchase WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")  # noqa: S608
 
 _FIND = text(f"SELECT {_COLUMNS} FROM purchase WHERE id = :id")  # noqa: S608

@@ -146,9 +146,7 @@ def _tell(item: Purchase, heard: Iterable[OrderEvent], stated: Mapping[UUID, Sta
     return item
 
 
-def _lots(
-    earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo
-) -> Iterator[tuple[Lot, Posting]]:
+def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo) -> Iterator[tuple[Lot, Posting]]:
     """The lots of what an order earns beyond `before`, one for each currency, dated by its completion."""
     completed, via = item.completed, item.via
     if completed is None or via is None:
@@ -193,9 +191,7 @@ async def release(session: WriteSession, principal: Principal, source: str, orde
     return Released(key, source, order_id, owner, dict(total), [posting.id for posting in made])
 
 
-def _earned(
-    earned: Iterable[tuple[Lot, Posting]], owners: Mapping[UUID, UUID], live: set[UUID]
-) -> list[PointsEarned]:
+def _earned(earned: Iterable[tuple[Lot, Posting]], owners: Mapping[UUID, UUID], live: set[UUID]) -> list[PointsEarned]:
     return _FACTS.validate_python([
         {
             "posting_id": posting.id, "via": lot.via, "customer": owners.get(lot.via, lot.via), "points": lot.points,

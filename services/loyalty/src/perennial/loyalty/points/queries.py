@@ -169,10 +169,12 @@ async def spendings(session: ReadSession, customers: Collection[UUID]) -> dict[W
 async def sources(session: ReadSession, customers: Collection[UUID]) -> dict[Wallet, list[Source]]:
     """The lots of customers that can be spent, as far as they stand."""
     rows = await session.execute(
-        text("""SELECT m.customer_id, l.currency, l.id, l.points - l.reversed - l.expired AS points, l.active_at,
-                       l.expires_at
-                FROM identity_map m JOIN lot l ON l.via = m.via
-                WHERE m.customer_id = ANY(:ids) AND l.state = 'active' AND l.points > l.reversed + l.expired"""),
+        text("""SELECT m.customer_id, l.currency, l.id, l.points, l.active_at, l.expires_at
+                FROM identity_map m CROSS JOIN LATERAL (
+                    SELECT currency, id, points - reversed - expired AS points, active_at, expires_at FROM lot
+                    WHERE via = m.via AND state = 'active' AND points > reversed + expired
+                    OFFSET 0  -- or Postgres, to whom few lots seem to stand, begins with all there are
+                ) AS l WHERE m.customer_id = ANY(:ids)"""),
         {"ids": list(customers)},
     )
     found: dict[Wallet, list[Source]] = {}

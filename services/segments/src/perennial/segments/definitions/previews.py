@@ -18,7 +18,7 @@ from perennial.common.rules.sql import Sql
 from perennial.segments.definitions.fields import leaves
 
 SAMPLE, OVERLAPS, LEAVES, PART = 20, 20, 30, 10_000
-PREVIEW_SECONDS, LEAF_SECONDS = 15, 2
+PREVIEW_SECONDS, LEAVES_BY = 15, 2.5  # after so many seconds in all no more leaves are counted
 QUERY_CANCELED = "57014"
 
 # Of very many, a part is looked up that is the same each time; their shares are those of all within a percent or so.
@@ -61,6 +61,7 @@ class Tried:
 
 async def preview(session: ReadSession, rule: Rule, now: datetime) -> Tried:
     """Try a rule. Raises Unprocessable for one that takes too long."""
+    until = time.monotonic() + LEAVES_BY
     try:
         await session.execute(text(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'"))
         found = await _held(session, rules.to_sql(rule, now))
@@ -70,7 +71,7 @@ async def preview(session: ReadSession, rule: Rule, now: datetime) -> Tried:
             raise
         said = f"rule: it takes longer than {PREVIEW_SECONDS} s to count"
         raise Unprocessable(said, code="rule_too_slow", pointer="/rule") from error
-    counted = await _leaves(session, rule, found.n, now)
+    counted = await _leaves(session, rule, found.n, now, until)
     return Tried(found.n, found.sample, found.overlaps, found.estimated, counted, unheard)
 
 
@@ -79,10 +80,9 @@ async def _held(session: ReadSession, query: Sql) -> Row[Any]:
     return (await session.execute(text(statement), query.params)).one()
 
 
-async def _leaves(session: ReadSession, rule: Rule, count: int, now: datetime) -> list[Leaf]:
+async def _leaves(session: ReadSession, rule: Rule, count: int, now: datetime, until: float) -> list[Leaf]:
     """Each leaf by itself, the first ones, as far as the time allows."""
     found: list[Leaf] = []
-    until = time.monotonic() + LEAF_SECONDS
     for pointer, leaf in list(leaves(rule))[:LEAVES]:
         left = until - time.monotonic()
         known = count if leaf is rule else await _count(session, leaf, now, left)

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
-from perennial.common.db import ReadSession, WriteSession, raw
+from perennial.common.db import ReadSession, WriteSession
 from perennial.common.db.sessions import ASIDE
 from perennial.common.rules import Sql
-from perennial.segments.definitions.queries import FRESH, SERVING
+from perennial.segments.definitions.queries import FRESH
 
 _PAGE_AT = text("""
     SELECT customer_id, at AS since FROM (
@@ -107,32 +107,6 @@ async def of_customers(session: ReadSession, customers: Collection[UUID]) -> dic
     for customer, segment in rows:
         found.setdefault(customer, set()).add(segment)
     return found
-
-
-async def all_of(session: ReadSession, customers: Collection[UUID]) -> list[tuple[UUID, UUID]]:
-    """The memberships of customers, as (segment, customer)."""
-    found = await of_customers(session, customers)
-    return [(segment, customer) for customer, segments in found.items() for segment in segments]
-
-
-async def places(
-    session: ReadSession, customers: Sequence[UUID], segments: Sequence[UUID]
-) -> dict[UUID, frozenset[int]]:
-    """The segments that each of these customers is in, as places in a list of segments."""
-    rows = await (await raw(session)).fetch(_PLACES, list(customers), list(segments))
-    return {customers[n - 1]: frozenset(found) for n, found in rows}
-
-
-async def timers(session: ReadSession, kind: str, customers: Collection[UUID]) -> dict[UUID, datetime]:
-    """When the timer of each of these customers is due; who has none is left out."""
-    known = {str(customer): customer for customer in customers}
-    rows = await (await raw(session)).fetch(_TIMERS, kind, list(known))
-    return {known[key]: at for key, at in rows}
-
-
-async def serving(session: ReadSession) -> list[tuple[UUID, str, int]]:
-    """The segments that are kept up to date, by id: id, name, version of what serves."""
-    return [(row.id, row.name, row.version) for row in await session.execute(_VERSIONS)]
 
 
 async def named(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, list[dict[str, str]]]:

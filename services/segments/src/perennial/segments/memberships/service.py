@@ -34,7 +34,7 @@ from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.facts import concerns
 from perennial.segments.lists import queries as lists
-from perennial.segments.memberships import queries
+from perennial.segments.memberships import known, queries
 from perennial.segments.memberships.asking import Asked, Customer
 from perennial.segments.memberships.serving import Plan, Segment, Serving
 
@@ -60,11 +60,11 @@ async def live_segments(session: ReadSession) -> Serving:
 
     A rule that a later version has written and this one cannot read is left alone: it must not hold up all the others.
     """
-    versions = await queries.serving(session)
+    versions = await known.serving(session)
     if not _latest or _latest[0][0] != versions:
         rows = await definitions.serving(session)
-        known = {row.id: segment for row in rows if (segment := _compile(row)) is not None}
-        _latest[:] = [([(row.id, row.name, row.version) for row in rows], Serving(known))]
+        readable = {row.id: segment for row in rows if (segment := _compile(row)) is not None}
+        _latest[:] = [([(row.id, row.name, row.version) for row in rows], Serving(readable))]
     return _latest[0][1]
 
 
@@ -76,8 +76,8 @@ def _compile(row: Row[Any]) -> Segment | None:
         if len(_compiled) > 10_000:
             _compiled.clear()
         _compiled[key] = _read(row)
-    known = _compiled[key]
-    return known and known._replace(name=row.name)
+    segment = _compiled[key]
+    return segment and segment._replace(name=row.name)
 
 
 def _read(row: Row[Any]) -> Segment | None:
@@ -105,7 +105,7 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     plans = {customer: serving.plan(stale.concerns.get(customer)) for customer in stale.live}
     concerned = [customer for customer, plan in plans.items() if plan.places or plan.all]
     names = {segment.id: segment.name for segment in serving.segments}
-    leaving = await queries.all_of(session, stale.gone) if stale.gone else []
+    leaving = await known.all_of(session, stale.gone) if stale.gone else []
     entering: list[tuple[UUID, UUID]] = []
     due: dict[UUID, datetime] = {}
     idle = list(stale.gone)
@@ -132,8 +132,8 @@ async def _customers(
 
     Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps.
     """
-    timers = await queries.timers(session, FLIP, concerned)
-    before = await queries.places(session, concerned, [segment.id for segment in serving.segments])
+    timers = await known.timers(session, FLIP, concerned)
+    before = await known.places(session, concerned, [segment.id for segment in serving.segments])
     moments = {customer: at - JUST_BEFORE for customer, at in timers.items() if at <= now}
     reads = {customer: plans[customer].reads for customer in concerned}
     views = await load_each(session, reads, min([now, *moments.values()]))

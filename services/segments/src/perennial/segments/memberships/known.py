@@ -1,0 +1,48 @@
+"""The SQL of what is known of customers before they are asked: where they are members, when their timers are due."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from perennial.common.db import ReadSession, raw
+from perennial.segments.definitions.queries import SERVING
+from perennial.segments.memberships.queries import of_customers
+
+_PLACES = """
+    SELECT c.n, array_agg(s.place - 1)
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS c (customer_id, n)
+    JOIN membership AS m ON m.customer_id = c.customer_id
+    JOIN unnest($2::uuid[]) WITH ORDINALITY AS s (id, place) ON s.id = m.segment_id
+    GROUP BY c.n"""
+_TIMERS = "SELECT key, due_at FROM timer WHERE kind = $1 AND key = ANY($2::text[])"
+_VERSIONS = text(f"""
+    SELECT s.id, s.name, coalesce(s.serving_version, s.version) AS version
+    FROM segment AS s WHERE {SERVING} ORDER BY s.id""")  # noqa: S608 (ours)
+
+
+async def all_of(session: ReadSession, customers: Collection[UUID]) -> list[tuple[UUID, UUID]]:
+    """The memberships of customers, as (segment, customer)."""
+    found = await of_customers(session, customers)
+    return [(segment, customer) for customer, segments in found.items() for segment in segments]
+
+
+async def places(
+    session: ReadSession, customers: Sequence[UUID], segments: Sequence[UUID]
+) -> dict[UUID, frozenset[int]]:
+    """The segments that each of these customers is in, as places in a list of segments."""
+    rows = await (await raw(session)).fetch(_PLACES, list(customers), list(segments))
+    return {customers[n - 1]: frozenset(found) for n, found in rows}
+
+
+async def timers(session: ReadSession, kind: str, customers: Collection[UUID]) -> dict[UUID, datetime]:
+    """When the timer of each of these customers is due; who has none is left out."""
+    known = {str(customer): customer for customer in customers}
+    rows = await (await raw(session)).fetch(_TIMERS, kind, list(known))
+    return {known[key]: at for key, at in rows}
+
+
+async def serving(session: ReadSession) -> list[tuple[UUID, str, int]]:
+    """The segments that are kept up to date, by id: id, name, version of what serves."""
+    return [(row.id, row.name, row.version) for row in await session.execute(_VERSIONS)]

@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(shell mkdir -p $(CACHE)/tmp && echo $(CACHE)/tmp)
 export VIRTUAL_ENV := $(VENV)
 
-.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint verify-ledger audit labs containers bench bench-quality openapi manifests images clean
+.PHONY: help setup sdks browser lock sdkslock up down demo test fuzz schema lint verify-ledger audit labs restore containers bench bench-quality openapi manifests images clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
@@ -119,6 +119,9 @@ audit: setup ## prove the audit trails of the platform that runs, and print thei
 labs: setup ## the services on clusters that lose a node: three brokers, a primary with two standbys
 	@$(BIN)/python -m pytest tests/labs
 
+restore: setup ## Postgres lost with its disks: dump, wipe, restore, replay, and all totals are equal
+	@$(BIN)/python -m pytest tests/labs/test_restore.py --durations 3
+
 bench: setup ## events per second as a ratio to COPY, latency at 30 % load
 	@$(BIN)/python tests/load
 
@@ -139,9 +142,9 @@ define installed
 @[ "$$(id -u)" != 0 ] || dpkg --status $(1) >/dev/null 2>&1 || { $(APT) update && $(APT) install --yes --no-install-recommends $(1); }
 endef
 
-images: setup ## an image of each service, and its size: on Debian, as root, without an engine
+images: setup ## an image of each service, and its size: on Debian, as root; PUSH=docker://host/path sends them
 	$(call installed,$(BUILDING) runc)
-	@$(BIN)/python -m deploy.images.build
+	@$(BIN)/python -m deploy.images.build $(if $(PUSH),--push $(PUSH)) $(if $(FRESH),--fresh)
 
 # They need no Postgres and no NATS of the tests.
 containers: export PERENNIAL_TEST_DATABASE_URL := none

@@ -129,6 +129,14 @@ def made(names: Sequence[str], *, fresh: bool = False) -> Iterator[Made]:
     _tidy({base, builder, common})
 
 
+def push(made: Made, where: str) -> str:
+    """Send an image to `<where>/<service>:<commit>`, `where` with its transport; the digest that it has there."""
+    answer = CONTEXT / f"{made.name}.digest"
+    target = f"{where.rstrip('/')}/{made.name}:{run('git', 'rev-parse', '--short=12', 'HEAD')}"
+    run("buildah", "push", "--quiet", "--digestfile", str(answer), f"localhost/perennial/{made.name}", target)
+    return answer.read_text().strip()
+
+
 def _tidy(used: set[str]) -> None:
     """Remove layers that nothing is built on any more."""
     for kind in ("common", "base", "builder"):
@@ -140,16 +148,24 @@ def _tidy(used: set[str]) -> None:
     run("buildah", "rmi", "--prune", "--force")
 
 
+def _plain(where: str) -> str:
+    return where.partition("://")[2].rstrip("/") or where
+
+
 def main() -> None:
     """Build what is named, or all; fail where an image is too large."""
     parser = argparse.ArgumentParser(description="Build the images of the services.")
     parser.add_argument("services", nargs="*", metavar="service", choices=[*services(), []])
+    parser.add_argument("--push", metavar="WHERE", help="docker://registry.example.com/perennial: prints the digests")
     parser.add_argument("--fresh", action="store_true", help="the newest packages of Debian")
     arguments = parser.parse_args()
     large = []
     try:
         for one in made(arguments.services or services(), fresh=arguments.fresh):
             print(f"perennial/{one.name:<14}{one.megabytes:>5.0f} MB  {one.id[:12]}", flush=True)
+            if arguments.push:
+                print(f"  - name: perennial/{one.name}\n    newName: {_plain(arguments.push)}/{one.name}")
+                print(f"    digest: {push(one, arguments.push)}", flush=True)
             if one.megabytes > MOST_MEGABYTES:
                 large.append(one.name)
     finally:

@@ -1,12 +1,14 @@
 """Secrets for a deployment without a store: `python -m deploy.k8s.keys | kubectl create -f -`, once.
 
+`--store` prints, as JSON, what a store must hold for production: path, property, value; null is yours to fill in.
 `create` refuses what exists already: keys that were lost would take what they have sealed with them. Prints the
 namespace too. Nothing of it belongs in git.
 """
 
 import argparse
+import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -14,10 +16,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.k8s.generate.dependencies import ROOT
-from deploy.k8s.generate.external import SHARED, kept
+from deploy.k8s.generate.external import SHARED, kept, owners
+from deploy.k8s.generate.external import secrets as secrets_of_services
 from perennial.common import service as services
 
-OWN = {
+OWN: dict[str, Callable[[], str]] = {
     "PERENNIAL_ENCRYPTION_KEY": lambda: secrets.token_hex(32),
     "PERENNIAL_ENCRYPTION_KEYS": lambda: f"1:{secrets.token_hex(32)}",
 }
@@ -69,6 +72,27 @@ def manifests(found: Mapping[str, Mapping[str, str]]) -> str:
     return "---\n".join([namespace, *(yaml.safe_dump(item, sort_keys=False) for item in written)])
 
 
+def stored() -> dict[str, dict[str, str | None]]:
+    """What the ExternalSecrets ask a store for, by path and property; None where only the operator knows it."""
+    private, public = _pair()
+    pair = {"internal_private_key": private, "internal_key": public}
+    files = [secrets_of_services(), owners(), (ROOT / "components/external-secrets-prepare/servers.yaml").read_text()]
+    found: dict[str, dict[str, str | None]] = {}
+    for item in (item for text in files for item in yaml.safe_load_all(text) if item):
+        for reference in (one["remoteRef"] for one in item["spec"]["data"]):
+            name = reference["property"]
+            found.setdefault(reference["key"], {}).setdefault(name, pair.get(name) or _invented(name))
+    return found
+
+
+def _invented(name: str) -> str | None:
+    if name.endswith("password"):
+        return secrets.token_hex(24)
+    own = {"PERENNIAL_IDENTIFIER_KEY": OWN["PERENNIAL_ENCRYPTION_KEY"], **OWN}
+    make = own.get(f"PERENNIAL_{name.upper()}")
+    return make() if make else None
+
+
 def _pair() -> tuple[str, str]:
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(
@@ -83,7 +107,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the Secrets of a new deployment.")
     parser.add_argument("--postgres", default="postgres-rw:5432")
     parser.add_argument("--nats", default="nats:4222")
+    parser.add_argument("--store", action="store_true", help="what a store must hold, instead")
     arguments = parser.parse_args()
+    if arguments.store:
+        print(json.dumps(stored(), indent=1))
+        return
     print(manifests(made(arguments.postgres, arguments.nats)), end="")
 
 

@@ -1,6 +1,8 @@
 """What production runs, run: images of each service by the rendered manifests, from a first owner to a profile."""
 
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -99,7 +101,7 @@ def _story(url: str, email: str, password: str) -> bool:
 
 
 def _counted(shown: Any) -> Any:
-    return shown if shown and shown["attributes"]["computed"].get("orders") else None
+    return shown if shown and shown["orders"]["count"] == 1 and shown["traits"].get("city") == "Lisbon" else None
 
 
 def test_a_pod_that_is_asked_to_go_ends_well(running: Cluster) -> None:
@@ -116,3 +118,9 @@ def _bearer(token: str) -> dict[str, str]:
 def _told(answer: httpx.Response) -> Any:
     assert answer.is_success, answer.text
     return answer.json()
+
+
+def test_an_image_is_sent_where_it_is_wanted(images: dict[str, build.Made], tmp_path: Path) -> None:
+    digest = build.push(images["profile"], f"dir:{tmp_path}")
+    manifest = next(tmp_path.glob("profile:*/manifest.json")).read_bytes()
+    assert digest == f"sha256:{hashlib.sha256(manifest).hexdigest()}"

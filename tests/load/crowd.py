@@ -55,8 +55,13 @@ _EVENTS = """
     LATERAL (SELECT jsonb_build_object('product_id', (e.n % 1000)::text, 'name', 'A product', 'price', price,
         'category', ('{{toys,books,garden,shoes,food}}'::text[])[1 + e.n % 5],
         'url', 'https://shop.example/products/' || e.n % 1000) AS product) AS p"""
+_SIZE = "SELECT coalesce((SELECT sum({0}(relid)) FROM pg_partition_tree($1::regclass)), {0}($1::regclass))::float"
+_MONTHS = """
+    SELECT segments.make_event_month((now() - make_interval(months => n))::date)
+    FROM generate_series(0, {days} / 28) AS n"""
 _INDEXES = """
-    SELECT indexname, indexdef, conname FROM pg_indexes
+    SELECT indexname, replace(indexdef, 'ON ONLY', 'ON'), conname, pg_get_constraintdef(pg_constraint.oid)
+    FROM pg_indexes
     LEFT JOIN pg_constraint ON conname = indexname AND connamespace = 'segments'::regnamespace
     WHERE schemaname = 'segments' AND tablename = $1 ORDER BY indexname"""
 _MEMBERS = """
@@ -83,6 +88,7 @@ async def fill(admin: asyncpg.Connection, documents: list[str], active: int) -> 
     await admin.execute(_PEOPLE.format(schema="segments", **scale))
     await admin.execute("INSERT INTO profile.identity_map SELECT * FROM segments.identity_map")
     await admin.execute(_TRAITS.format(**scale))
+    await admin.execute(_MONTHS.format(**scale))
     await _bulk(admin, "event", _EVENTS.format(**scale))
     await admin.execute(_SEGMENT, documents)
     await _bulk(admin, "membership", _MEMBERS.format(**scale))
@@ -98,7 +104,7 @@ async def people(admin: asyncpg.Connection, count: int) -> list[UUID]:
 async def _bulk(admin: asyncpg.Connection, table: str, statement: str) -> None:
     """Indexes are made when the rows are there."""
     indexes = await admin.fetch(_INDEXES, table)
-    for name, _, constraint in indexes:
+    for name, _, constraint, _ in indexes:
         drop = (
             f"ALTER TABLE segments.{table} DROP CONSTRAINT {constraint}"
             if constraint
@@ -106,12 +112,9 @@ async def _bulk(admin: asyncpg.Connection, table: str, statement: str) -> None:
         )
         await admin.execute(drop)
     await admin.execute(statement)
-    for name, definition, constraint in indexes:
-        await admin.execute(definition)
-        if constraint:
-            await admin.execute(
-                f"ALTER TABLE segments.{table} ADD CONSTRAINT {constraint} PRIMARY KEY USING INDEX {name}"
-            )
+    for _, definition, constraint, said in indexes:
+        whole = f"ALTER TABLE segments.{table} ADD CONSTRAINT {constraint} {said}"
+        await admin.execute(whole if constraint else definition)
 
 
 def rules() -> Iterator[dict[str, Any]]:
@@ -139,7 +142,6 @@ async def sizes(admin: asyncpg.Connection) -> dict[str, float]:
     found = {}
     for table in ("event", "trait", "membership", "identity_map"):
         rows = await admin.fetchval(f"SELECT count(*) FROM segments.{table}")
-        size = await admin.fetchval("SELECT pg_total_relation_size($1::regclass)", f"segments.{table}")
-        found[table] = size / rows
-    own = await admin.fetchval("SELECT pg_relation_size('segments.event')")
+        found[table] = await admin.fetchval(_SIZE.format("pg_total_relation_size"), f"segments.{table}") / rows
+    own = await admin.fetchval(_SIZE.format("pg_relation_size"), "segments.event")
     return found | {"event without indexes": own / EVENTS}

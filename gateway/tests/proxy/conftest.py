@@ -113,12 +113,12 @@ async def endless(request: Request) -> Response:
 
 
 @router.get("/v1/broken")
-async def broken() -> Response:
+async def broken(length: int = 1000) -> Response:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"half"
         raise RuntimeError("broken on purpose")
 
-    return StreamingResponse(chunks(), headers={"Content-Length": "1000"})
+    return StreamingResponse(chunks(), headers={"Content-Length": str(length)})
 
 
 def upstream(public_key: str) -> FastAPI:

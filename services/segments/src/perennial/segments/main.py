@@ -28,6 +28,7 @@ from perennial.segments.memberships import service as memberships
 from perennial.segments.memberships.api import router as members
 from perennial.segments.memberships.preview import PREVIEW
 from perennial.segments.models import metadata
+from perennial.segments.months import jobs as months
 from perennial.segments.presets.api import router as presets
 from perennial.segments.privacy import PRIVACY
 from perennial.segments.rfm import models as _rfm  # noqa: F401 (its tables)
@@ -36,11 +37,13 @@ from perennial.segments.rfm.runs import jobs as rfm_jobs
 from perennial.segments.rfm.runs import service as rfm
 from perennial.segments.rfm.runs.api import router as rfm_runs
 from perennial.segments.rfm.settings.api import router as rfm_settings
+from perennial.segments.settings import SegmentsSettings
 from perennial.segments.worker import REACTIONS
 
 SERVICE = Service(
     name="segments",
     title="Perennial segments",
+    settings=SegmentsSettings,
     metadata=metadata,
     routers=(language, presets, definitions, lists, members, announcements, rfm_settings, rfm_runs, rfm_router),
     reactions=REACTIONS,
@@ -50,7 +53,7 @@ SERVICE = Service(
     preview=PREVIEW,
     privacy=PRIVACY,
     timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.wake},
-    jobs=(*jobs.JOBS, *rfm_jobs.JOBS),
+    jobs=(*jobs.JOBS, *rfm_jobs.JOBS, *months.JOBS),
     channels=(rfm.RUNS,),
     tasks=(rfm_jobs.compute, operating.loop),  # beside the loop that every service has: a slow build holds up one
     operations={BACKFILL: backfill.step, IMPORT: importing.step, announcing.ANNOUNCE: announcing.step},

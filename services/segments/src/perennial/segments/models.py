@@ -32,7 +32,7 @@ _stale = metadata.tables["stale"]
 Index("ix_stale_live_at", _stale.c.live.desc(), _stale.c.at)
 _stale.append_column(Column("concern", Text, comment="What it is about, as a list of words; * and none: anything."))
 Index("ix_stale_anything", _stale.c.customer_id, postgresql_where=_stale.c.concern == "*")
-trait, event = fact_tables(metadata)
+trait, event = fact_tables(metadata, by_month=True)
 purchase = order_table(metadata)
 
 _instant = DateTime(timezone=True)
@@ -84,6 +84,14 @@ staged_member = Table(
     comment="What a backfill is about to change.",
 )
 
+event_keeping = Table(
+    "event_keeping",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="1: the one row"),
+    Column("divide_after", _instant, nullable=False, comment="Until then the version before may still write."),
+    Column("before_until", _instant, comment="Where the part ends that was the table undivided."),
+    Column("complete_since", _instant, comment="What was before it has been dropped."),
+)
 build = Table(
     "build",
     metadata,
@@ -131,7 +139,7 @@ membership_version = Sequence("membership_version", metadata=metadata)
 membership = Table(
     "membership",
     metadata,
-    Column("segment_id", Uuid, ForeignKey("segment.id"), primary_key=True),
+    Column("segment_id", Uuid, primary_key=True, comment="Held while it is written: a foreign key looks once more."),
     Column("customer_id", Uuid, primary_key=True, index=True),
     Column("since", _instant, nullable=False),
     Column("version", BigInteger, nullable=False),

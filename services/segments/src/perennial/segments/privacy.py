@@ -20,6 +20,7 @@ PRIVACY = Privacy(
     },
     none={
         "segment": "rules that staff wrote",
+        "event_keeping": "how long events are kept",
         "build": "what is being computed",
         "segment_version": "rules that staff wrote",
         "segment_user": "rules that staff wrote",

@@ -2,10 +2,10 @@
 
 import asyncio
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import alembic.command
-from alembic import context
+from alembic import context, op
 from alembic.config import Config
 from sqlalchemy import MetaData, pool, text
 from sqlalchemy.engine import Connection, make_url
@@ -17,7 +17,10 @@ from perennial.common.db.tables import add_common_tables, new_metadata
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
+    from sqlalchemy import TextClause
+
+# Of the connection, not of a transaction: each revision has its own.
+LOCK_TIMEOUT = "SET lock_timeout = '5s'"
 
 
 def config(package: str, url: str) -> Config:
@@ -43,6 +46,7 @@ async def _run(metadata: MetaData, url: str) -> None:
 
 def _migrate(connection: Connection, metadata: MetaData) -> None:
     with connection.begin():
+        connection.execute(text(LOCK_TIMEOUT))
         partitions = set(connection.execute(text("SELECT relname FROM pg_class WHERE relispartition")).scalars())
     context.configure(
         connection=connection,
@@ -51,8 +55,24 @@ def _migrate(connection: Connection, metadata: MetaData) -> None:
         include_name=lambda name, kind, _: kind != "table" or name not in partitions,
     )
     with context.begin_transaction():
-        connection.execute(text(LOCK_TIMEOUT))
         context.run_migrations()
+
+
+def create_index_concurrently(name: str, table: str, columns: "Sequence[str | TextClause]", **options: Any) -> None:
+    """In a migration: an index on a table that is in use, whose writers go on meanwhile.
+
+    Alone in its revision: what came before it is committed, and a revision that died is run again from its beginning.
+    So the half-made index of such a run is dropped first. `options` are those of `op.create_index`.
+    """
+    with context.get_context().autocommit_block():
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        op.create_index(name, table, list(columns), postgresql_concurrently=True, **options)
+
+
+def drop_index_concurrently(name: str) -> None:
+    """In a migration, alone in its revision: the same on the way out, harmless where the index is gone."""
+    with context.get_context().autocommit_block():
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
 
 
 def create_common_tables() -> None:

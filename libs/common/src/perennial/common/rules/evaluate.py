@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from hashlib import sha256
+from itertools import count
 from typing import assert_never
 from uuid import UUID
 
 from perennial.common.rules.conditions import bounds, on_calendar
 from perennial.common.rules.criteria import When
-from perennial.common.rules.events import matching, measure, occurred
+from perennial.common.rules.events import counted, matching, measure, occurred
 from perennial.common.rules.nodes import (
     AllOf,
     AnyOf,
@@ -26,9 +27,13 @@ from perennial.common.rules.nodes import (
 from perennial.common.rules.paths import Step, trait_path
 from perennial.common.rules.sequences import chains, completed
 from perennial.common.rules.view import View
-from perennial.common.rules.zones import localiser
+from perennial.common.rules.zones import deployment_zone, localiser
 
 Predicate = Callable[[View, datetime], bool]
+MOST_LEAVES = 20_000
+_MOMENT = 0  # where a view's memo keeps the moment; the numbers of leaves follow
+_LEAVES: dict[tuple[str, str, str], Predicate] = {}
+_numbers = count(1)
 
 
 def compile_rule(rule: Rule, zone: tzinfo | None = None) -> Predicate:  # noqa: PLR0911 (one return per kind of node)
@@ -44,13 +49,8 @@ def compile_rule(rule: Rule, zone: tzinfo | None = None) -> Predicate:  # noqa: 
         case Not():
             inner = compile_rule(rule.rule, zone)
             return lambda view, now: not inner(view, now)
-        case OnTrait() | OnElement():
-            return _trait(rule, zone)
-        case OnEvent():
-            return _event(rule, zone)
-        case OnSequence():
-            reach, last = chains(rule, zone), rule.steps[-1].event
-            return lambda view, now: last in view.events and bool(completed(rule, reach(view, now)))
+        case OnTrait() | OnElement() | OnEvent() | OnSequence():
+            return _shared(rule, zone)
         case InSegment():
             segment = rule.segment
             return lambda view, _now: segment in view.segments
@@ -85,6 +85,43 @@ def _any(checks: list[Predicate]) -> Predicate:
         return False
 
     return holds
+
+
+def _shared(rule: OnTrait | OnElement | OnEvent | OnSequence, zone: tzinfo | None) -> Predicate:
+    """A leaf that is the same in several rules is one, and is asked about a view and a moment once."""
+    key = (type(rule).__name__, rule.model_dump_json(by_alias=True, exclude_none=True), str(zone or deployment_zone()))
+    known = _LEAVES.get(key)
+    if known is None:
+        if len(_LEAVES) >= MOST_LEAVES:
+            _LEAVES.clear()
+        known = _LEAVES[key] = _remembered(_leaf(rule, zone), next(_numbers))
+    return known
+
+
+def _remembered(leaf: Predicate, number: int) -> Predicate:
+    def holds(view: View, now: datetime) -> bool:
+        memo = view.memo
+        if memo.get(_MOMENT) is not now:
+            if memo:
+                return leaf(view, now)
+            memo[_MOMENT] = now
+        answer = memo.get(number)
+        if answer is None:
+            answer = memo[number] = leaf(view, now)
+        return answer is True
+
+    return holds
+
+
+def _leaf(rule: OnTrait | OnElement | OnEvent | OnSequence, zone: tzinfo | None) -> Predicate:
+    match rule:
+        case OnEvent():
+            return counted(rule) or _event(rule, zone)
+        case OnSequence():
+            reach, last = chains(rule, zone), rule.steps[-1].event
+            return lambda view, now: last in view.events and bool(completed(rule, reach(view, now)))
+        case _:
+            return _trait(rule, zone)
 
 
 def _trait(rule: OnTrait | OnElement, zone: tzinfo | None) -> Predicate:

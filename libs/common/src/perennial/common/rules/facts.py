@@ -37,7 +37,7 @@ _RECORD_EVENTS = text("""
     FROM unnest(CAST(:ids AS uuid[]), CAST(:vias AS uuid[]), CAST(:names AS text[]), CAST(:ats AS timestamptz[]),
                 CAST(:properties AS text[])) AS row(id, via, name, at, properties)
     ORDER BY id
-    ON CONFLICT (id) DO NOTHING""")
+    ON CONFLICT DO NOTHING""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,11 @@ class EventFact:
     properties: Mapping[str, object] | msgspec.Raw
 
 
-def fact_tables(metadata: MetaData) -> tuple[Table, Table]:
-    """Tables `trait` and `event`, indexed for loading a customer and for asking all of them."""
+def fact_tables(metadata: MetaData, *, by_month: bool = False) -> tuple[Table, Table]:
+    """Tables `trait` and `event`, indexed for loading a customer and for asking all of them.
+
+    `by_month`: events are divided by when they happened. The same event happened at the same time.
+    """
     trait = Table(
         "trait",
         metadata,
@@ -82,10 +85,11 @@ def fact_tables(metadata: MetaData) -> tuple[Table, Table]:
         Column("id", Uuid, primary_key=True),
         Column("via", Uuid, nullable=False),
         Column("name", Text, nullable=False),
-        Column("at", DateTime(timezone=True), nullable=False),
+        Column("at", DateTime(timezone=True), primary_key=by_month, nullable=False),
         Column("properties", JSONB, nullable=False),
         Index(None, "via", "name", "at"),
         Index(None, "name", "at"),
+        **({"postgresql_partition_by": "RANGE (at)"} if by_month else {}),
     )
     return trait, event
 

@@ -64,7 +64,12 @@ def _step(part: str) -> Step:
 
 def _member(name: str | None) -> Reader:
     def read(root: object) -> Sequence[object]:
-        value = root if name is None else root.get(name) if isinstance(root, Mapping) else None
+        if name is None:
+            value = root
+        elif type(root) is dict or isinstance(root, Mapping):  # as a rule it is a dict, and to ask that is quick
+            value = root.get(name)
+        else:
+            return ()
         return () if value is None else (value,)
 
     return read

@@ -119,7 +119,7 @@ def _in(value: str, wanted: Sequence[Scalar], binds: Binds) -> str:
 
 
 def _jsons(spelled: str | None) -> list[str]:
-    """The JSON values that are read as a text, as JSON: Postgres compares them faster, and knows how frequent they are."""
+    """The values that are read as a text, as JSON: so Postgres compares faster, and knows how frequent they are."""
     found = [json.dumps(spelled, ensure_ascii=False)]
     number = as_number(spelled)
     if spelled in {"true", "false"} or (number is not None and spell(number) == spelled):

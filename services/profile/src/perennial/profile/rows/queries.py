@@ -4,7 +4,7 @@ import json
 import operator
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,18 +19,19 @@ _REFRESH = text(f"""
         SELECT customer_id, jsonb_object_agg(key, value) AS traits
         FROM ({survivors("m.customer_id = ANY(CAST(:ids AS uuid[]))")}) AS shown GROUP BY customer_id),
     before AS MATERIALIZED (
-        SELECT customer_id, traits FROM customer WHERE customer_id = ANY(CAST(:told AS uuid[]))),
+        SELECT customer_id, traits FROM customer WHERE customer_id = ANY(CAST(:ids AS uuid[]))),
+    wanted AS MATERIALIZED (
+        SELECT w.id, {_TODAY.format("w.id")} AS today, before.traits AS before,
+               coalesce(known.traits, '{{}}') AS after
+        FROM unnest(CAST(:ids AS uuid[])) AS w (id)
+        LEFT JOIN before ON before.customer_id = w.id LEFT JOIN known ON known.customer_id = w.id),
     written AS (
-        INSERT INTO customer AS c (customer_id, traits, traits_at)
-        SELECT wanted.id, coalesce(known.traits, '{{}}'), :now
-        FROM unnest(CAST(:ids AS uuid[])) AS wanted (id) LEFT JOIN known ON known.customer_id = wanted.id
-        WHERE {_TODAY.format("wanted.id")}
-        ON CONFLICT (customer_id) DO UPDATE SET traits = excluded.traits, traits_at = excluded.traits_at
-        WHERE c.traits <> excluded.traits)
-    SELECT told.id, coalesce(before.traits, '{{}}') AS before, coalesce(known.traits, '{{}}') AS after
-    FROM unnest(CAST(:told AS uuid[])) AS told (id)
-    LEFT JOIN before ON before.customer_id = told.id LEFT JOIN known ON known.customer_id = told.id
-    WHERE before.traits IS DISTINCT FROM known.traits""")  # noqa: S608 (ours)
+        INSERT INTO customer (customer_id, traits, traits_at)
+        SELECT id, after, :now FROM wanted WHERE today AND before IS DISTINCT FROM after
+        ON CONFLICT (customer_id) DO UPDATE SET traits = excluded.traits, traits_at = excluded.traits_at)
+    SELECT id, today, CASE WHEN :tell THEN coalesce(before, '{{}}') END AS before,
+           CASE WHEN :tell THEN after END AS after
+    FROM wanted WHERE NOT today OR before IS DISTINCT FROM after ORDER BY id""")  # noqa: S608 (ours)
 _FORGET = text(f"""
     DELETE FROM customer WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND NOT {_TODAY.format("customer.customer_id")}
     """)  # noqa: S608 (ours)
@@ -53,18 +54,26 @@ _number = operator.attrgetter("int")  # UUIDs compare slowly
 Change = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
+class Refreshed(NamedTuple):
+    """What was and what is shown of customers of whom it changed, as it is stored; and those that are no more."""
+
+    changes: dict[UUID, Change]
+    gone: list[UUID]
+
+
 async def refresh(
-    session: WriteSession, customers: Collection[UUID], now: datetime, told: Collection[UUID] = ()
-) -> dict[UUID, Change]:
+    session: WriteSession, customers: Collection[UUID], now: datetime, *, tell: bool = False
+) -> Refreshed:
     """Write what customers show for their traits, and remove the rows of those that are no more.
 
-    Returns what was and what is shown of those to be `told` of, if it changed; as it is stored.
+    The customers are locked: nobody else writes their rows. Unless it should `tell`, a change is a pair of nothing.
     """
-    ids = sorted(customers, key=_number)
-    found = await session.execute(_REFRESH, {"ids": ids, "told": sorted(told, key=_number), "now": now})
-    changes = {row.id: (row.before, row.after) for row in found}
-    await session.execute(_FORGET, {"ids": ids})
-    return changes
+    values = {"ids": sorted(customers, key=_number), "now": now, "tell": tell}
+    found = (await session.execute(_REFRESH, values)).all()
+    gone = [row.id for row in found if not row.today]
+    if gone:
+        await session.execute(_FORGET, {"ids": gone})
+    return Refreshed({row.id: (row.before, row.after) for row in found}, gone)
 
 
 async def forget(session: WriteSession, customers: Iterable[UUID]) -> None:

@@ -1,6 +1,6 @@
 """Derive the row of each customer: traits at once, all else in batches behind the events that change it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -24,29 +24,29 @@ PARTS: Sequence[Part] = (computed.derive, tags.derive, stages.derive)
 
 
 async def refresh(
-    session: WriteSession, customers: Collection[UUID], told: Collection[UUID] = ()
-) -> dict[UUID, queries.Change]:
+    session: WriteSession, customers: Collection[UUID], *, tell: bool = False
+) -> Mapping[UUID, queries.Change]:
     """Write what customers show for their traits, in the transaction that changed it.
 
-    Returns what was and what is shown of those to be `told` of, if it changed; sealed as it is stored. Takes the
-    customers' locks, so it comes last in a transaction: whoever holds them waits for nothing else.
+    If it should `tell`, returns what was and what is shown of those of whom it changed; sealed as it is stored. Takes
+    the customers' locks, so it comes last in a transaction: whoever holds them waits for nothing else.
     """
     if not customers:
         return {}
     await identity_map.lock_customers(session, customers)
-    changes = await queries.refresh(session, customers, utc_now(), told)
-    await indexing.follow(session, customers)
-    return changes
+    changes, gone = await queries.refresh(session, customers, utc_now(), tell=tell)
+    if changes or gone:
+        await indexing.follow(session, {*changes, *gone})
+    return changes if tell else {}
 
 
 async def follow_events(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
     """Bring the rows of those who said something of themselves up to date, and have all else derived."""
-    said = {event.via: False for event in events if event.type == "identify"}
-    said.update((event.via, True) for event in events if event.type == "identify" and event.live)
-    owners = await identity_map.customers_of(session, said) if said else {}
-    told = {customer for via, customer in owners.items() if said[via]}
+    said = {event.via.int: event.via for event in events if event.type == "identify"}  # hashing a UUID is slow
+    owners = await identity_map.customers_of(session, said.values()) if said else {}
     moved = session.info.pop("moved", set())
-    await traits.announce(session, owners, await refresh(session, {*owners.values(), *moved}, told))
+    live = any(event.live for event in events if event.type == "identify")
+    await traits.announce(session, owners, await refresh(session, {*owners.values(), *moved}, tell=live))
     await mark_events(session, events)
 
 

@@ -30,6 +30,7 @@ from perennial.segments.definitions.schemas import (
     UserOut,
     VersionOut,
 )
+from perennial.segments.months.service import short_since
 from perennial.segments.users import queries as elsewhere
 
 router = APIRouter(prefix="/v1/segments", tags=["segments"])
@@ -50,7 +51,8 @@ def said(document: Any, who: Principal) -> dict[str, Any]:
 def _out(row: Row[Any], who: Principal) -> SegmentOut:
     shown = {**said(row.rule, who), "error": row.error and masks.error(who, row.error)}
     progress = None if row.done is None else Progress(done=row.done, total=row.total)
-    return SegmentOut(**{**row._mapping, **shown, "progress": progress})  # noqa: SLF001 (public API)
+    since = None if row.rule is None else short_since(rules.parse(row.rule), row.complete_since, datetime.now(UTC))
+    return SegmentOut(**{**row._mapping, **shown, "progress": progress, "events_since": since})  # noqa: SLF001 (public API)
 
 
 def after_id(page: PageRequest) -> UUID | None:
@@ -99,6 +101,7 @@ async def preview_segment(body: PreviewIn, session: Read, who: Reader) -> Previe
             "overlaps": tried.overlaps,
             "estimated": tried.estimated,
             "unheard": tried.unheard,
+            "events_since": tried.events_since,
             "as_of": now,
         }
     )

@@ -16,6 +16,8 @@ from perennial.common.problems import Unprocessable
 from perennial.common.rules import Rule
 from perennial.common.rules.sql import Sql
 from perennial.segments.definitions.fields import leaves
+from perennial.segments.months import service as months
+from perennial.segments.months.queries import complete_since
 
 SAMPLE, OVERLAPS, LEAVES, PART = 20, 20, 30, 10_000
 PREVIEW_SECONDS, LEAVES_BY = 15, 2.5  # after so many seconds in all no more leaves are counted
@@ -57,6 +59,7 @@ class Tried:
     estimated: bool
     leaves: list[Leaf]
     unheard: list[str]
+    events_since: datetime | None
 
 
 async def preview(session: ReadSession, rule: Rule, now: datetime) -> Tried:
@@ -66,13 +69,14 @@ async def preview(session: ReadSession, rule: Rule, now: datetime) -> Tried:
         await session.execute(text(f"SET LOCAL statement_timeout = '{PREVIEW_SECONDS}s'"))
         found = await _held(session, rules.to_sql(rule, now))
         unheard = await _unheard(session, rule)
+        since = months.short_since(rule, await complete_since(session), now)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", "") != QUERY_CANCELED:
             raise
         said = f"rule: it takes longer than {PREVIEW_SECONDS} s to count"
         raise Unprocessable(said, code="rule_too_slow", pointer="/rule") from error
     counted = await _leaves(session, rule, found.n, now, until)
-    return Tried(found.n, found.sample, found.overlaps, found.estimated, counted, unheard)
+    return Tried(found.n, found.sample, found.overlaps, found.estimated, counted, unheard, since)
 
 
 async def _held(session: ReadSession, query: Sql) -> Row[Any]:

@@ -16,7 +16,8 @@ _COLUMNS = """s.id, s.name, s.kind, s.rule, s.state, s.version, s.serving_rule, 
 FRESH = """(SELECT least(now(), min(at) - interval '3 seconds',
                          (SELECT min(due_at) FROM timer WHERE kind = 'flip')) FROM stale)"""
 _SIZED = f"""SELECT {_COLUMNS}, (SELECT count(*) FROM membership m WHERE m.segment_id = s.id) AS size,
-                    CASE WHEN s.serving_version IS NOT NULL THEN {FRESH} END AS as_of, o.done, o.total
+                    CASE WHEN s.serving_version IS NOT NULL THEN {FRESH} END AS as_of, o.done, o.total,
+                    (SELECT complete_since FROM event_keeping) AS complete_since
              FROM segment AS s LEFT JOIN operation AS o ON o.id = s.operation_id AND s.state = 'building'"""  # noqa: S608 (ours)
 SERVING = """s.state <> 'archived' AND (s.serving_version IS NOT NULL OR s.state = 'live')"""
 _INSERT = text("""

@@ -67,6 +67,9 @@ class SegmentOut(BaseModel):
     built_at: datetime | None = Field(description="When the version that serves was computed whole.")
     operation_id: UUID | None = Field(description="The backfill of the newest version, among the operations.")
     progress: Progress | None = None
+    events_since: datetime | None = Field(
+        description="Events before it are kept no longer, and the rule looks further back than that; null: it does not."
+    )
     created_at: datetime
     updated_at: datetime
 
@@ -146,4 +149,7 @@ class PreviewOut(BaseModel):
     overlaps: list[OverlapOut] = Field(description="The largest, at most 20.")
     estimated: bool = Field(description="The counts of overlaps are taken from 10,000 of those it holds for.")
     unheard: list[str] = Field(description="Events of the rule that nobody has ever sent: perhaps they are misspelt.")
+    events_since: datetime | None = Field(
+        description="Events before it are kept no longer, and the rule looks further back than that; null: it does not."
+    )
     as_of: datetime

@@ -81,7 +81,7 @@ async def give_up(session: WriteSession) -> None:
 
 
 async def _close(session: WriteSession) -> None:
-    """Until this transaction ends no derivation begins, and none is in flight. Raises DBAPIError when one takes long."""
+    """Until this transaction ends no derivation is in flight. Raises DBAPIError where one takes long."""
     await session.execute(text(f"SET LOCAL lock_timeout = '{GATE_SECONDS}s'"))
     await lock(session, *GATE)
     await session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
@@ -90,7 +90,9 @@ async def _close(session: WriteSession) -> None:
 async def _mark_awaiting(session: WriteSession, query: Sql | None) -> None:
     if query is None:
         return
-    statement = f"INSERT INTO stale (customer_id, live, at) SELECT customer_id, {_LATER} FROM ({query.text}) AS awaiting"
+    statement = (
+        f"INSERT INTO stale (customer_id, live, at) SELECT customer_id, {_LATER} FROM ({query.text}) AS awaiting"
+    )
     try:
         async with session.begin_nested():
             await session.execute(text(f"SET LOCAL statement_timeout = '{AWAITING_SECONDS}s'"))

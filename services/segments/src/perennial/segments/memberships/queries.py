@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.common.db.sessions import ASIDE
 from perennial.common.rules import Sql
 from perennial.segments.definitions.queries import FRESH
 
@@ -120,48 +119,6 @@ async def named(session: ReadSession, customers: Collection[UUID]) -> dict[UUID,
     for customer, segment, name in rows:
         found.setdefault(customer, []).append({"id": str(segment), "name": name})
     return found
-
-
-async def enter(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], at: datetime) -> Sequence[Row[Any]]:
-    """Make (segment, customer) pairs members; returns those that were not, with their versions.
-
-    Nobody enters a segment that was archived while they were computed.
-    """
-    hold = "" if session.info.get(ASIDE) else "FOR KEY SHARE"
-    rows = await session.execute(
-        text(f"""WITH present AS MATERIALIZED (
-                    SELECT id FROM segment WHERE id = ANY(CAST(:segments AS uuid[])) AND state <> 'archived'
-                    {hold}),
-                entered AS (
-                    INSERT INTO membership (segment_id, customer_id, since, version)
-                    SELECT s, c, :at, nextval('membership_version')
-                    FROM unnest(CAST(:segments AS uuid[]), CAST(:customers AS uuid[])) AS p (s, c)
-                    JOIN present ON present.id = s
-                    ON CONFLICT DO NOTHING RETURNING segment_id, customer_id, version),
-                noted AS (
-                    INSERT INTO membership_change (segment_id, customer_id, entered, at)
-                    SELECT segment_id, customer_id, true, :at FROM entered)
-                SELECT * FROM entered"""),  # noqa: S608 (ours)
-        {"segments": [pair[0] for pair in pairs], "customers": [pair[1] for pair in pairs], "at": at},
-    )
-    return rows.all()
-
-
-async def leave(session: WriteSession, pairs: Sequence[tuple[UUID, UUID]], at: datetime) -> Sequence[Row[Any]]:
-    """End memberships of (segment, customer) pairs; returns those that ended, with new versions."""
-    rows = await session.execute(
-        text("""WITH ended AS (
-                    DELETE FROM membership m
-                    USING unnest(CAST(:segments AS uuid[]), CAST(:customers AS uuid[])) AS p (s, c)
-                    WHERE m.segment_id = s AND m.customer_id = c
-                    RETURNING m.segment_id, m.customer_id, nextval('membership_version') AS version),
-                noted AS (
-                    INSERT INTO membership_change (segment_id, customer_id, entered, at)
-                    SELECT segment_id, customer_id, false, :at FROM ended)
-                SELECT * FROM ended"""),
-        {"segments": [pair[0] for pair in pairs], "customers": [pair[1] for pair in pairs], "at": at},
-    )
-    return rows.all()
 
 
 async def drift(session: ReadSession, segment_id: UUID, held: Sql) -> list[UUID]:

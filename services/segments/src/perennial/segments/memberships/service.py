@@ -6,11 +6,10 @@ every customer at once. The two evaluators agree, so either may repair the other
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -19,13 +18,11 @@ from opentelemetry import metrics
 from sqlalchemy import Row
 
 from perennial.common import identity_map, rules
-from perennial.common.contracts.base import Event
-from perennial.common.contracts.segments import Membership, MembershipEntered, MembershipExited, MembershipsChanged
+from perennial.common.contracts.segments import Membership
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.db.sessions import ASIDE
 from perennial.common.derive import Stale, mark, spell
 from perennial.common.ids import partition_of
-from perennial.common.outbox import emit
 from perennial.common.rules import Rule, RuleError, Sql
 from perennial.common.rules.flip import timed
 from perennial.common.rules.footprint import NOTHING
@@ -34,9 +31,11 @@ from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.facts import concerns
 from perennial.segments.lists import queries as lists
-from perennial.segments.memberships import known, queries
+from perennial.segments.memberships import known, moving, queries
 from perennial.segments.memberships.asking import Asked, Customer
 from perennial.segments.memberships.serving import Plan, Segment, Serving
+from perennial.segments.memberships.telling import PER_FACT as PER_FACT  # noqa: PLC0414 (builds say it in such parts, too)
+from perennial.segments.memberships.telling import tell
 
 log = structlog.get_logger()
 spent = metrics.get_meter("perennial").create_counter(
@@ -44,7 +43,6 @@ spent = metrics.get_meter("perennial").create_counter(
 )
 
 FLIP = "flip"
-PER_FACT = 1000
 AT_ONCE = 5000
 JUST_BEFORE = timedelta(microseconds=1)
 NOWHERE: frozenset[int] = frozenset()
@@ -195,30 +193,9 @@ async def move(
     now: datetime,
 ) -> None:
     """Write who enters and who leaves, and say so; single facts only where something live was the cause."""
-    entered = await queries.enter(session, entering, now) if entering else ()
-    left = await queries.leave(session, leaving, now) if leaving else ()
-    changes = [state(row, names, now, member=True) for row in entered]
-    changes += [state(row, names, now, member=False) for row in left]
-    facts: list[Event] = [MembershipsChanged(memberships=part) for part in _parts(changes)]
-    for change in changes:
-        if live.get(change.customer):
-            said = MembershipEntered if change.member else MembershipExited
-            facts.append(
-                said(
-                    segment_id=change.segment_id,
-                    segment_name=change.segment_name,
-                    customer=change.customer,
-                    version=change.version,
-                    occurred_at=now,
-                )
-            )
-    await emit(session, *facts)
-
-
-def _parts(changes: list[Membership]) -> Iterator[list[Membership]]:
-    remaining = iter(changes)
-    while part := list(islice(remaining, PER_FACT)):
-        yield part
+    entered = await moving.enter(session, entering, now) if entering else ()
+    left = await moving.leave(session, leaving, now) if leaving else ()
+    await tell(session, entered, left, names, live, now)
 
 
 def state(row: Row[Any], names: Mapping[UUID, str], at: datetime, *, member: bool) -> Membership:

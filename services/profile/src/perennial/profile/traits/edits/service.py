@@ -146,7 +146,7 @@ def _stands(definition: Definition | None, said: str | None, row: Row[Any] | Non
 
 async def _follow(session: WriteSession, customer: UUID, keys: list[str]) -> None:
     """The derived row, the fact, and the mark for all else."""
-    changes = await rows.refresh(session, [customer], [customer])
+    changes = await rows.refresh(session, [customer], tell=True)
     vault = sealing.vault_of(session)
     if customer in changes:
         old, new = (sealing.opened_traits(vault, traits) for traits in changes[customer])

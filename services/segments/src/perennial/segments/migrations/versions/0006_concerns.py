@@ -8,6 +8,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+_HELD = "Held while it is written: a foreign key looks once more."
+
 
 def upgrade() -> None:
     op.add_column(
@@ -15,8 +17,12 @@ def upgrade() -> None:
         sa.Column("concern", sa.Text(), comment="What it is about, as a list of words; * and none: anything."),
     )
     op.create_index("ix_stale_anything", "stale", ["customer_id"], postgresql_where=sa.text("concern = '*'"))
+    op.drop_constraint("fk_membership_segment_id", "membership", type_="foreignkey")
+    op.alter_column("membership", "segment_id", comment=_HELD)
 
 
 def downgrade() -> None:
+    op.alter_column("membership", "segment_id", comment=None)
+    op.create_foreign_key("fk_membership_segment_id", "membership", "segment", ["segment_id"], ["id"])
     op.drop_index("ix_stale_anything", "stale")
     op.drop_column("stale", "concern")

@@ -119,8 +119,8 @@ audit: setup ## prove the audit trails of the platform that runs, and print thei
 labs: setup ## the services on clusters that lose a node: three brokers, a primary with two standbys
 	@$(BIN)/python -m pytest tests/labs
 
-restore: setup ## Postgres lost with its disks: dump, wipe, restore, replay, and all totals are equal
-	@$(BIN)/python -m pytest tests/labs/test_restore.py --durations 3
+restore: setup ## of the labs what CI runs: Postgres lost with its disks, restored and replayed, all totals equal
+	$(call tested,tests/labs/test_restore.py)
 
 bench: setup ## events per second as a ratio to COPY, latency at 30 % load
 	@$(BIN)/python tests/load
@@ -151,7 +151,7 @@ containers: export PERENNIAL_TEST_DATABASE_URL := none
 containers: export PERENNIAL_TEST_NATS_URL := none
 containers: setup ## the images of gateway, identity and profile, run as pods; ALL=1 has every service
 	$(call installed,$(RUNNING))
-	@$(BIN)/python -m pytest tests/images --durations 5 -s
+	$(call tested,tests/images -s)
 
 clean: ## remove the virtual environment and the caches; .perennial keeps its data
 	@test ! -x $(BIN)/python || $(BIN)/python -m perennial.local down

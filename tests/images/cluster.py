@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -35,9 +36,11 @@ def unable() -> str:
     if why := missing(*PROGRAMS):
         return why
     name = f"perennial-try-{os.getpid()}"
+    inside = ("nsenter", f"--net=/run/netns/{name}")
     try:
         run("ip", "netns", "add", name, seconds=10)
-        run("nsenter", f"--net=/run/netns/{name}", "ip", "link", "add", "try0", "type", "bridge", seconds=10)
+        run(*inside, "ip", "link", "add", "try0", "type", "bridge", seconds=10)
+        run(*inside, "iptables", "-t", "nat", "--list", seconds=10)
     except SystemExit as error:
         return f"no network namespace with a bridge: {error}"
     finally:
@@ -135,9 +138,8 @@ class Cluster:
             return "\n".join(Path(self.inspect(pod)["HostConfig"]["LogConfig"]["Path"]).read_text().splitlines()[-30:])
         return "no log"
 
-    def end(self) -> None:
-        """Everything away; what cannot be is told."""
-        self._inside.shutdown(wait=False, cancel_futures=True)
+    def empty(self) -> None:
+        """No pods, and nothing that they had; what cannot be removed is told."""
         commands = [("pod", "rm", "--all", "--force", "--time", "0"), ("network", "rm", "--force", NETWORK)]
         commands += [("volume", "rm", "--all", "--force"), ("secret", "rm", "--all")]
         for command in commands:
@@ -145,6 +147,15 @@ class Cluster:
                 self.podman(*command)
             except (SystemExit, subprocess.TimeoutExpired) as error:
                 print(error, file=sys.stderr)  # noqa: T201 (the run has its result; this is about its traces)
+
+    def end(self) -> None:
+        """Nothing is left: pods, the processes that watched them, the namespace."""
+        self._inside.shutdown(wait=False, cancel_futures=True)
+        self.empty()
+        for number in run("ip", "netns", "pids", self.namespace).split():
+            with suppress(ProcessLookupError):
+                os.kill(int(number), signal.SIGKILL)
+        run("ip", "netns", "delete", self.namespace)
 
 
 def wait(check: Callable[[], T], seconds: float, log: Callable[[], str]) -> T:
@@ -159,29 +170,20 @@ def wait(check: Callable[[], T], seconds: float, log: Callable[[], str]) -> T:
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """An empty one; what a run that was killed left behind goes first."""
-    before = STORAGE / "namespace"
-    if before.exists():
-        _away(before.read_text())
-    name = f"perennial-{os.getpid()}"
-    before.parent.mkdir(parents=True, exist_ok=True)
+    before, name = STORAGE / "namespace", f"perennial-{os.getpid()}"
+    if before.exists() and Path(f"/run/netns/{before.read_text()}").exists():
+        Cluster(before.read_text()).end()
     before.write_text(name)
     run("ip", "netns", "add", name)
-    run("nsenter", f"--net=/run/netns/{name}", "ip", "link", "set", "lo", "up")
     made = Cluster(name)
     try:
+        run("nsenter", f"--net=/run/netns/{name}", "ip", "link", "set", "lo", "up")
+        made.empty()
         made.podman("network", "create", "--internal", NETWORK)
         yield made
     finally:
         made.end()
-        _away(name)
         before.unlink()
-
-
-def _away(name: str) -> None:
-    """A namespace and what was left in it."""
-    if Path(f"/run/netns/{name}").exists():
-        Cluster(name).end()
-        run("ip", "netns", "delete", name)
 
 
 def _enter(path: str) -> None:

@@ -91,8 +91,9 @@ def _story(url: str, email: str, password: str) -> bool:
         source = _told(http.post("/v1/sources", json={"name": "till"}, headers=_bearer(owner)))
     shop = Shop(url, source["write_keys"][0]["key"], owner)
     try:
-        shop.deliver([shop.event("identify", shop.user("ann"), traits={"city": "Lisbon"}), shop.order("ann", "12.50")])
-        found = until(lambda: shop.customer(shop.user("ann")), what="the customer of an event")
+        user = shop.user("ann")
+        shop.deliver([shop.event("identify", user, traits={"city": "Lisbon"}), shop.order(user, "12.50")])
+        found = until(lambda: shop.customer(user), what="the customer of an event")
         path = f"/v1/customers/{found}"
         shown = until(lambda: _counted(shop.try_get(path)), what="the profile with its order")
         return bool(shown["id"] == found)

@@ -1,4 +1,4 @@
-"""What a batch costs less by: columns as array literals, and an inbox that is filled by COPY."""
+"""What a batch costs less by: columns as array literals, COPY of rows encoded here, bodies that are read once."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -8,10 +8,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, raw
 from perennial.common.db.arrays import array, arrays
+from perennial.common.db.copying import NULL, copy, instant, word
 from perennial.common.ids import uuid7
-from perennial.common.messaging.batch import MANY, heard_first
+from perennial.common.messaging import on
+from perennial.common.messaging.batch import MANY, _heard, heard_first
+from perennial.common.orders import properties
+from perennial.common.testing.events import identified, tracked
 
 TEXTS = [
     "",
@@ -74,3 +79,57 @@ async def test_an_inbox_filled_by_copy_tells_what_is_new(session: WriteSession) 
     more = sorted(uuid7() for _ in range(MANY - 1))
     assert await heard_first(session, sorted([*more, ids[0]])) == set(more)
     assert (await session.execute(text("SELECT count(*) FROM inbox"))).scalar_one() == 2 * MANY - 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 500, 501, 1_200])
+async def test_copied_rows_are_read_as_they_were_meant(session: WriteSession, count: int) -> None:
+    await session.execute(text("CREATE TEMPORARY TABLE copied (n int, said text, at timestamptz) ON COMMIT DROP"))
+    instants = [at for at in OTHERS["timestamptz"] if at is not None]
+    meant = [
+        (n, TEXTS[n % len(TEXTS)], None if n % 7 == 0 else instants[n % len(instants)] + timedelta(microseconds=n % 3))
+        for n in range(count)
+    ]
+    rows = [
+        (
+            b"\0\3\0\0\0\4" + n.to_bytes(4),
+            word(said),
+            NULL if at is None else b"\0\0\0\x08" + instant(at).to_bytes(8, signed=True),
+        )
+        for n, said, at in meant
+    ]
+    await copy(session, "copied", ("n", "said", "at"), rows)
+    assert [tuple(row) for row in await session.execute(text("SELECT n, said, at FROM copied ORDER BY n"))] == meant
+
+
+async def test_copied_rows_that_fail_leave_none_of_them(session: WriteSession) -> None:
+    await session.execute(text("CREATE TEMPORARY TABLE copied (said text) ON COMMIT DROP"))
+    with pytest.raises(UnicodeEncodeError):
+        await copy(session, "copied", ("said",), ((b"\0\1", word(said)) for said in (*["fine"] * 700, "\ud800")))
+    await session.rollback()
+
+
+async def _nothing(_: WriteSession, __: list[ResolvedEvent]) -> None:
+    """A reaction that does nothing."""
+
+
+def test_a_reaction_to_types_hears_what_it_wants() -> None:
+    events = [tracked("Product Viewed", {}), identified({"plan": "pro"}), tracked("Signed Up", {}, live=False)]
+    kinds = {ResolvedEvent}
+    for reaction in (
+        on(ResolvedEvent, _nothing),
+        on(ResolvedEvent, _nothing, types=["track"]),
+        on(ResolvedEvent, _nothing, types=["track"], live=True),
+        on(ResolvedEvent, _nothing, types=["identify"], names=["Signed Up"]),
+        on(ResolvedEvent, _nothing, types=[]),
+    ):
+        wanted = [event for event in events if reaction.wanted is None or reaction.wanted(event)]
+        assert _heard(reaction, events, kinds) == wanted
+
+
+def test_a_body_is_read_once_and_never_taken_for_another() -> None:
+    info: dict[Any, Any] = {}
+    first = properties(tracked("Order Completed", {"order_id": "0"}), info)
+    others = [properties(tracked("Order Completed", {"order_id": str(n)}), info) for n in range(1, 200)]
+    assert [said["order_id"] for said in (first, *others)] == [str(n) for n in range(200)]
+    event = tracked("Order Completed", {"order_id": "1"})
+    assert properties(event, info) is properties(event, info)

@@ -133,6 +133,19 @@ async def _attempt(database: Database, via: UUID, number: int) -> int:
     return 3
 
 
+async def test_fifty_at_once_never_overdraw_one_identifier(committing: Any, committed: Database) -> None:
+    """Each finds the points there, and writes before it has the account; who comes too late takes it back."""
+    via = uuid7()
+    async with committing() as shop:
+        await shop.order(via, 100)
+    spent = await asyncio.gather(*[_attempt(committed, via, n) for n in range(50)])
+    async with committing() as shop:
+        account = await shop.account(via)
+        assert (sum(spent), account.balance, account.spent) == (99, 1, 99)
+        await shop.derive()
+    await verify(committed)
+
+
 async def test_fifty_at_once_never_overdraw(committing: Any, committed: Database) -> None:
     phone, mail = uuid7(), uuid7()
     async with committing() as shop:
@@ -145,6 +158,26 @@ async def test_fifty_at_once_never_overdraw(committing: Any, committed: Database
         assert (sum(spent), account.balance, account.spent) == (99, 1, 99)
         await shop.derive()
     await verify(committed)
+
+
+async def test_a_programme_that_this_process_has_not_read_is_found_out(shop: Any, client: httpx.AsyncClient) -> None:
+    via = uuid7()
+    await shop.order(via, 100)
+    await shop.programme(utc_now(), currencies=[{"code": "stars"}, {"code": "points"}])
+    unread = await _spend(client, via)  # another process has replaced it
+    assert (unread.status_code, unread.json()["detail"]) == (409, "points: 30 stars asked, the balance is 0")
+    await shop.programme(utc_now(), currencies=[{"code": "points"}, {"code": "gems"}, {"code": "stars"}])
+    named = await _spend(client, via, {**BODY, "currency": "gems"}, key="k2")
+    assert (named.status_code, named.json()["code"]) == (409, "insufficient_points")
+    assert (await _spend(client, via, key="k3")).json()["balance"] == 70
+
+
+async def test_what_has_expired_goes_before_anybody_spends(shop: Any, client: httpx.AsyncClient) -> None:
+    via = uuid7()
+    await shop.order(via, 100)
+    await shop.session.execute(text("UPDATE lot SET expires_at = now() - interval '1 hour'"))
+    answer = await _spend(client, via)
+    assert (answer.status_code, answer.json()["detail"]) == (409, "points: 30 points asked, the balance is 0")
 
 
 async def test_the_same_key_at_once_spends_once(

@@ -13,6 +13,7 @@ from perennial.common.testing.events import identified, tracked
 
 Hear = Callable[..., Awaitable[None]]
 Derive = Callable[[], Awaitable[None]]
+Show = Callable[..., Awaitable[Any]]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -60,3 +61,19 @@ async def test_a_merge_and_its_undo(
     }
     await derive()
     assert {key: row["events"] for key, row in (await rows(runtime)).items()} == {one: 1, other: 1}
+
+
+async def test_who_says_nothing_new_is_not_written_again(hear: Hear, get: Show, runtime: Runtime) -> None:
+    same, other = uuid7(), uuid7()
+    await hear(*(identified({"name": "Ada Paul", "plan": "pro"}, via=via, at=NOON) for via in (same, other)))
+    before = await rows(runtime)
+    later = NOON + timedelta(minutes=1)
+    await hear(
+        identified({"name": "Ada Paul", "plan": "pro"}, via=same, at=later),
+        identified({"name": "Bea Paul"}, via=other, at=later),
+    )
+    after = await rows(runtime)
+    assert after[same] == before[same]
+    assert after[other]["traits_at"] > before[other]["traits_at"]
+    for name, found in (("Ada", same), ("Bea", other)):
+        assert [item["id"] for item in (await get("/v1/customers", q=name))["items"]] == [str(found)]

@@ -69,8 +69,8 @@ async def test_only_whom_the_clock_may_change_is_computed(
     assert await marked(runtime) == {pro.via}
     await settle()
     async with runtime.database.read() as session:
-        due = dict((await session.execute(text("SELECT key, due_at FROM timer WHERE kind = 'flip'"))).all())
-    assert due == {str(pro.via): pro.timestamp + timedelta(days=30)}
+        due = (await session.execute(text("SELECT key, due_at FROM timer WHERE kind = 'flip'"))).all()
+    assert dict(due) == {str(pro.via): pro.timestamp + timedelta(days=30)}
     await define(client, EVER, "ever")
     await build(runtime)
     assert (await marked(runtime), await left(runtime)) == (set(), []), "the clock changes nobody's answer"
@@ -112,10 +112,11 @@ async def test_a_build_that_is_cancelled_between_is_settled_all_the_same(
     client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime, steps: int
 ) -> None:
     """After one step it is begun, after two it serves and has marked nobody yet."""
+    who = order()
+    await hear(identified({"plan": "free"}, via=who.via))
     segment = await define(client, RECENT)
     for _ in range(steps):
         assert await operations.step_once(runtime)
-    who = order()
     await hear(who, identified({"plan": "pro"}, via=who.via))
     async with runtime.database.write() as session:
         await session.execute(text("UPDATE operation SET state = 'cancelled'"))

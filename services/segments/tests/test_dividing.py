@@ -26,6 +26,12 @@ DAYS = [-700, -40, 0, 0, 100, 4000]
 HELD = "SELECT count(*), count(DISTINCT id), count(DISTINCT tableoid) FROM event"
 
 
+async def counted(connection: asyncpg.Connection) -> tuple[int, ...]:
+    """Events, different ones, and the parts that hold any."""
+    [row] = await connection.fetch(HELD)
+    return tuple(row)
+
+
 @pytest.fixture
 async def fresh() -> AsyncIterator[SimpleNamespace]:
     """A database of this test's own, by the owner and by the login role."""
@@ -54,19 +60,19 @@ async def test_a_table_with_events_is_divided_an_hour_later_and_united_again(fre
     assert await login.fetchval("SELECT divide_events()") is False
     await login.execute(WRITE, [*ids, uuid4()], [*DAYS, 0])
     await login.execute(SAME, ids, DAYS)
-    assert tuple(await login.fetchrow(HELD)) == (7, 7, 1)
+    assert await counted(login) == (7, 7, 1)
 
     await owner.execute("UPDATE event_keeping SET divide_after = now()")
     assert await login.fetchval("SELECT divide_events()") is True
     assert await login.fetchval("SELECT divide_events()") is False
-    assert tuple(await login.fetchrow(HELD)) == (7, 7, 2), "what is to come lies in no month yet"
+    assert await counted(login) == (7, 7, 2), "what is to come lies in no month yet"
     assert await login.fetchval("SELECT sum(make_event_month(month)::int) FROM wanted_event_months() AS month") == 2
     again = await login.fetch("SELECT id, at FROM event")
     repeat = (
         "INSERT INTO event SELECT id, id, 'Seen', at, '{}' FROM unnest($1::uuid[], $2::timestamptz[]) AS r (id, at)"
     )
     await login.execute(f"{repeat} ON CONFLICT DO NOTHING", [row["id"] for row in again], [row["at"] for row in again])
-    assert (await login.fetchrow(HELD))[0] == 7
+    assert (await counted(login))[0] == 7
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await login.fetch("SELECT * FROM event_before")
 
@@ -74,9 +80,9 @@ async def test_a_table_with_events_is_divided_an_hour_later_and_united_again(fre
     await login.execute("DELETE FROM event WHERE id = $1", ids[0])
     await login.close()
     await asyncio.to_thread(alembic.command.downgrade, migrations.config(SERVICE.migrations, fresh.owner), "0006")
-    assert tuple(await owner.fetchrow(HELD)) == (6, 6, 1)
+    assert await counted(owner) == (6, 6, 1)
     await owner.execute(WRITE, ids, DAYS)
-    assert (await owner.fetchrow(HELD))[0] == 7
+    assert (await counted(owner))[0] == 7
     await owner.close()
 
 

@@ -96,7 +96,8 @@ class Derivation:
     concerned: bool = False
 
 
-def spell(concern: Collection[str]) -> str:
+@lru_cache(maxsize=65_536)
+def spell(concern: Concern) -> str:
     """A concern as it stands in the table."""
     return json.dumps(sorted(concern), ensure_ascii=False, separators=(",", ":"))
 
@@ -146,7 +147,7 @@ async def mark_events(
             if concerns is None:
                 await session.execute(_MARK_OWNERS, bound)
             else:
-                about = [spell(concerns[key]) for key in vias]
+                about = [spell(frozenset(concerns[key])) for key in vias]
                 await session.execute(_MARK_CONCERNED, {**bound, "concerns": about})
             await notify.notify(session, notify.STALE)
 

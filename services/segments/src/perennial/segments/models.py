@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Numeric,
+    PrimaryKeyConstraint,
     Sequence,
     SmallInteger,
     Table,
@@ -147,13 +148,13 @@ membership = Table(
 membership_change = Table(
     "membership_change",
     metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("segment_id", Uuid, nullable=False),
     Column("customer_id", Uuid, nullable=False),
     Column("entered", Boolean, nullable=False),
     Column("at", _instant, nullable=False),
+    PrimaryKeyConstraint("customer_id", "id"),
     Index(None, "segment_id", "customer_id", "at"),
-    Index(None, "customer_id"),
 )
 rfm = Table(
     "rfm",

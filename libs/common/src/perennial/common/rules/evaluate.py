@@ -88,7 +88,7 @@ def _any(checks: list[Predicate]) -> Predicate:
 
 
 def _shared(rule: OnTrait | OnElement | OnEvent | OnSequence, zone: tzinfo | None) -> Predicate:
-    """A leaf that is the same in several rules is one, and is asked about a view and a moment once."""
+    """A leaf that is the same in several rules is one, and a view with a memo asks it once."""
     key = (type(rule).__name__, rule.model_dump_json(by_alias=True, exclude_none=True), str(zone or deployment_zone()))
     known = _LEAVES.get(key)
     if known is None:
@@ -101,6 +101,8 @@ def _shared(rule: OnTrait | OnElement | OnEvent | OnSequence, zone: tzinfo | Non
 def _remembered(leaf: Predicate, number: int) -> Predicate:
     def holds(view: View, now: datetime) -> bool:
         memo = view.memo
+        if memo is None:
+            return leaf(view, now)
         if memo.get(_MOMENT) is not now:
             if memo:
                 return leaf(view, now)

@@ -89,7 +89,7 @@ def fact_tables(metadata: MetaData, *, by_month: bool = False) -> tuple[Table, T
         Column("properties", JSONB, nullable=False),
         Index(None, "via", "name", "at"),
         Index(None, "name", "at"),
-        **({"postgresql_partition_by": "RANGE (at)"} if by_month else {}),
+        postgresql_partition_by="RANGE (at)" if by_month else None,
     )
     return trait, event
 

@@ -28,6 +28,7 @@ BEYOND = FAR + timedelta(microseconds=1)
 MOST_TRIES = 32
 
 Instants = Callable[[View, datetime], Iterable[datetime]]
+Rolling = tuple[tuple[str, timedelta], ...]
 Moments = Callable[[Occurrence, datetime], Iterable[datetime]]
 _at = attrgetter("at")
 
@@ -58,7 +59,7 @@ def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
     """`next_flip` for one rule and many customers."""
     localise = localiser(zone)
     sources = [source for leaf in leaves(rule) if (source := _instants(leaf, localise))]
-    holds, rolling = compile_rule(rule, zone), _rolling_alone(rule)
+    holds, rolling = compile_rule(rule, zone), rolling_alone(rule)
 
     def find(
         view: View,
@@ -66,7 +67,7 @@ def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
         answer: bool | None = None,  # noqa: FBT001 (see above)
         until: datetime | None = None,
     ) -> datetime | None:
-        if until is not None and rolling is not None and _still(view.events, rolling, now, until):
+        if until is not None and rolling is not None and still(view.events, rolling, now, until):
             return None
         stop = until or BEYOND
         ahead = {at for source in sources for at in source(view, now) if now < at < stop}
@@ -83,7 +84,7 @@ def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
     return find
 
 
-def _rolling_alone(rule: Rule) -> list[tuple[str, timedelta]] | None:
+def rolling_alone(rule: Rule) -> Rolling | None:
     """The events of a rule and the windows that they leave, where nothing else makes it change; else None."""
     found: set[tuple[str, timedelta]] = set()
     for leaf in leaves(rule):
@@ -99,10 +100,10 @@ def _rolling_alone(rule: Rule) -> list[tuple[str, timedelta]] | None:
         if not plain or not isinstance(leaf.within, timedelta) or any(changes(i) for part in parts for i in part.where):
             return None
         found |= {(part.event, leaf.within) for part in parts}
-    return sorted(found) or None
+    return tuple(sorted(found)) or None
 
 
-def _still(
+def still(
     events: Mapping[str, Sequence[Occurrence]], rolling: Iterable[tuple[str, timedelta]], now: datetime, until: datetime
 ) -> bool:
     """Whether no event begins to count or leaves its window before `until`."""

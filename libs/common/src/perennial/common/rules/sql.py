@@ -50,7 +50,7 @@ def to_sql(rule: Rule, now: datetime, zone: tzinfo | None = None, among: Sql | N
     """The customers for whom `compile(rule, zone)` answers true at `now` (of fixed offset), of all or `among` some."""
     clock = Clock(now, Binds(), zone or deployment_zone())
     query = _Query(clock, Zones(clock))
-    narrowed, rest = narrowing(rule, clock, query.zones, among and among.text)
+    narrowed, rest = narrowing(rule, clock, query.zones, among.text if among else None)
     held = " AND ".join(query.rule(part) for part in rest) or "true"
     joins = "".join(
         f"\nLEFT JOIN ({select}) AS {alias} ON {alias}.customer_id = c.customer_id"

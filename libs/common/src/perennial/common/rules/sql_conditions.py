@@ -111,14 +111,14 @@ def _is(value: str, wanted: Scalar, binds: Binds) -> str:
 
 def _in(value: str, wanted: Sequence[Scalar], binds: Binds) -> str:
     numbers = [item for item in wanted if isinstance(item, Decimal)]
-    said = [one for item in wanted if not isinstance(item, Decimal) for one in _jsons(spell(item))]
+    said = [one for item in wanted if not isinstance(item, Decimal) for one in _jsons(spell(item) or "")]
     tests = [f"{value} = ANY({binds(said, 'jsonb[]')})"] if said else []
     if numbers:
         tests.append(f"{number(value)} = ANY({binds(numbers, 'numeric[]')})")
     return " OR ".join(tests)
 
 
-def _jsons(spelled: str | None) -> list[str]:
+def _jsons(spelled: str) -> list[str]:
     """The values that are read as a text, as JSON: so Postgres compares faster, and knows how frequent they are."""
     found = [json.dumps(spelled, ensure_ascii=False)]
     number = as_number(spelled)

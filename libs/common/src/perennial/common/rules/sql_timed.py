@@ -5,9 +5,11 @@
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
+from perennial.common.rules.conditions import changes
+from perennial.common.rules.criteria import When
 from perennial.common.rules.flip import timed
 from perennial.common.rules.footprint import Footprint, footprint, leaves
-from perennial.common.rules.nodes import AllOf, AnyOf, Not, Rule
+from perennial.common.rules.nodes import AllOf, OnEvent, OnSequence, Rule
 from perennial.common.rules.sql import Sql, to_sql
 from perennial.common.rules.zones import TRAITS as ZONES
 
@@ -18,10 +20,10 @@ def awaiting_sql(rule: Rule, now: datetime, zone: tzinfo | None = None) -> Sql |
     Such a customer has something that a timed leaf reads. Where a rule asks for all of several, whoever fails one that
     the clock cannot change is failed by all of them at any time.
     """
-    wanted = {_reads(leaf) for leaf in leaves(rule) if timed(leaf)}
+    wanted = {_reads(leaf, now) for leaf in leaves(rule) if timed(leaf)}
     if not wanted:
         return None
-    touched = _touched(wanted, now)
+    touched = _touched(wanted)
     lasting = tuple(part for part in _parts(rule) if not timed(part))
     return to_sql(AllOf.model_construct(rules=lasting), now, zone, touched) if lasting else touched
 
@@ -34,26 +36,40 @@ def _parts(rule: Rule) -> Iterator[Rule]:
         yield rule
 
 
-def _reads(leaf: Rule) -> Footprint:
-    if isinstance(leaf, AllOf | AnyOf | Not):
-        raise TypeError(leaf)
-    return footprint(leaf)
+def _reads(leaf: Rule, now: datetime) -> tuple[Footprint, datetime | None]:
+    """What a leaf reads, and since when events matter to the clock; None: all do."""
+    reads = footprint(leaf)
+    if isinstance(leaf, OnEvent | OnSequence) and _lasts(leaf):
+        return reads, now
+    return reads, None if reads.look_back is None else now - reads.look_back
 
 
-def _touched(reads: set[Footprint], now: datetime) -> Sql:
+def _lasts(leaf: OnEvent | OnSequence) -> bool:
+    """Whether an occurrence counts for ever once its time has come."""
+    if leaf.within is not None:
+        return False
+    if isinstance(leaf, OnSequence):
+        return not any(changes(item) for step in leaf.steps for item in step.where)
+    parts = [leaf.where, *(other.where for _, other in leaf.beside)]
+    wanted = leaf.measure[1]
+    dated = any(changes(item) for where in parts for item in where) or (isinstance(wanted, When) and changes(wanted))
+    return not dated and not any(name == "not_followed_by" for name, _ in leaf.beside)
+
+
+def _touched(reads: set[tuple[Footprint, datetime | None]]) -> Sql:
     """Whoever has said or done what one of the leaves reads; a zone alone is nothing that a date comes of."""
     queries: list[str] = []
     values: dict[str, object] = {}
-    for n, each in enumerate(sorted(reads, key=repr)):
+    for n, (each, start) in enumerate(sorted(reads, key=repr)):
         if each.events:
-            since = "" if each.look_back is None else f" AND e.at > CAST(:timed_since_{n} AS timestamptz)"
+            since = "" if start is None else f" AND e.at > CAST(:timed_since_{n} AS timestamptz)"
             queries.append(
                 "SELECT m.customer_id FROM event AS e JOIN identity_map AS m ON m.via = e.via"
                 f" WHERE e.name = ANY(CAST(:timed_names_{n} AS text[])){since}"
             )
             values[f"timed_names_{n}"] = sorted(each.events)
-            if each.look_back is not None:
-                values[f"timed_since_{n}"] = now - each.look_back
+            if start is not None:
+                values[f"timed_since_{n}"] = start
         elif each.traits:
             queries.append(
                 "SELECT m.customer_id FROM trait AS t JOIN identity_map AS m ON m.via = t.via"

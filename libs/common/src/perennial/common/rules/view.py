@@ -19,12 +19,12 @@ class Occurrence:
 class View:
     """One customer's facts: trait keys as `trait_key` spells them, the events of each name oldest first.
 
-    Events may lie in the future of the moment asked about; they count once it has come. `memo` is what leaves have
-    answered for the first moment that they were asked for: rules that have leaves in common ask them once.
+    Events may lie in the future of the moment asked about; they count once it has come. Whoever gives it a
+    `memo`, and then changes neither traits nor events, has leaves that rules have in common answer once a moment.
     """
 
     customer_id: UUID
     traits: Mapping[str, object] = field(default_factory=dict)
     events: Mapping[str, Sequence[Occurrence]] = field(default_factory=dict)
     segments: AbstractSet[UUID] = frozenset()
-    memo: dict[int, object] = field(default_factory=dict, compare=False, repr=False)
+    memo: dict[int, object] | None = field(default=None, compare=False, repr=False)

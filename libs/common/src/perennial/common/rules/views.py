@@ -44,13 +44,21 @@ async def load_views(
     session: AsyncSession, customer_ids: Collection[UUID], footprint: Footprint, now: datetime
 ) -> dict[UUID, View]:
     """What the footprint reads of each customer, in at most three queries; future events included."""
-    return await load_each(session, dict.fromkeys(customer_ids, footprint), now)
+    wanted = dict.fromkeys(customer_ids, footprint)
+    views = await _load(session, wanted, [View(customer, {}, {}, set()) for customer in wanted], now)
+    return dict(zip(wanted, views, strict=True))
 
 
 async def load_each(session: AsyncSession, wanted: Mapping[UUID, Footprint], now: datetime) -> dict[UUID, View]:
-    """The same of customers of whom not the same is asked."""
+    """The same of customers of whom not the same is asked, many rules each: not to be changed but for segments."""
+    views = await _load(session, wanted, [View(customer, {}, {}, set(), {}) for customer in wanted], now)
+    return dict(zip(wanted, views, strict=True))
+
+
+async def _load(
+    session: AsyncSession, wanted: Mapping[UUID, Footprint], views: list[View], now: datetime
+) -> list[View]:
     customers, reads = list(wanted), list(wanted.values())
-    views = [View(customer, {}, {}, set()) for customer in customers]
     every = reduce(or_, set(reads), NOTHING)
     if customers and every != NOTHING:
         driver = await _driver(session)
@@ -61,7 +69,7 @@ async def load_each(session: AsyncSession, wanted: Mapping[UUID, Footprint], now
         if every.segments:
             for n, segment in await driver.fetch(_MEMBERSHIPS, customers, list(every.segments)):
                 cast("set[UUID]", views[n - 1].segments).add(segment)
-    return dict(zip(customers, views, strict=True))
+    return views
 
 
 async def _driver(session: AsyncSession) -> asyncpg.Connection:

@@ -66,9 +66,10 @@ async def standing_lots(
     """The lots of customers in some currencies of which something stands, each with its customer."""
     rows = await session.execute(
         text(f"""SELECT m.customer_id, {", ".join(f"l.{name}" for name in Lot.__struct_fields__)}
-                 FROM identity_map m JOIN lot l ON l.via = m.via
-                 WHERE m.customer_id = ANY(:ids) AND l.currency = ANY(:currencies)
-                   AND l.points > l.reversed + l.expired"""),  # noqa: S608 (names of ours)
+                 FROM identity_map m CROSS JOIN LATERAL (
+                     SELECT * FROM lot WHERE via = m.via AND currency = ANY(:currencies) AND points > reversed + expired
+                     OFFSET 0
+                 ) AS l WHERE m.customer_id = ANY(:ids)"""),  # noqa: S608 (names of ours)
         {"ids": list(customers), "currencies": list(currencies)},
     )
     return [(row["customer_id"], Lot(**{name: row[name] for name in Lot.__struct_fields__})) for row in rows.mappings()]

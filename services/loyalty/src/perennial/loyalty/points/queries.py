@@ -153,11 +153,15 @@ async def reopen_lots(session: WriteSession, customers: Collection[UUID]) -> Non
 async def spendings(session: ReadSession, customers: Collection[UUID]) -> dict[Wallet, list[Spending]]:
     """What was taken from customers as a whole; of what was given back, nothing."""
     rows = await session.execute(
-        text("""SELECT m.customer_id, p.currency, p.id, p.at,
-                       CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0
-                            ELSE -e.points END AS points
-                FROM identity_map m JOIN entry e ON e.via = m.via AND e.lot_id IS NULL
-                JOIN posting p ON p.id = e.posting_id AND p.returns IS NULL WHERE m.customer_id = ANY(:ids)"""),
+        text("""SELECT m.customer_id, s.currency, s.id, s.at, s.points
+                FROM identity_map m CROSS JOIN LATERAL (
+                    SELECT p.currency, p.id, p.at,
+                           CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0
+                                ELSE -e.points END AS points
+                    FROM entry e JOIN posting p ON p.id = e.posting_id AND p.returns IS NULL
+                    WHERE e.via = m.via AND e.lot_id IS NULL
+                    OFFSET 0  -- or Postgres begins with all spendings there are
+                ) AS s WHERE m.customer_id = ANY(:ids)"""),
         {"ids": list(customers)},
     )
     found: dict[Wallet, list[Spending]] = {}
@@ -173,7 +177,7 @@ async def sources(session: ReadSession, customers: Collection[UUID]) -> dict[Wal
                 FROM identity_map m CROSS JOIN LATERAL (
                     SELECT currency, id, points - reversed - expired AS points, active_at, expires_at FROM lot
                     WHERE via = m.via AND state = 'active' AND points > reversed + expired
-                    OFFSET 0  -- or Postgres, to whom few lots seem to stand, begins with all there are
+                    OFFSET 0  -- or Postgres, to whom few lots seem to stand, begins with all of them
                 ) AS l WHERE m.customer_id = ANY(:ids)"""),
         {"ids": list(customers)},
     )

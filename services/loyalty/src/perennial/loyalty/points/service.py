@@ -85,7 +85,7 @@ async def spend(
         ),
     )  # fmt: skip
     await notify(session, STALE)
-    log.info("points.spent", customer_id=str(done.customer), points=-posting.points)
+    log.debug("points.spent", customer_id=str(done.customer), points=-posting.points)
     return Spent(done.customer, done.available, posting.currency)
 
 

@@ -42,10 +42,11 @@ async def refresh(
 
 async def follow_events(session: WriteSession, events: Sequence[ResolvedEvent]) -> None:
     """Bring the rows of those who said something of themselves up to date, and have all else derived."""
-    said = {event.via.int: event.via for event in events if event.type == "identify"}  # hashing a UUID is slow
+    telling = [event for event in events if event.type == "identify"]
+    said = {event.via.int: event.via for event in telling}  # hashing a UUID is slow
     owners = await identity_map.customers_of(session, said.values()) if said else {}
     moved = session.info.pop("moved", set())
-    live = any(event.live for event in events if event.type == "identify")
+    live = any(event.live for event in telling)
     await traits.announce(session, owners, await refresh(session, {*owners.values(), *moved}, tell=live))
     await mark_events(session, events)
 

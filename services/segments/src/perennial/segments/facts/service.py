@@ -85,7 +85,7 @@ async def keep(session: WriteSession, said: Iterable[Said], live: set[UUID]) -> 
     """Keep what profile works out of customers; of the `live` ones something live was the cause."""
     rows = list(said)
     changed = await queries.keep(session, rows)
-    concern = spell({concerns.of_trait(row.key) for row in rows})
+    concern = spell(frozenset(concerns.of_trait(row.key) for row in rows))
     await mark(session, changed & live, live=True, concern=concern)
     await mark(session, changed - live, live=False, settle=True, concern=concern)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from uuid import UUID
 
 from perennial.common.rules import View
-from perennial.common.rules.flip import Flip
+from perennial.common.rules.flip import still
 from perennial.segments.memberships.serving import Plan, Segment
 
 __all__ = ["Asked", "Customer", "Segment"]
@@ -37,6 +37,8 @@ class Asked:
         self._now, self._customers = now, customers
         # Where not all is asked that the clock can change, what was known before stands, unless something comes sooner.
         self._due = [None if customer.plan.timed else customer.timer for customer in customers]
+        # For most no event leaves any window before the timer that stands: whether one does is looked at but once.
+        self._calm = [_is_calm(customer, now) for customer in customers]
         self._mentioned = {inner for segment in segments for inner in segment.reads.segments}
         self.asked: dict[int, list[int]] = {}
         for n, customer in enumerate(customers):
@@ -47,6 +49,7 @@ class Asked:
         """One segment, those that its rule mentions having been asked."""
         holds, now, customers = segment.holds, self._now, self._customers
         flips, due, mentioned = segment.flips, self._due, segment.id in self._mentioned
+        calm, rolls = self._calm, segment.rolling is not None
         for n in self.asked[place]:
             view, _, before, _ = customers[n]
             is_in = segment.id in listed.get(view.customer_id, ()) if holds is None else holds(view, now)
@@ -54,8 +57,10 @@ class Asked:
                 _show(view, segment.id, is_in=is_in)
             if is_in != (place in before):
                 (self.entering if is_in else self.leaving).append((segment.id, view.customer_id))
-            if flips is not None:
-                _wait(flips, view, now, due, n, is_in)
+            if flips is not None and not (rolls and calm[n]):
+                at = flips(view, now, is_in, due[n])
+                if at is not None:
+                    due[n] = at
 
     def due(self) -> dict[UUID, datetime]:
         """The timers to set."""
@@ -80,7 +85,6 @@ def _show(view: View, segment: UUID, *, is_in: bool) -> None:
     known.add(segment) if is_in else known.discard(segment)
 
 
-def _wait(flips: Flip, view: View, now: datetime, due: list[datetime | None], n: int, is_in: bool) -> None:  # noqa: FBT001 (called a million times)
-    at = flips(view, now, is_in, due[n])
-    if at is not None:
-        due[n] = at
+def _is_calm(customer: Customer, now: datetime) -> bool:
+    plan, timer = customer.plan, customer.timer
+    return not plan.timed and timer is not None and still(customer.view.events, plan.rolling, now, timer)

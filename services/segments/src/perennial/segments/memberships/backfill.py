@@ -1,8 +1,8 @@
 """Building a version of a segment, as an operation: the version before serves until the new one takes its place.
 
 Five kinds of steps: compare with what SQL says (`stage`), change all at once (`switch`), mark whom the clock or a
-derivation of meanwhile may change (`settle`), say so (`tell`), or, when the database refused, `fail`. A version that was
-replaced meanwhile is built no further.
+derivation of meanwhile may change (`settle`), say so (`tell`), or, when the database refused, `fail`. A version
+that was replaced meanwhile is built no further.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

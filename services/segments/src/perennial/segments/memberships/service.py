@@ -24,7 +24,7 @@ from perennial.common.db.sessions import ASIDE
 from perennial.common.derive import Stale, mark, spell
 from perennial.common.ids import partition_of
 from perennial.common.rules import Rule, RuleError, Sql
-from perennial.common.rules.flip import timed
+from perennial.common.rules.flip import rolling_alone, timed
 from perennial.common.rules.footprint import NOTHING
 from perennial.common.rules.views import load_each
 from perennial.common.timers import Timer, cancel, schedule
@@ -84,8 +84,8 @@ def _read(row: Row[Any]) -> Segment | None:
     except RuleError as error:
         log.error("segment.unreadable", segment_id=str(row.id), error=str(error))  # noqa: TRY400 (no fault of ours)
         return None
-    flips = rules.flips(rule) if timed(rule) else None
-    return Segment(row.id, row.name, rules.footprint(rule), rules.compile(rule), flips)
+    flips, windows = (rules.flips(rule), rolling_alone(rule)) if timed(rule) else (None, None)
+    return Segment(row.id, row.name, rules.footprint(rule), rules.compile(rule), flips, windows)
 
 
 def held(row: Row[Any], now: datetime) -> Sql:

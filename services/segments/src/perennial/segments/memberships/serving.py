@@ -11,7 +11,7 @@ from uuid import UUID
 from perennial.common import rules
 from perennial.common.derive import Concern
 from perennial.common.rules import Footprint
-from perennial.common.rules.flip import Flip
+from perennial.common.rules.flip import Flip, Rolling
 from perennial.common.rules.footprint import NOTHING
 from perennial.segments.facts import concerns
 
@@ -21,7 +21,8 @@ MOST_PLANS = 10_000
 class Segment(NamedTuple):
     """A segment that serves, ready to be asked. A list has no predicate: it says itself who is on it.
 
-    Without `flips` the clock changes nobody's membership.
+    Without `flips` the clock changes nobody's membership. With `rolling` it does so only when one of these events
+    leaves its window.
     """
 
     id: UUID
@@ -29,16 +30,19 @@ class Segment(NamedTuple):
     reads: Footprint
     holds: rules.Predicate | None
     flips: Flip | None
+    rolling: Rolling | None = None
 
 
 class Plan(NamedTuple):
     """What a customer is asked: segments by their places, in order, and what they read together.
 
-    `timed`: all that the clock can change is among them. `all`: every segment is, and nothing is known of before.
+    `rolling` are the windows of those segments that change by nothing else. `timed`: all that the clock can change is
+    among them. `all`: every segment is, and nothing is known of before.
     """
 
     places: tuple[int, ...]
     reads: Footprint
+    rolling: Rolling
     timed: bool
     all: bool = False
 
@@ -82,7 +86,8 @@ class Serving:
 
     def _plan(self, places: Sequence[int]) -> Plan:
         reads = reduce(or_, (self.segments[place].reads for place in places), NOTHING)
-        return Plan(tuple(places), reads, timed=self._timed.issubset(places))
+        windows = {window for place in places for window in self.segments[place].rolling or ()}
+        return Plan(tuple(places), reads, tuple(sorted(windows)), timed=self._timed.issubset(places))
 
 
 def _askers(segments: Sequence[Segment]) -> list[list[int]]:

@@ -50,8 +50,8 @@ BY_HAND = f"""
         SELECT DISTINCT ON (m.customer_id) m.customer_id, t.value
         FROM standing AS s JOIN segments.identity_map AS m USING (customer_id)
         JOIN segments.trait AS t ON t.via = m.via AND t.key = 'plan'
-        WHERE s.value ->> 'group' IN ('champions', 'loyal') ORDER BY {LATEST})
-    SELECT customer_id FROM plan WHERE value #>> '{{}}' = 'pro'"""
+        WHERE s.value -> 'group' IN ('"champions"', '"loyal"') ORDER BY {LATEST})
+    SELECT customer_id FROM plan WHERE value = '"pro"'"""
 TAKEN = f"""
     WITH held AS ({BY_HAND}),
     entered AS (INSERT INTO public.bench_member (segment_id, customer_id, since, version)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -26,6 +27,7 @@ from perennial.common.testing.previews import EVERYBODY
 from perennial.segments.definitions import service as definitions
 from perennial.segments.main import SERVICE
 from perennial.segments.memberships import service
+from perennial.segments.memberships.asking import Asked, Segment
 
 Settle = Callable[[], Awaitable[None]]
 Do = Callable[..., Awaitable[None]]
@@ -74,6 +76,7 @@ steps = st.lists(
         st.tuples(st.just("derive"), who, st.none()),
         st.tuples(st.just("version"), st.integers(0, 2), leaf.filter(lambda one: "segment" not in one)),
     ),
+    min_size=4,
     max_size=20,
 )
 
@@ -186,13 +189,14 @@ class World:
 
 
 @settings(
-    max_examples=25, deadline=None,
+    max_examples=50, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
-@given(rules=st.lists(rule, min_size=1, max_size=3), story=steps, fired=st.booleans())
+@given(rules=st.lists(rule, min_size=3, max_size=4), story=steps, hasty=st.booleans(), fired=st.booleans())
 async def test_who_is_asked_for_what_has_changed_ends_where_all_are_asked(
-    rules: list[dict[str, Any]], story: list[tuple[str, int, Any]], fired: bool, runtime: Runtime, settle: Settle
-) -> None:
+    rules: list[dict[str, Any]], story: list[tuple[str, int, Any]], hasty: bool, fired: bool, runtime: Runtime,
+    settle: Settle,
+) -> None:  # fmt: skip
     world = World(runtime, settle)
     await world.forget()
     await world.hear(*(tracked("Hello", via=via, at=datetime.now(UTC) - timedelta(days=90)) for via in world.vias))
@@ -201,6 +205,8 @@ async def test_who_is_asked_for_what_has_changed_ends_where_all_are_asked(
     await settle()
     for step in story:
         await world.tell(*step)
+        if hasty:  # else the marks of many steps are one
+            await world.derive()
     if fired:
         await world.tell("fire", 0, None)
     await world.derive()
@@ -268,3 +274,39 @@ async def test_what_is_told_is_what_the_contracts_say(runtime: Runtime, settle: 
         assert msgspec.json.decode(row.body) == msgspec.json.decode(fact.model_dump_json())
         assert (fact.id, row.headers["ce-id"], row.headers["ce-type"]) == (row.event_id, str(fact.id), row.subject)
         assert datetime.fromisoformat(row.headers["ce-time"]) == fact.occurred_at
+
+
+async def test_only_what_a_change_concerns_is_asked_and_an_earlier_timer_stands(
+    runtime: Runtime, settle: Settle, hear: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timer of B stands when A happens; who mentions a segment is asked with it."""
+    world = World(runtime, settle)
+    await world.forget()
+    via, at = world.vias[0], datetime.now(UTC)
+    await hear(tracked("Hello", via=via))
+    await world.define([
+        {"event": "A", "within": "P7D"}, {"segment": "before"}, {"event": "B", "within": "P2D"},
+        {"trait": "plan", "is": "pro"}, {"event": "A", "within": {"this": "week"}},
+    ])  # fmt: skip
+    await settle()
+    asked: list[UUID] = []
+    real = Asked.ask
+
+    def ask(self: Asked, place: int, segment: Segment, *args: Any) -> None:
+        asked.append(segment.id)
+        real(self, place, segment, *args)
+
+    monkeypatch.setattr(Asked, "ask", ask)
+    first, mentions, second, plan, local = world.segments
+    for said, concerned in (
+        (tracked("B", via=via, at=at), {second}),
+        (tracked("A", via=via, at=at), {first, mentions, local}),
+        (identified({"plan": "pro"}, via=via, at=at), {plan}),
+        (identified({"timezone": "Asia/Shanghai"}, via=via, at=at), {local}),
+    ):
+        asked.clear()
+        await hear(said)
+        assert set(asked) == concerned
+        members, waiting = await world.shown()
+        assert waiting[str(via)] <= at + timedelta(days=2)
+    assert members == {(segment, via) for segment in world.segments}

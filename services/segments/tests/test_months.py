@@ -9,8 +9,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from perennial.common.db import Database
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
+from perennial.common.testing.previews import World
+from perennial.segments.main import SERVICE
 from perennial.segments.months import jobs, queries, service
 from perennial.segments.settings import SegmentsSettings
 
@@ -99,3 +102,22 @@ async def test_a_repeat_finds_its_event_in_whichever_month_it_lies(
         await session.execute(text("DELETE FROM inbox"))
     await hear(who)
     assert await parts(runtime) == {month(200): 1}
+
+
+async def test_a_drop_gives_way_to_who_is_reading(
+    committed: Database, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    monkeypatch.setattr(jobs, "ATTEMPTS", 1)
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.0)
+    await World(runtime).hear(order(days=700))
+    async with committed.write() as session:
+        [old] = [one for one in await queries.wanted(session) if one < datetime.now(UTC).date() - timedelta(99)]
+        assert await queries.make(session, old)
+    assert await parts(runtime) == {month(700): 1}
+    async with committed.read() as reading:
+        await reading.execute(text("SELECT count(*) FROM event"))
+        await jobs.drop_months(runtime)
+        assert await parts(runtime) == {month(700): 1}
+    await jobs.drop_months(runtime)
+    assert await parts(runtime) == {}

@@ -30,6 +30,7 @@ _EVENTS = """
     FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) WITH ORDINALITY AS c (customer_id, names, since, n)
     JOIN identity_map AS m ON m.customer_id = c.customer_id
     JOIN event AS e ON e.via = m.via AND e.name = ANY(c.names::text[]) AND e.at > c.since
+    WHERE e.name = ANY($4::text[]) AND e.at > $5::timestamptz
     ORDER BY e.at"""
 _MEMBERSHIPS = """
     SELECT c.n, s.segment_id
@@ -93,12 +94,14 @@ async def _load_events(
     spelled = _spelled({one.events for one in reads})
     chosen = [(view, one) for view, one in zip(views, reads, strict=True) if one.events]
     since = {span: _EVER if span is None else now - span for span in {one.look_back for _, one in chosen}}
-    properties, values = _properties(every, 4)
+    properties, values = _properties(every, 6)
     rows = await driver.fetch(
         _EVENTS.format(properties=properties),
         [view.customer_id for view, _ in chosen],
         [spelled[one.events] for _, one in chosen],
         [since[one.look_back] for _, one in chosen],
+        list(every.events),  # for the index, and for the parts of the table: they know nothing of a customer's row
+        min(since.values()),
         *values,
     )
     found = [cast("dict[str, list[Occurrence]]", view.events) for view, _ in chosen]

@@ -195,7 +195,7 @@ class World:
 
 
 @settings(
-    max_examples=50, deadline=None,
+    max_examples=30, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(rules=st.lists(rule, min_size=1, max_size=2), story=steps, hasty=st.booleans(), fired=st.booleans())

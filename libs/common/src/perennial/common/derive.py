@@ -30,6 +30,7 @@ derived = metrics.get_meter("perennial").create_counter("perennial.derived", des
 IDLE_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
 PACE_SECONDS = 0.05  # between small batches: marks made meanwhile share the next one
+REST, LONGEST_REST_SECONDS = 4, 0.25  # a machine that is busy batches more: so many times as long as the batch took
 
 
 _MARK_OWNERS = text("""
@@ -208,7 +209,7 @@ async def loop(runtime: Runtime) -> None:
         return
     size = derivation.batch
     while not runtime.stopping.is_set():
-        runtime.beats["derive"] = asyncio.get_running_loop().time()
+        runtime.beats["derive"] = began = asyncio.get_running_loop().time()
         try:
             async with runtime.database.write() as session:
                 used = await derive_once(session, replace(derivation, batch=size))
@@ -224,7 +225,8 @@ async def loop(runtime: Runtime) -> None:
             continue
         size = min(derivation.batch, size * 2)
         if used < size:
-            await runtime.pause(PACE_SECONDS)
+            took = asyncio.get_running_loop().time() - began
+            await runtime.pause(max(PACE_SECONDS, min(LONGEST_REST_SECONDS, REST * took)) if used else PACE_SECONDS)
         if used == 0:
             await notify.wait(runtime, notify.STALE, await _sleep(runtime))
 

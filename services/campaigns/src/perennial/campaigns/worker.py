@@ -62,7 +62,10 @@ async def copy_memberships(session: WriteSession, events: list[MembershipsChange
 
 async def join_segments(session: WriteSession, events: list[MembershipEntered]) -> None:
     """Journeys that begin with a segment."""
-    await join(session, [Joined(event.id, event.customer, event.segment_id, event.occurred_at) for event in events])
+    joined = [
+        Joined(event.id, event.customer, event.segment_id, event.occurred_at, event.announced) for event in events
+    ]
+    await join(session, joined)
 
 
 async def take_consents(session: WriteSession, events: list[ConsentsChanged]) -> None:

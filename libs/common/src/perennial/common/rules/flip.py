@@ -1,7 +1,7 @@
 """When the clock alone can change an answer."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from heapq import nsmallest
@@ -15,8 +15,8 @@ from perennial.common.rules.evaluate import compile_rule
 from perennial.common.rules.events import Found, amounts, happened
 from perennial.common.rules.footprint import leaves
 from perennial.common.rules.nodes import OnElement, OnEvent, OnSequence, OnTrait, Rule
-from perennial.common.rules.nodes import Step as SequenceStep
 from perennial.common.rules.paths import Step, parse_path, reader, trait_path
+from perennial.common.rules.rolling import rolling_alone, still
 from perennial.common.rules.sequences import chains, completed
 from perennial.common.rules.values import EXACT
 from perennial.common.rules.view import Occurrence, View
@@ -28,7 +28,6 @@ BEYOND = FAR + timedelta(microseconds=1)
 MOST_TRIES = 32
 
 Instants = Callable[[View, datetime], Iterable[datetime]]
-Rolling = tuple[tuple[str, timedelta], ...]
 Moments = Callable[[Occurrence, datetime], Iterable[datetime]]
 _at = attrgetter("at")
 
@@ -82,40 +81,6 @@ def flips(rule: Rule, zone: tzinfo | None = None) -> Flip:
         return first[-1] if len(ahead) > MOST_TRIES else None
 
     return find
-
-
-def rolling_alone(rule: Rule) -> Rolling | None:
-    """The events of a rule and the windows that they leave, where nothing else makes it change; else None."""
-    found: set[tuple[str, timedelta]] = set()
-    for leaf in leaves(rule):
-        parts: Sequence[OnEvent | SequenceStep]
-        if isinstance(leaf, OnEvent):
-            parts, plain = [leaf], not leaf.beside and not isinstance(leaf.measure[1], When)
-        elif isinstance(leaf, OnSequence):
-            parts, plain = leaf.steps, True
-        elif isinstance(leaf, OnTrait | OnElement) and changes(leaf):
-            return None
-        else:
-            continue
-        if not plain or not isinstance(leaf.within, timedelta) or any(changes(i) for part in parts for i in part.where):
-            return None
-        found |= {(part.event, leaf.within) for part in parts}
-    return tuple(sorted(found)) or None
-
-
-def still(
-    events: Mapping[str, Sequence[Occurrence]], rolling: Iterable[tuple[str, timedelta]], now: datetime, until: datetime
-) -> bool:
-    """Whether no event begins to count or leaves its window before `until`."""
-    for name, within in rolling:
-        found = events.get(name)
-        if found:
-            if found[-1].at > now:
-                return False
-            first = bisect_right(found, now - within, key=_at)
-            if first < len(found) and found[first].at + within < until:
-                return False
-    return True
 
 
 def next_flip(rule: Rule, view: View, now: datetime, zone: tzinfo | None = None) -> datetime | None:

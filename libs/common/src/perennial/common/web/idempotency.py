@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -24,7 +24,8 @@ LONGEST_KEY = 255
 REPLAYED = "Idempotent-Replayed"
 MOST_LOCKED = 64  # of a customer's identifiers: Postgres has room for some thousand locks
 
-# One look: an answer that is kept between the look's beginning and its lock shows when this one's is to be kept.
+# One look: an answer that is kept between the look's beginning and its lock shows when this one's is to be kept, under
+# whichever of the ids it is.
 _CLAIM = text("""
     SELECT held.free, kept.fingerprint, kept.status, kept.body
     FROM (SELECT bool_and(pg_try_advisory_xact_lock(key)) AS free FROM unnest(CAST(:keys AS bigint[])) AS key) AS held
@@ -34,7 +35,9 @@ _CLAIM = text("""
     ) AS kept ON true""")
 _KEEP = """
     INSERT INTO idempotency (id, fingerprint, status, body)
-    VALUES (:id, :fingerprint, :status, :body) ON CONFLICT (id) DO NOTHING RETURNING true"""
+    SELECT CAST(:id AS bytea), CAST(:fingerprint AS bytea), CAST(:status AS int), CAST(:body AS bytea)
+    WHERE NOT EXISTS (SELECT FROM idempotency WHERE id = ANY(CAST(:kin AS bytea[])))
+    ON CONFLICT (id) DO NOTHING RETURNING true"""
 _KEEP_ALONE = text(_KEEP)
 _KEEP_AND_SAY = text(f"WITH kept AS ({_KEEP}), said AS ({outbox.INSERT}) SELECT true FROM kept")  # noqa: S608 (ours)
 
@@ -74,7 +77,8 @@ class Once:
             return answer
         with outbox.holding(session) as said:
             body = (await call()).model_dump_json().encode()
-        await self._keep(session, status, body, said)
+        kept = {"id": self.id, "kin": ids, "fingerprint": self.fingerprint, "status": status, "body": body}
+        await _keep(session, kept, said)
         return _answer(body, status, location, etag)
 
     async def _ids(self, session: WriteSession) -> list[bytes]:
@@ -98,15 +102,15 @@ class Once:
             raise _in_flight()
         return found if found.body is not None else None
 
-    async def _keep(self, session: WriteSession, status: int, body: bytes, said: Sequence[Event]) -> None:
-        """Keep the answer, with what is said of the work. Raises Conflict where another has just kept one."""
-        bound = {"id": self.id, "fingerprint": self.fingerprint, "status": status, "body": body}
-        if said:
-            kept = await session.execute(_KEEP_AND_SAY, {**bound, **outbox.rows_of(said)})
-        else:
-            kept = await session.execute(_KEEP_ALONE, bound)
-        if kept.one_or_none() is None:
-            raise _in_flight()
+
+async def _keep(session: WriteSession, answer: Mapping[str, Any], said: Sequence[Event]) -> None:
+    """Keep an answer, with what is said of the work. Raises Conflict where another has just kept one."""
+    if said:
+        kept = await session.execute(_KEEP_AND_SAY, {**answer, **outbox.rows_of(said)})
+    else:
+        kept = await session.execute(_KEEP_ALONE, answer)
+    if kept.one_or_none() is None:
+        raise _in_flight()
 
 
 def _in_flight() -> Conflict:

@@ -81,9 +81,10 @@ _STEPS = text("""
 _LEAVE = text("""
     UPDATE enrolment_step SET left_at = :now, outcome = 'exited'
     WHERE enrolment_id = ANY(CAST(:ids AS uuid[])) AND left_at IS NULL""")
+# Walks of before say the time of the entry as their beginning alone.
 _TAKEN = text("""
-    SELECT e.via, e.since FROM unnest(CAST(:vias AS uuid[]), CAST(:times AS timestamptz[])) AS x(via, at)
-    JOIN enrolment AS e ON e.via = x.via AND e.since = x.at
+    SELECT x.via, x.at FROM unnest(CAST(:vias AS uuid[]), CAST(:times AS timestamptz[])) AS x(via, at)
+    JOIN enrolment AS e ON e.via = x.via AND coalesce(CAST(e.cause ->> 'at' AS timestamptz), e.since) = x.at
     WHERE e.journey_id = :journey AND e.cause ->> 'segment_id' = CAST(:segment AS text)
       AND e.cause ->> 'kind' = 'segment'""")
 _SHARE = text("SELECT pg_advisory_xact_lock_shared(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
@@ -103,8 +104,8 @@ _SWEEP = text("""
 
 
 @dataclass(frozen=True)
-class Walking:
-    """An enrolment as it stands, with today's customer."""
+class Ending:
+    """An enrolment that may end, with today's customer."""
 
     id: UUID
     journey_id: UUID
@@ -112,23 +113,17 @@ class Walking:
     via: UUID
     customer_id: UUID
     step: str
+
+
+@dataclass(frozen=True)
+class Walking(Ending):
+    """All of an enrolment as it stands."""
+
     state: str
     due_at: datetime | None
     ended_at: datetime | None
     cause: Mapping[str, Any]
     paused: bool
-
-
-@dataclass(frozen=True)
-class Ending:
-    """An open enrolment that may end."""
-
-    id: UUID
-    journey_id: UUID
-    version: int
-    via: UUID
-    customer_id: UUID
-    step: str
 
 
 @dataclass(frozen=True)
@@ -189,12 +184,8 @@ async def taken(
     session: ReadSession, journey: UUID, segment: UUID, entries: Sequence[tuple[UUID, datetime]]
 ) -> set[tuple[UUID, datetime]]:
     """Those of the entries into a segment (who, when) that a walk along the journey has begun with."""
-    values = {
-        "vias": [who for who, _ in entries],
-        "times": [at for _, at in entries],
-        "journey": journey,
-        "segment": str(segment),
-    }
+    vias, times = [who for who, _ in entries], [at for _, at in entries]
+    values = {"vias": vias, "times": times, "journey": journey, "segment": str(segment)}
     return {(row[0], row[1]) for row in await session.execute(_TAKEN, values)}
 
 

@@ -23,6 +23,7 @@ class Joined:
     customer_id: UUID
     segment_id: UUID
     at: datetime
+    announced: bool = False
 
 
 async def hear(session: WriteSession, heard: Sequence[Heard]) -> None:
@@ -51,7 +52,9 @@ async def join(session: WriteSession, joined: Sequence[Joined]) -> None:
     """Enrol by segments. A customer of whom the map has not told yet is named by its own first identifier.
 
     An entry may be said again, when somebody asks to have a segment's members announced: it begins one walk at most.
+    A walk that is announced begins now; others end at once by what is known to have happened since the entry.
     """
+    now = datetime.now(UTC)
     plans = await triggered_by_segments(session, sorted({item.segment_id for item in joined}))
     wanted = [(plan, [item for item in joined if _joins(plan, item)]) for plan in plans]
     if not wanted:
@@ -61,20 +64,22 @@ async def join(session: WriteSession, joined: Sequence[Joined]) -> None:
     vias = {item.customer_id for _, items in wanted for item in items}
     customers = await _locked(session, vias, set())
     for plan, items in wanted:
-        entering = {(item.customer_id, item.at): item for item in items}
+        live_last = sorted(items, key=lambda item: not item.announced)
+        entering = {(item.customer_id, item.at): item for item in live_last}
         taken = await queries.taken(session, plan.journey_id, items[0].segment_id, list(entering))
         entries = [
             Entry(
                 item.customer_id,
                 customers.get(item.customer_id, item.customer_id),
-                item.at,
-                {"kind": "segment", "segment_id": str(item.segment_id)},
+                now if item.announced else item.at,
+                {"kind": "segment", "segment_id": str(item.segment_id), "at": item.at.isoformat()},
                 item.id,
             )
             for pair, item in entering.items()
             if pair not in taken
         ]
         await enter(session, plan, entries)
+    await settle_exits(session, list(customers.values()))
 
 
 async def request(session: WriteSession, plan: Plan, customers: Iterable[UUID], asked: dict[str, str]) -> Entered:

@@ -24,8 +24,9 @@ from perennial.common.db.sessions import ASIDE
 from perennial.common.derive import Stale, mark, spell
 from perennial.common.ids import partition_of
 from perennial.common.rules import Rule, RuleError, Sql
-from perennial.common.rules.flip import rolling_alone, timed
+from perennial.common.rules.flip import timed
 from perennial.common.rules.footprint import NOTHING
+from perennial.common.rules.rolling import rolling_alone
 from perennial.common.rules.views import load_each
 from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions

@@ -11,8 +11,9 @@ from uuid import UUID
 from perennial.common import rules
 from perennial.common.derive import Concern
 from perennial.common.rules import Footprint
-from perennial.common.rules.flip import Flip, Rolling
+from perennial.common.rules.flip import Flip
 from perennial.common.rules.footprint import NOTHING
+from perennial.common.rules.rolling import Rolling
 from perennial.segments.facts import concerns
 
 MOST_PLANS = 10_000

@@ -119,15 +119,56 @@ SPEND = """
             INSERT INTO stale (customer_id, live) VALUES (customer, true);
         END IF;
     END $$"""
+# The whole request of the plain case, as a transaction of one statement: the key is claimed, the points are spent, the
+# facts are said and the answer is kept. Null where anything is not plain, and then nothing is done: the caller goes the
+# long way, which finds out what it is. The lock is taken before anything is looked at, by a statement of its own: so the
+# look sees whatever was kept by whoever had the lock before. What Python guessed of the answer and of the facts is put
+# right here; whoever else has kept an answer in spite of the lock makes this one fail.
+SPEND_ONCE = """
+    CREATE FUNCTION spend_once(
+        p_lock bigint, p_key bytea, p_fingerprint bytea,
+        p_id uuid, p_who uuid, p_version integer, p_since timestamptz,
+        p_currency text, p_points bigint, p_at timestamptz, p_reason text, p_reference text,
+        p_answer jsonb, p_ids uuid[], p_subjects text[], p_heads jsonb[], p_changed jsonb, p_spent jsonb
+    ) RETURNS bytea LANGUAGE plpgsql AS $$
+    DECLARE
+        done record;
+        answer bytea;
+    BEGIN
+        IF NOT pg_try_advisory_xact_lock(p_lock) THEN
+            RETURN NULL;
+        END IF;
+        IF EXISTS (SELECT FROM idempotency i WHERE i.id = p_key) THEN
+            RETURN NULL;
+        END IF;
+        SELECT s.* INTO done
+            FROM spend(p_id, p_who, true, false, p_version, p_since, p_currency, p_points, p_at, p_reason, p_reference) s;
+        IF done.outcome <> 'posted' THEN
+            RETURN NULL;
+        END IF;
+        answer := convert_to(
+            CAST(p_answer || jsonb_build_object('customer_id', done.customer, 'balance', done.available) AS text), 'UTF8');
+        INSERT INTO outbox (event_id, subject, headers, body) VALUES
+            (p_ids[1], p_subjects[1], p_heads[1], convert_to(CAST(p_changed || jsonb_build_object(
+                'accounts', jsonb_build_array(jsonb_build_object(
+                    'via', done.customer, 'currency', p_currency, 'balance', done.via_balance,
+                    'pending', done.via_pending, 'version', done.via_version))) AS text), 'UTF8')),
+            (p_ids[2], p_subjects[2], p_heads[2], convert_to(CAST(p_spent || jsonb_build_object(
+                'via', done.customer, 'customer', done.customer) AS text), 'UTF8'));
+        INSERT INTO idempotency (id, fingerprint, status, body) VALUES (p_key, p_fingerprint, 201, answer);
+        RETURN answer;
+    END $$"""
 SIGNATURE = "uuid, uuid, boolean, boolean, integer, timestamptz, text, bigint, timestamptz, text, text"
 
 
 def upgrade() -> None:
     op.execute(SPEND_POINTS)
     op.execute(SPEND)
+    op.execute(SPEND_ONCE)
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION spend_once")
     op.execute(f"DROP FUNCTION spend({SIGNATURE})")
     before: str = import_module("perennial.loyalty.migrations.versions.0004_currencies").SPEND
     op.execute(before.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))

@@ -10,8 +10,9 @@ from perennial.common.db import Database, WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.outbox import emit
 from perennial.common.problems import Conflict
+from perennial.common.testing.plugin import customer
 from perennial.common.testing.probe import ThingDone
-from perennial.common.web.idempotency import Once
+from perennial.common.web.idempotency import Once, _id
 
 ONCE = Once(b"key", b"body")
 
@@ -77,3 +78,25 @@ async def test_an_answer_that_was_kept_between_the_look_and_the_lock(committed: 
     async with committed.write() as session:
         assert await said(session) == 0
         assert (await ONCE.run(session, lambda: work(session))).body == b"{}"
+
+
+async def test_an_answer_that_was_kept_under_another_identifier_meanwhile(committed: Database) -> None:
+    async with committed.write() as session:
+        via = await customer(session)
+        other = await customer(session, of=via)
+    first, second = (Once(_id("customer", str(one), "do"), b"body", one, "do") for one in (via, other))
+
+    async def overtaken(session: WriteSession) -> Done:
+        async with committed.write() as meanwhile:
+            await meanwhile.execute(
+                text("INSERT INTO idempotency (id, fingerprint, status, body) VALUES (:id, 'body', 201, '{}')"),
+                {"id": first.id},
+            )
+        return await work(session)
+
+    with pytest.raises(Conflict):
+        async with committed.write() as session:
+            await second.run(session, lambda: overtaken(session))
+    async with committed.write() as session:
+        assert await said(session) == 0
+        assert (await second.run(session, lambda: work(session))).body == b"{}"

@@ -6,9 +6,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from perennial.common import notify
 from perennial.common.db import Database
+from perennial.common.db.waking import Waker
 
 
 @pytest.fixture
@@ -66,3 +69,39 @@ async def test_who_never_looks_is_told_with_the_commit(committed: Database, hear
         await notify.notify(session, notify.STALE)
     await until(heard, 2)
     assert heard == ["probe.operations", "probe.stale"]
+
+
+async def test_a_connection_that_was_lost_keeps_nobody_asleep(
+    committed: Database, heard: list[str], database_urls: Any
+) -> None:
+    async with committed.write() as session:
+        lost = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    admin = await asyncpg.connect(database_urls.admin)
+    await admin.execute("SELECT pg_terminate_backend($1, 20000)", lost)
+    await admin.close()
+    waker = Waker(committed.engine)
+    waker.wake({notify.STALE})
+    await until(heard, 1)
+    await waker.close()
+    assert heard == ["probe.stale"]
+
+
+async def test_a_commit_whose_answer_nobody_waits_for_wakes(committed: Database, heard: list[str]) -> None:
+    async def one() -> None:
+        async with committed.write() as session:
+            await notify.notify(session, notify.OUTBOX)
+            await session.execute(text("SELECT 1"))
+            asyncio.get_running_loop().call_soon(work.cancel)
+
+    work = asyncio.create_task(one())
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    await until(heard, 1)
+    assert heard == ["probe.outbox"]
+
+
+async def test_a_process_ends_though_nothing_can_be_said() -> None:
+    nowhere = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
+    waker = Waker(nowhere)
+    waker.wake({notify.STALE})
+    await asyncio.wait_for(waker.close(), 60)

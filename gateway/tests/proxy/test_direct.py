@@ -1,8 +1,10 @@
 """Which paths are the gateway's own."""
 
+import re
+
 import pytest
 from fastapi import FastAPI
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 
 from perennial.common.web.app import create_app, no_lifespan
 from perennial.gateway.main import SERVICE
@@ -19,6 +21,9 @@ def test_every_route_of_the_framework_is_known(app: FastAPI) -> None:
     assert {"/healthz", "/openapi.json", "/v1/sources", "/v1/me/export", "/v1/audit/gateway"} <= set(own)
     paths = Paths(own)
     assert all(template.replace("{", "a").replace("}", "z") in paths for template in own)
+    segments = {segment for template in own for segment in template.split("/")}
+    assert all(re.fullmatch(r"\{\w+\}|[^{}]*", segment) for segment in segments), "a parameter is a segment, whole"
+    assert not any(isinstance(route, Mount) for route in app.router.routes), "what lies below a mount is not known"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from perennial.common.db.copying import NULL, copy, instant, word
 from perennial.common.ids import uuid7
 from perennial.common.messaging import on
 from perennial.common.messaging.batch import MANY, _heard, heard_first
-from perennial.common.orders import properties
+from perennial.common.orders import _speaks, of_orders, properties
 from perennial.common.testing.events import identified, tracked
 
 TEXTS = [
@@ -133,3 +133,10 @@ def test_a_body_is_read_once_and_never_taken_for_another() -> None:
     assert [said["order_id"] for said in (first, *others)] == [str(n) for n in range(200)]
     event = tracked("Order Completed", {"order_id": "1"})
     assert properties(event, info) is properties(event, info)
+
+
+def test_names_that_clients_make_up_fill_no_memory() -> None:
+    known = _speaks.cache_info().currsize
+    made_up = [tracked("Order Completed" + " " * 200 + str(n)) for n in range(5)]
+    assert of_orders([*made_up, tracked("order completed" + " " * 300, {})], {})[0][1] == "Order Completed"
+    assert _speaks.cache_info().currsize == known

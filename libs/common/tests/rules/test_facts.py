@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perennial.common import rules
-from perennial.common.rules.facts import EventFact, TraitFact, load_views, record_events, record_traits
+from perennial.common.rules.facts import MANY, EventFact, TraitFact, load_views, record_events, record_traits
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -98,6 +98,21 @@ async def test_the_same_event_twice_is_one(facts: AsyncSession) -> None:
         await record_events(facts, [EventFact(ONE, ONE, "Order", NOW, {"total": total})] * 2)
     (found,) = (await load_views(facts, [ONE], READS, NOW))[ONE].events["Order"]
     assert found.properties == {"total": 1}
+
+
+async def test_many_events_with_repeats_among_them_are_kept_once(facts: AsyncSession) -> None:
+    await own(facts, ONE, ONE)
+    said = {"total": Decimal("1.50"), "名": 'a "b" \\ c\n', "none": None, "items": [{"n": 1}]}
+    many = [EventFact(UUID(int=n), ONE, "Order", NOW - timedelta(seconds=n), said) for n in range(MANY)]
+    raw = EventFact(UUID(int=MANY), ONE, "Order", NOW - timedelta(seconds=MANY), msgspec.Raw(b'{"total": 1.50}'))
+    await record_events(facts, many)
+    for again in ([raw, *many], [*many, raw, raw]):
+        await record_events(facts, again)
+        found = (await load_views(facts, [ONE], READS, NOW))[ONE].events["Order"]
+        assert [item.at for item in found] == [fact.at for fact in reversed([*many, raw])]
+        assert {item.properties["total"] for item in found} == {Decimal("1.5")}
+    kept = await facts.execute(text("SELECT properties FROM event WHERE id = :id"), {"id": many[0].id})
+    assert kept.scalar_one() == {**said, "total": 1.5}
 
 
 async def test_only_what_the_rule_reads_is_loaded(facts: AsyncSession) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
+from perennial.common.testing.events import tracked
 from perennial.profile.timeline import queries, service
 from perennial.profile.timeline.service import Said
 
@@ -48,6 +49,18 @@ async def test_counts_are_what_each_event_adds(
         found = await _rows(begun, "SELECT via, events, first_seen, last_seen, latest, sources FROM activity", vias)
         assert [(*row[:5], sorted(row[5])) for row in found] == sorted(_activities(whole), key=lambda row: row[0].int)
         await savepoint.rollback()
+
+
+async def test_names_that_clients_make_up_fill_no_memory(session: WriteSession) -> None:
+    events = [tracked(f"{n}{'客' * 300}", {}) for n in range(5)]
+    known = [cached.cache_info().currsize for cached in (service._filed, queries._words)]
+    await session.execute(text("SELECT 1"))
+    await service.record(session, events)
+    assert [cached.cache_info().currsize for cached in (service._filed, queries._words)] == known
+    names = await session.execute(
+        text("SELECT name FROM event WHERE via = ANY(:vias)"), {"vias": [event.via for event in events]}
+    )
+    assert set(names.scalars()) == {event.name for event in events}
 
 
 async def _rows(session: WriteSession, asked: str, vias: Sequence[UUID]) -> list[tuple[Any, ...]]:

@@ -30,7 +30,7 @@ derived = metrics.get_meter("perennial").create_counter("perennial.derived", des
 IDLE_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
 PACE_SECONDS = 0.05  # between small batches: marks made meanwhile share the next one
-REST, LONGEST_REST_SECONDS = 4, 0.25  # a machine that is busy batches more: so many times as long as the batch took
+LONGEST_REST_SECONDS = 0.25
 
 
 _MARK_OWNERS = text("""
@@ -89,12 +89,14 @@ class Stale:
 class Derivation:
     """`handle(session, stale)` recomputes every customer of one batch, set-based, with the customers locked.
 
-    `concerned`: the service's table `stale` has the column `concern`.
+    `concerned`: the service's table `stale` has the column `concern`. `rest`: how many times as long as a small batch
+    took to wait for the next one, within bounds: the busier the machine, the more marks share a batch.
     """
 
     handle: Callable[[WriteSession, Stale], Awaitable[None]]
     batch: int = 2000
     concerned: bool = False
+    rest: int = 0
 
 
 @lru_cache(maxsize=65_536)
@@ -226,7 +228,7 @@ async def loop(runtime: Runtime) -> None:
         size = min(derivation.batch, size * 2)
         if used < size:
             took = asyncio.get_running_loop().time() - began
-            await runtime.pause(max(PACE_SECONDS, min(LONGEST_REST_SECONDS, REST * took)) if used else PACE_SECONDS)
+            await runtime.pause(max(PACE_SECONDS, min(LONGEST_REST_SECONDS, derivation.rest * took)))
         if used == 0:
             await notify.wait(runtime, notify.STALE, await _sleep(runtime))
 

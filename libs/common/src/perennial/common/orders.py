@@ -22,6 +22,7 @@ from perennial.common.db import WriteSession, raw
 from perennial.common.db.arrays import arrays
 
 ZERO = Decimal(0)
+LONGEST_KNOWN = 200
 Stamp = tuple[datetime, str]
 
 _AMOUNT = (
@@ -171,7 +172,7 @@ def of_orders(events: Iterable[ResolvedEvent], info: Info) -> list[Said]:
     return [
         (event, name, properties(event, info))
         for event in events
-        if event.type == "track" and (name := _speaks(event.name)) is not None
+        if event.type == "track" and event.name and (name := _named(event.name)) is not None
     ]
 
 
@@ -187,10 +188,14 @@ def properties(event: ResolvedEvent, info: Info) -> dict[str, Any]:
     return known[1]
 
 
-@functools.lru_cache(maxsize=4096)
-def _speaks(name: str | None) -> str | None:
+def _named(name: str) -> str | None:
     """The canonical name, if it is one that speaks of orders."""
-    known = commerce.canonical(name) if name else None
+    return _speaks(name) if len(name) <= LONGEST_KNOWN else _speaks.__wrapped__(name)
+
+
+@functools.lru_cache(maxsize=4096)  # of short names: what clients make up must not fill the memory
+def _speaks(name: str) -> str | None:
+    known = commerce.canonical(name)
     return known if known in commerce.ORDER_EVENTS else None
 
 

@@ -122,4 +122,4 @@ REACTIONS = (
     Reaction(ResolvedEvent, learn_birthdays, tells_birthday),
     on(ResolvedEvent, earn, types=["track"], asked=asked),
 )
-DERIVATION = Derivation(refresh)
+DERIVATION = Derivation(refresh, rest=8)

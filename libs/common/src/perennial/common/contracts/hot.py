@@ -24,6 +24,26 @@ def read_body(raw: msgspec.Raw) -> Body:
     return _BODY.decode(raw)
 
 
+class _Said(msgspec.Struct, frozen=True):
+    properties: msgspec.Raw = msgspec.Raw(b"")
+
+
+_SAID = msgspec.json.Decoder(_Said)
+NOTHING = msgspec.Raw(b"{}")
+
+
+def raw_properties(raw: msgspec.Raw) -> msgspec.Raw:
+    """The properties of a raw body as they were written; an empty object where it has none.
+
+    Raises msgspec.ValidationError for what is no object, as `read_body` does.
+    """
+    said = _SAID.decode(raw).properties
+    if bytes(said).startswith(b"{"):
+        return said
+    read_body(raw)
+    return NOTHING
+
+
 def effective_traits(body: Body) -> dict[str, Any]:
     """`context.traits` overlaid by `traits` (some SDKs send only the first)."""
     hints = (body.context or {}).get("traits")

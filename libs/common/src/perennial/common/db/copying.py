@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from perennial.common.db.sessions import WriteSession, raw
 
 _BEGIN, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
@@ -16,7 +18,7 @@ _DAY, _SECOND = 86_400_000_000, 1_000_000
 NULL = b"\xff\xff\xff\xff"
 
 
-async def copy(session: WriteSession, table: str, columns: Sequence[str], rows: Iterable[Iterable[bytes]]) -> None:
+async def copy(session: AsyncSession, table: str, columns: Sequence[str], rows: Iterable[Iterable[bytes]]) -> None:
     """COPY rows into a table, each in parts that are joined.
 
     A row is the number of columns in two bytes; then of each column the length in four and the value, or NULL.

@@ -109,6 +109,9 @@ class Database:
         """
         async with self.engine.connect() as connection:
             held = await connection.get_raw_connection()
+            if cast("asyncpg.Connection", held.driver_connection).is_closed():  # Postgres was started afresh
+                await connection.invalidate()
+                held = await connection.get_raw_connection()
             try:
                 return await cast("asyncpg.Connection", held.driver_connection).fetchval(statement, *values)
             except BaseException as error:

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 WAKES = "wakes"
 """In a session's `info`: the set of channels to notify when its transaction has been committed."""
 
-PACE_SECONDS = 0.01
+PACE_SECONDS = 0.03  # the relay looks no more often either
 RETRY_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 _NOTIFY = text("SELECT pg_notify(current_schema() || '.' || name, '') FROM unnest(CAST(:names AS text[])) AS name")
@@ -26,7 +26,7 @@ class Waker:
     """Notifies channels soon. A process that dies before it does leaves the loops to their next look by themselves."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # one round trip, not three
         self._names: set[str] = set()
         self._sending: asyncio.Task[None] | None = None
         self._closing = False

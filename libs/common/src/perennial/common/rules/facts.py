@@ -3,22 +3,28 @@
 Facts are stored under the `via` that produced them; which customer that is today, the identity map says.
 """
 
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from perennial.common.db.copying import copy, instant
 from perennial.common.rules.paths import trait_key
 from perennial.common.rules.views import decode, load_views
 
 __all__ = ["EventFact", "TraitFact", "decode", "fact_tables", "load_views", "record_events", "record_traits"]
 
+MANY = 100
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_COPIED = ("id", "via", "name", "at", "properties")
+_WHOSE, _WHEN = struct.Struct(">hi16si16si"), struct.Struct(">iqiB")
 
 _RECORD_TRAITS = text("""
     INSERT INTO trait AS t (via, key, value, at, source, message_id)
@@ -116,7 +122,7 @@ async def record_traits(session: AsyncSession, rows: Iterable[TraitFact]) -> Non
 async def record_events(session: AsyncSession, rows: Iterable[EventFact]) -> None:
     """Writes events; an id that is there already changes nothing."""
     facts = list(rows)
-    if not facts:
+    if not facts or (len(facts) >= MANY and await _all_new(session, facts)):
         return
     values = {
         "ids": [fact.id for fact in facts],
@@ -126,3 +132,23 @@ async def record_events(session: AsyncSession, rows: Iterable[EventFact]) -> Non
         "properties": [_encoder.encode(fact.properties).decode() for fact in facts],
     }
     await session.execute(_RECORD_EVENTS, values)
+
+
+async def _all_new(session: AsyncSession, facts: Iterable[EventFact]) -> bool:
+    """COPY them in, at two thirds of the price; a repeat among them takes all back."""
+    try:
+        async with session.begin_nested():
+            await copy(session, "event", _COPIED, map(_copied, facts))
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+def _copied(fact: EventFact) -> tuple[bytes, ...]:
+    name, said = fact.name.encode(), _encoder.encode(fact.properties)
+    return (
+        _WHOSE.pack(len(_COPIED), 16, fact.id.int.to_bytes(16), 16, fact.via.int.to_bytes(16), len(name)),
+        name,
+        _WHEN.pack(8, instant(fact.at), len(said) + 1, 1),
+        said,
+    )

@@ -148,7 +148,8 @@ def _answer(body: bytes, status: int, location: str, etag: str) -> Response:
 
 def _path(request: Request) -> str:
     """The path in one spelling: an id in capitals or without dashes is the same resource."""
-    template = getattr(request.scope.get("route"), "path", request.url.path)
+    route = request.scope.get("route")
+    template = request.url.path if route is None else route.path  # a URL takes longer to make than the whole key
     return f"{template}\0{sorted((name, _plain(value)) for name, value in request.path_params.items())}"
 
 

@@ -26,6 +26,7 @@ _COPIED = (
     "body",
 )  # fmt: skip
 _FIXED, _SENT, _UNSENT = struct.Struct(">hi16si16siqiqi?i"), struct.Struct(">iqiB"), struct.Struct(">iiB")
+LONGEST_KNOWN = 200
 Part = tuple[date, str]
 
 _PARTS = text("""
@@ -116,19 +117,20 @@ def _copied(row: Sequence[Any]) -> Iterable[bytes]:
     """A row in the order of _COPIED."""
     any_id, via, source, message_id, type_, name, at, received_at, live, body, sent_at, data_class = row
     named = message_id.encode()
+    words = _words if name is None or len(name) <= LONGEST_KNOWN else _words.__wrapped__
     return (
         _FIXED.pack(
             len(_COPIED), 16, any_id.int.to_bytes(16), 16, via.int.to_bytes(16), 8, instant(at),
             8, instant(received_at), 1, live, len(named),
         ),
         named,
-        _words(source, type_, name, data_class),
+        words(source, type_, name, data_class),
         _UNSENT.pack(-1, len(body) + 1, 1) if sent_at is None else _SENT.pack(8, instant(sent_at), len(body) + 1, 1),
         body,
     )  # fmt: skip
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)  # of short names: what clients make up must not fill the memory
 def _words(*said: str | None) -> bytes:
     return b"".join(map(word, said))
 

@@ -95,9 +95,14 @@ def name_of(event: ResolvedEvent) -> str | None:
     return filed(event.type, event.name)[0]
 
 
-@functools.lru_cache(maxsize=4096)
 def filed(type_: str, named: str | None) -> Filed:
     """What was tracked is counted by its canonical name, pages and screens by their type, all else not at all."""
+    known = _filed if named is None or len(named) <= LONGEST_NAME else _filed.__wrapped__
+    return known(type_, named)
+
+
+@functools.lru_cache(maxsize=4096)  # of short names: what clients make up must not fill the memory
+def _filed(type_: str, named: str | None) -> Filed:
     name = commerce.canonical(named) if type_ == "track" and named is not None else named
     counted = type_ if type_ in COUNTED_BY_TYPE else name if type_ == "track" else None
     return Filed(name, counted and counted[:LONGEST_NAME], kinds.class_of_event(type_, name))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from perennial.common import commerce, orders
-from perennial.common.contracts.hot import effective_traits, read_body
+from perennial.common.contracts.hot import effective_traits, raw_properties, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
 from perennial.common.derive import ANYTHING, mark, mark_changes, mark_events, spell
@@ -29,14 +29,14 @@ async def record(session: WriteSession, events: list[ResolvedEvent]) -> None:
     if any(event.type == "identify" for event in events):
         kept_out |= await queries.computed_keys(session)
     for event in events:
-        body, concern = read_body(event.body), about[event.via.int]
+        concern = about[event.via.int]
         if event.type == "identify":
-            said = _said(event, effective_traits(body), kept_out)
+            said = _said(event, effective_traits(read_body(event.body)), kept_out)
             traits += said
             concern.update(concerns.of_trait(trait.key) for trait in said)
         name = _name(event)
         if name is not None:
-            facts.append(EventFact(event.id, event.via, name, event.timestamp, body.properties or {}))
+            facts.append(EventFact(event.id, event.via, name, event.timestamp, raw_properties(event.body)))
             concern.add(concerns.of_event(name))
             if name in commerce.ORDER_EVENTS:
                 concern |= concerns.ORDERS

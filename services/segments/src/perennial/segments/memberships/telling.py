@@ -3,27 +3,28 @@
 The bodies are those of the contracts, encoded without a model for each; a test holds them to it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
 import asyncpg
 import msgspec
-from sqlalchemy import text
 
-from perennial.common import notify, outbox
+from perennial.common import notify
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.segments import MembershipEntered, MembershipExited, MembershipsChanged
 from perennial.common.db import WriteSession
-from perennial.common.db.arrays import array
+from perennial.common.db.copying import copy, word
 from perennial.common.events import Encoder
 from perennial.common.ids import uuid7, uuid7_text
 
 PER_FACT = 1000
 Changed = tuple[UUID, UUID, int] | asyncpg.Record  # segment, customer, version
 
-_INSERT = text(outbox.INSERT)
+_COPIED = ("event_id", "subject", "headers", "body")
+_ID, _JSON, _LENGTH = struct.Struct(">hi16s"), struct.Struct(">iB"), struct.Struct(">i")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -69,29 +70,36 @@ async def tell(
     said = [*_states(entered, names, at, member=True), *_states(left, names, at, member=False)]
     if not said:
         return
+    await copy(session, "outbox", _COPIED, _rows(said, live, at))
+    await notify.notify(session, notify.OUTBOX)
+
+
+def _rows(said: list[_State], live: Mapping[UUID, bool], at: datetime) -> Iterator[Iterable[bytes]]:
     states, entries, exits = _headers(at)
-    ids, subjects, headers, bodies = [], [], [], []
-
-    def add(head: str, contract: type[Event], identifier: str, body: msgspec.Struct) -> None:
-        ids.append(identifier)
-        subjects.append(contract.subject)
-        headers.append(head.replace(_PLACE, identifier))
-        bodies.append(_encode(body))
-
     for part in _parts(said):
         identifier = uuid7_text()
-        add(states, MembershipsChanged, identifier, _States(identifier, at, part))
+        yield _row(MembershipsChanged, states, identifier, _States(identifier, at, part))
     for one in said:
         if not live.get(one.customer):
             continue
         identifier = uuid7_text()
         what = (identifier, at, one.segment_id, one.segment_name, one.customer, one.version)
         if one.member:
-            add(entries, MembershipEntered, identifier, _Entered(*what))
+            yield _row(MembershipEntered, entries, identifier, _Entered(*what))
         else:
-            add(exits, MembershipExited, identifier, _Exited(*what))
-    await session.execute(_INSERT, {"ids": array(ids), "subjects": subjects, "headers": headers, "bodies": bodies})
-    await notify.notify(session, notify.OUTBOX)
+            yield _row(MembershipExited, exits, identifier, _Exited(*what))
+
+
+def _row(contract: type[Event], head: str, identifier: str, said: msgspec.Struct) -> Iterable[bytes]:
+    headers, body = head.replace(_PLACE, identifier).encode(), _encode(said)
+    return (
+        _ID.pack(len(_COPIED), 16, bytes.fromhex(identifier.replace("-", ""))),
+        word(contract.subject),
+        _JSON.pack(len(headers) + 1, 1),
+        headers,
+        _LENGTH.pack(len(body)),
+        body,
+    )
 
 
 _NOBODY = uuid7()

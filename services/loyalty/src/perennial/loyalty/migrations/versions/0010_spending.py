@@ -120,10 +120,10 @@ SPEND = """
         END IF;
     END $$"""
 # The whole request of the plain case, as a transaction of one statement: the key is claimed, the points are spent, the
-# facts are said and the answer is kept. Null where anything is not plain, and then nothing is done: the caller goes the
-# long way, which finds out what it is. The lock is taken before anything is looked at, by a statement of its own: so the
-# look sees whatever was kept by whoever had the lock before. What Python guessed of the answer and of the facts is put
-# right here; whoever else has kept an answer in spite of the lock makes this one fail.
+# facts are said and the answer is kept. Null where anything is not plain, and then nothing is done: the caller goes
+# the long way, which finds out what it is. The lock is taken before anything is looked at, by a statement of its own:
+# so the look sees whatever was kept by whoever had the lock before. Answer and facts come with what Python knows of
+# them. An answer that is kept in spite of the lock makes this one fail.
 SPEND_ONCE = """
     CREATE FUNCTION spend_once(
         p_lock bigint, p_key bytea, p_fingerprint bytea,
@@ -141,13 +141,13 @@ SPEND_ONCE = """
         IF EXISTS (SELECT FROM idempotency i WHERE i.id = p_key) THEN
             RETURN NULL;
         END IF;
-        SELECT s.* INTO done
-            FROM spend(p_id, p_who, true, false, p_version, p_since, p_currency, p_points, p_at, p_reason, p_reference) s;
+        SELECT s.* INTO done FROM spend(
+            p_id, p_who, true, false, p_version, p_since, p_currency, p_points, p_at, p_reason, p_reference) s;
         IF done.outcome <> 'posted' THEN
             RETURN NULL;
         END IF;
-        answer := convert_to(
-            CAST(p_answer || jsonb_build_object('customer_id', done.customer, 'balance', done.available) AS text), 'UTF8');
+        answer := convert_to(CAST(p_answer || jsonb_build_object(
+            'customer_id', done.customer, 'balance', done.available) AS text), 'UTF8');
         INSERT INTO outbox (event_id, subject, headers, body) VALUES
             (p_ids[1], p_subjects[1], p_heads[1], convert_to(CAST(p_changed || jsonb_build_object(
                 'accounts', jsonb_build_array(jsonb_build_object(

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import uvloop
 
 from perennial.local.platform import Platform
-from tests.load import edge, identity, loyalty, profile, search, segments
+from tests.load import edge, identity, latency, loyalty, profile, search, segments
 from tests.load.events import batches
 from tests.load.limit import Copy
 from tests.load.measure import Load, Slice
@@ -88,6 +88,9 @@ def main() -> None:
     if "segments" in wanted:
         with _home() as home, Platform(Path(home), port=0, services=("profile", "segments")) as platform:
             uvloop.run(segments.measure(platform))
+    if "latency" in wanted:
+        with _home() as home, Platform(Path(home), port=0, services=("profile", "segments")) as platform:
+            uvloop.run(latency.measure(platform))
     if "platforms" in wanted:
         for name, services in (("identity + profile", ("identity", "profile")), ("all services", ())):
             with _home() as home, Platform(Path(home), port=0, services=services) as platform:

@@ -27,7 +27,7 @@ from perennial.local.platform import Platform
 from perennial.profile.timeline import queries
 from tests.load.writer import BATCH, Second, Share, Writer, batches, event
 
-ROUNDS, BATCHES, CUSTOMERS, LANES = 7, 4, 5_000, 2
+ROUNDS, BATCHES, CUSTOMERS, LANES = 7, 12, 5_000, 2
 AIM, AIM_MS = 0.25, 50
 BUSY_EVENTS, BUSY_IDENTIFIERS, READS, SETTLE_SECONDS = 10_000, 24, 300, 120
 

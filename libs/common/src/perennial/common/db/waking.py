@@ -16,7 +16,7 @@ log = structlog.get_logger()
 WAKES = "wakes"
 """In a session's `info`: the set of channels to notify when its transaction has been committed."""
 
-PACE_SECONDS = 0.03  # the relay looks no more often either
+PACE_SECONDS = 0.01
 RETRY_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 _NOTIFY = text("SELECT pg_notify(current_schema() || '.' || name, '') FROM unnest(CAST(:names AS text[])) AS name")

@@ -1,0 +1,249 @@
+"""`python tests/load latency`: how soon it is said that somebody entered a segment, and that a window let them go.
+
+A whole pipeline (gateway, identity, profile, segments), the hundred segments of `crowd` and two about a marker, all
+made through the API; then SECONDS of events at PERENNIAL_BENCH_RATE (1,000/s), as servers send them. One event in
+ONE_IN is the first marker of a customer who is known by then. Entered counts from the gateway's answer, exited from
+the instant at which the marker leaves its window, both to when a subscriber hears of it.
+"""
+
+import asyncio
+import os
+import random
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import httpx
+import msgspec
+import nats
+import psutil
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from perennial.common.contracts.segments import MembershipEntered, MembershipExited
+from perennial.local.platform import Platform
+from tests.load import crowd
+from tests.load.events import CUSTOMERS, event
+
+RATE = float(os.environ.get("PERENNIAL_BENCH_RATE", "1000"))
+SECONDS, WARM, ONE_IN, CONNECTIONS = 30, 20_000, 50, 16
+SIZES = (20, 50)  # events in a batch
+MARKED, WINDOW = "Marked", timedelta(seconds=5)
+EVER: dict[str, Any] = {"event": MARKED}
+LATELY: dict[str, Any] = {**EVER, "within": f"PT{WINDOW.seconds}S"}
+AIM_ENTERED, AIM_EXITED = 1.0, 2.0
+BUILT_SECONDS, GIVE_UP_SECONDS = 120, 60
+_MARKERS = """
+    SELECT properties ->> 'marker' AS marker, customer_id, e.at, i.at AS taken
+    FROM segments.event AS e JOIN segments.identity_map USING (via) LEFT JOIN segments.inbox AS i ON i.event_id = e.id
+    WHERE name = $1"""
+_SAID = """
+    SELECT said ->> 'segment_id' AS segment, said ->> 'customer' AS customer, created_at
+    FROM segments.outbox, LATERAL (SELECT convert_from(body, 'UTF8')::jsonb AS said) AS b WHERE subject = $1"""
+
+
+class _Fact(msgspec.Struct):
+    segment_id: UUID
+    customer: UUID
+
+
+class Marker(NamedTuple):
+    """A customer's marker: seconds since 1970 of the gateway's answer, of the event, and when segments took it up."""
+
+    customer: UUID
+    accepted: float
+    at: float
+    taken: float
+
+
+class Subscriber:
+    """When each membership was first said to have begun and to have ended, in seconds since 1970."""
+
+    def __init__(self) -> None:
+        self.entered: dict[tuple[UUID, UUID], float] = {}
+        self.exited: dict[tuple[UUID, UUID], float] = {}
+        self._read = msgspec.json.Decoder(_Fact).decode
+
+    async def follow(self, url: str) -> Client:
+        """Listen from now on."""
+        client = await nats.connect(url)
+        for contract, heard in ((MembershipEntered, self.entered), (MembershipExited, self.exited)):
+
+            async def hear(message: Msg, heard: dict[tuple[UUID, UUID], float] = heard) -> None:
+                fact = self._read(message.data)
+                heard.setdefault((fact.segment_id, fact.customer), time.time())
+
+            await client.subscribe(contract.subject, cb=hear)
+        return client
+
+
+class Sender:
+    """Servers that send batches; each batch is stamped when it goes."""
+
+    def __init__(self, platform: Platform) -> None:
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        self._http = httpx.AsyncClient(base_url=platform.gateway_url, limits=limits, timeout=30)
+        self._key = (platform.write_key, "")
+        self._staff = {"Authorization": f"Bearer {platform.api_key}"}
+        self.accepted: dict[str, float] = {}
+
+    async def define(self, rules: Sequence[dict[str, Any]]) -> list[UUID]:
+        """Segments by these rules, in their order, once all of them serve."""
+        made = [await self._post({"name": f"latency {n}", "rule": rule}) for n, rule in enumerate(rules)]
+        async with asyncio.timeout(BUILT_SECONDS):
+            for identifier in made:
+                while (await self._state(identifier)) != "live":
+                    await asyncio.sleep(0.2)
+        return [UUID(identifier) for identifier in made]
+
+    async def _post(self, body: dict[str, Any]) -> str:
+        answer = await self._http.post("/v1/segments", json=body, headers=self._staff)
+        return str(answer.raise_for_status().json()["id"])
+
+    async def _state(self, identifier: str) -> str:
+        answer = await self._http.get(f"/v1/segments/{identifier}", headers=self._staff)
+        return str(answer.raise_for_status().json()["state"])
+
+    async def run(self, mark: str, rate: float, total: int) -> float:
+        """Send `total` events at this rate; returns how many a second were accepted. `mark` names them."""
+        queue, started = _schedule(mark, rate, total), time.time()
+        await asyncio.gather(*(self._send(mark, started, queue) for _ in range(CONNECTIONS)))
+        return total / (time.time() - started)
+
+    async def _send(self, mark: str, started: float, queue: Iterator[tuple[float, range]]) -> None:
+        chance = random.Random()
+        for due, numbers in queue:
+            await asyncio.sleep(max(0.0, started + due - time.time()))
+            events = [_event(mark, number, chance) for number in numbers]
+            body = {"batch": events, "sentAt": datetime.now(UTC).isoformat()}
+            while (answer := await self._http.post("/v1/batch", json=body, auth=self._key)).status_code == 503:
+                await asyncio.sleep(0.2)
+            answer.raise_for_status()
+            now = time.time()
+            self.accepted |= {said["userId"]: now for said in events if said.get("event") == MARKED}
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._http.aclose()
+
+
+def _schedule(mark: str, rate: float, total: int) -> Iterator[tuple[float, range]]:
+    """When each batch is due, in seconds from the start, and the numbers of its events."""
+    chance, done = random.Random(mark), 0
+    while done < total:
+        size = min(chance.randint(*SIZES), total - done)
+        yield done / rate, range(done, done + size)
+        done += size
+
+
+def _event(mark: str, number: int, chance: random.Random) -> dict[str, Any]:
+    """As shops send them, and in the run that is measured now and then a marker, of the next customer."""
+    made = event(mark, number, chance)
+    if mark == "warm" or number % ONE_IN != ONE_IN - 1:
+        return made
+    user = f"customer-{number // ONE_IN}"
+    return {**made, "userId": user, "type": "track", "event": MARKED, "properties": {"marker": user}}
+
+
+class Work:
+    """Seconds of CPU of the platform by process, of this one, and of all that the machine does."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform, self._started = platform, time.perf_counter()
+        self._before, self._machine = self._spent(), psutil.cpu_times()
+
+    def _spent(self) -> dict[str, float]:
+        found = {"this bench": time.process_time()}
+        for name, process in self._platform.processes().items():
+            tree = [root := psutil.Process(process["pid"]), *root.children(recursive=True)]
+            found[name] = sum(sum(part.cpu_times()[:2]) for part in tree)
+        return found
+
+    def report(self) -> None:
+        """What was spent since the beginning, of how much there was."""
+        cores, now, wall = psutil.cpu_count() or 1, psutil.cpu_times(), time.perf_counter() - self._started
+        idle = sum(getattr(now, name, 0.0) - getattr(self._machine, name, 0.0) for name in ("idle", "iowait"))
+        spent = {name: seconds - self._before.get(name, 0.0) for name, seconds in self._spent().items()}
+        parts = ", ".join(f"{name} {s / wall:.2f}" for name, s in sorted(spent.items(), key=lambda item: -item[1]))
+        print(f"  CPU: {sum(spent.values()) / wall:.2f} of {cores} cores ({parts})")
+        print(f"  the machine as a whole was busy for {1 - idle / wall / cores:.0%}", flush=True)
+
+
+async def measure(platform: Platform) -> None:
+    """All of it; printed."""
+    total, sender, subscriber = round(RATE * SECONDS), Sender(platform), Subscriber()
+    if total // ONE_IN > CUSTOMERS:
+        raise SystemExit(f"PERENNIAL_BENCH_RATE: at most {CUSTOMERS * ONE_IN // SECONDS}, so many can be marked")
+    warmed = await sender.run("warm", min(RATE, 1000), WARM)
+    print(f"latency: {crowd.SEGMENTS} segments and 2 of the marker, {WARM:,} events before at {warmed:,.0f}/s")
+    rules = [*islice(crowd.rules(), crowd.SEGMENTS), EVER, LATELY]
+    *_, ever, lately = await sender.define(rules)
+    client = await subscriber.follow(platform.nats_url)
+    work = Work(platform)
+    reached = await sender.run("run", RATE, total)
+    print(f"  {total:,} events in batches of {SIZES[0]} to {SIZES[1]}, {reached:,.0f} accepted a second")
+    work.report()
+    await _settled(subscriber, lately, len(sender.accepted))
+    database = await asyncpg.connect(platform.database_url)
+    marked, said = await _read(database, sender.accepted)
+    await database.close()
+    await client.close()
+    await sender.close()
+    report(subscriber, (ever, lately), marked, {c: at for (segment, c), at in said.items() if segment == ever})
+
+
+def report(
+    subscriber: Subscriber, segments: tuple[UUID, UUID], marked: Sequence[Marker], begun: dict[UUID, float]
+) -> None:
+    """What was heard of the markers, with the stages of entering; `begun`: when a customer's entry was computed."""
+    ever, lately = ({c: at for (s, c), at in subscriber.entered.items() if s == segment} for segment in segments)
+    gone = {customer: at for (segment, customer), at in subscriber.exited.items() if segment == segments[1]}
+    print(f"  heard of {len(subscriber.entered):,} entries and {len(subscriber.exited):,} exits, of all segments")
+    everybody, known = len(marked), [one for one in marked if one.customer in ever]
+    _print("entered, after the 200", [ever[one.customer] - one.accepted for one in known], everybody, AIM_ENTERED)
+    _print("  until segments takes it up", [one.taken - one.accepted for one in known], everybody)
+    _print("  then until it computes", [begun[one.customer] - one.taken for one in known], everybody)
+    _print("  then until it is heard", [ever[one.customer] - begun[one.customer] for one in known], everybody)
+    inside = [lately[one.customer] - one.accepted for one in marked if one.customer in lately]
+    _print(f"entered for {WINDOW.seconds} s, after the 200", inside, everybody, AIM_ENTERED)
+    ends = [gone[one.customer] - one.at - WINDOW.total_seconds() for one in marked if one.customer in gone]
+    _print("exited, after the instant", ends, everybody, AIM_EXITED)
+
+
+async def _settled(subscriber: Subscriber, segment: UUID, everybody: int) -> None:
+    """Wait until all who were marked have left again, or until it is too late."""
+    for waited in count():
+        left = sum(1 for found, _ in subscriber.exited if found == segment)
+        if left >= everybody or waited > GIVE_UP_SECONDS:
+            return
+        await asyncio.sleep(1)
+
+
+async def _read(
+    database: asyncpg.Connection, accepted: dict[str, float]
+) -> tuple[list[Marker], dict[tuple[UUID, UUID], float]]:
+    """The markers as segments knows them, and when the computing of each entry began."""
+    rows = await database.fetch(_MARKERS, MARKED)
+    marked = [
+        Marker(row["customer_id"], accepted[row["marker"]], row["at"].timestamp(), row["taken"].timestamp())
+        for row in rows
+    ]
+    said = await database.fetch(_SAID, MembershipEntered.subject)
+    begun = {(UUID(row["segment"]), UUID(row["customer"])): row["created_at"].timestamp() for row in said}
+    return marked, begun
+
+
+def _print(name: str, waits: Sequence[float], everybody: int, aim: float | None = None) -> None:
+    """One line."""
+    if len(waits) < 2:
+        print(f"  {name:<32}heard of {len(waits)} of {everybody}")
+        return
+    p50, p99 = statistics.median(waits), statistics.quantiles(waits, n=100)[98]
+    met = "" if aim is None else f"   p99 aim {aim:.0f} s{'' if p99 <= aim and len(waits) == everybody else ': MISSED'}"
+    shown = f"p50 {p50:.2f} s, p99 {p99:.2f} s, most {max(waits):.2f} s"
+    print(f"  {name:<32}{shown}   {len(waits)} of {everybody}{met}", flush=True)

@@ -89,7 +89,7 @@ def main() -> None:
         with _home() as home, Platform(Path(home), port=0, services=("profile", "segments")) as platform:
             uvloop.run(segments.measure(platform))
     if "latency" in wanted:
-        with _home() as home, Platform(Path(home), port=0, services=("profile", "segments")) as platform:
+        with _home() as home, Platform(Path(home), port=0, services=("identity", "profile", "segments")) as platform:
             uvloop.run(latency.measure(platform))
     if "platforms" in wanted:
         for name, services in (("identity + profile", ("identity", "profile")), ("all services", ())):

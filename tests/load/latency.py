@@ -31,7 +31,7 @@ from tests.load import crowd
 from tests.load.events import CUSTOMERS, event
 
 RATE = float(os.environ.get("PERENNIAL_BENCH_RATE", "1000"))
-SECONDS, WARM, ONE_IN, CONNECTIONS = 30, 20_000, 50, 16
+SECONDS, WARM, WARM_RATE, ONE_IN, CONNECTIONS = 30, 20_000, 1000, 50, 16
 SIZES = (20, 50)  # events in a batch
 MARKED, WINDOW = "Marked", timedelta(seconds=5)
 EVER: dict[str, Any] = {"event": MARKED}
@@ -102,8 +102,13 @@ class Sender:
         return [UUID(identifier) for identifier in made]
 
     async def _post(self, body: dict[str, Any]) -> str:
-        answer = await self._http.post("/v1/segments", json=body, headers=self._staff)
-        return str(answer.raise_for_status().json()["id"])
+        """A trait is known once the first events have come through."""
+        async with asyncio.timeout(BUILT_SECONDS):
+            while True:
+                answer = await self._http.post("/v1/segments", json=body, headers=self._staff)
+                if answer.status_code != 422:
+                    return str(answer.raise_for_status().json()["id"])
+                await asyncio.sleep(0.2)
 
     async def _state(self, identifier: str) -> str:
         answer = await self._http.get(f"/v1/segments/{identifier}", headers=self._staff)
@@ -179,7 +184,7 @@ async def measure(platform: Platform) -> None:
     total, sender, subscriber = round(RATE * SECONDS), Sender(platform), Subscriber()
     if total // ONE_IN > CUSTOMERS:
         raise SystemExit(f"PERENNIAL_BENCH_RATE: at most {CUSTOMERS * ONE_IN // SECONDS}, so many can be marked")
-    warmed = await sender.run("warm", min(RATE, 1000), WARM)
+    warmed = await sender.run("warm", WARM_RATE, WARM)
     print(f"latency: {crowd.SEGMENTS} segments and 2 of the marker, {WARM:,} events before at {warmed:,.0f}/s")
     rules = [*islice(crowd.rules(), crowd.SEGMENTS), EVER, LATELY]
     *_, ever, lately = await sender.define(rules)

@@ -4,6 +4,8 @@ Writing is one process or two, from the stored messages of EVENTS to the commit:
 orders, the customer's row and the marks. Its limit is asyncpg's COPY of the same rows of the timeline, in the same
 batches and order, into one table with the same two indexes. Reading is the whole of `GET /v1/customers/{id}` (SQL,
 masks, JSON), one at a time, for one customer of ten thousand events under 24 identifiers, among many others.
+
+A slice is a third of a second of COPY and more: in less, COPY has the log's buffers to itself and waits for no disk.
 """
 
 import asyncio

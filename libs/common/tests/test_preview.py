@@ -91,6 +91,7 @@ async def test_an_identifier_that_is_not_known_yet(world: World) -> None:
 
 async def test_nobody_is_told(world: World, database_urls: Any) -> None:
     one, other = await two(world)
+    await asyncio.sleep(0.2)  # what their coming woke is told by then: a moment after each commit
     heard: list[str] = []
     connection = await asyncpg.connect(database_urls.login)
     for name in ("outbox", "stale", "timers", "probe"):

@@ -97,6 +97,17 @@ async def test_a_segment_in_use_is_not_archived(client: httpx.AsyncClient, hear:
     assert (await client.delete(f"/v1/segments/{segment}", headers=ANY)).status_code == 204
 
 
+async def test_a_rule_that_its_service_names_no_longer_uses_nothing(client: httpx.AsyncClient, hear: Hear) -> None:
+    segment = await define(client)
+    await hear(journey(segment, version=1), journey(segment, version=1, key="8"))
+    for days in range(1, 5):
+        await hear(
+            journey(segment, version=1, key="8", at=NOW + timedelta(days=days)),
+            journey(version=1, by=tickets.RulesChanged, kind="dispatch_rule", at=NOW + timedelta(days=30 + days)),
+        )
+        assert len(await users(client, segment)) == (1 if days > 2 else 2)
+
+
 async def test_very_many_users_are_not_all_named(client: httpx.AsyncClient, hear: Hear) -> None:
     segment = await define(client)
     await hear(*(journey(segment, version=1, key=str(number), name=f"J{number}") for number in range(25)))

@@ -21,8 +21,11 @@ _KEEP = text("""
     ON CONFLICT (service, kind, id) DO UPDATE SET name = excluded.name, state = excluded.state,
         segments = excluded.segments, version = excluded.version, said_at = excluded.said_at
     WHERE (u.version, u.said_at) < (excluded.version, excluded.said_at)""")
+# Every service says all its rules once a day: one that it has passed over for three was deleted while nobody said so.
 _USERS = text("""
-    SELECT service, kind, id, name, state FROM segment_user WHERE CAST(:segment AS uuid) = ANY(segments)
+    SELECT service, kind, id, name, state FROM segment_user AS u
+    WHERE CAST(:segment AS uuid) = ANY(segments)
+      AND said_at > (SELECT max(said_at) FROM segment_user AS s WHERE s.service = u.service) - interval '3 days'
     ORDER BY service, kind, name, id""")
 
 

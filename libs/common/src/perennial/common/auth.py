@@ -61,24 +61,25 @@ def mint(private_key: str, principal: Principal, ttl: int = TTL_SECONDS) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _decode(token: str, public_key: str) -> dict[str, Any]:
+def _decode(token: str, public_key: str) -> tuple[Principal, float]:
+    """Of whom a token is, and when it expires."""
     claims: dict[str, Any] = jwt.decode(
         token, public_key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options={"require": ["exp", "sub"]}
     )
-    return claims
+    via = UUID(claims["via"]) if claims.get("via") else None
+    fields = frozenset(claims.get("fields", "").split())
+    return Principal(claims["kind"], claims["sub"], frozenset(claims["scope"].split()), via, fields), claims["exp"]
 
 
 def verify(token: str, public_key: str) -> Principal:
     """The principal of an internal token. Raises Unauthorized."""
     try:
-        claims = _decode(token, public_key)
+        principal, expires = _decode(token, public_key)
     except (jwt.PyJWTError, ValueError) as error:
         raise Unauthorized(detail="the internal token is not valid") from error
-    if claims["exp"] <= time.time():
+    if expires <= time.time():
         raise Unauthorized(detail="the internal token has expired")
-    via = UUID(claims["via"]) if claims.get("via") else None
-    fields = frozenset(claims.get("fields", "").split())
-    return Principal(claims["kind"], claims["sub"], frozenset(claims["scope"].split()), via, fields)
+    return principal
 
 
 async def authenticated(request: Request, credentials: Annotated[Any, Security(bearer)]) -> Principal:
@@ -86,6 +87,9 @@ async def authenticated(request: Request, credentials: Annotated[Any, Security(b
 
     No other header is trusted. The gateway, where requests come from outside, brings an `authenticate`.
     """
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is not None:
+        return known  # asked for once more in the same request
     own: Authenticate | None = getattr(request.app.state, "authenticate", None)
     if own is not None:
         principal = await own(request)

@@ -1,6 +1,7 @@
 """What is derived while a version takes its place is derived again by the new one."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -74,6 +75,35 @@ async def test_a_derivation_that_knows_the_old_rule_has_not_the_last_word(
     assert await members(committed) == []
     async with committed.write() as session:
         assert (await session.execute(text("SELECT customer_id FROM build_touched"))).all() == []
+
+
+async def test_what_is_live_and_read_by_a_quiet_derivation_is_told(
+    committed: Database, settings: Any, monkeypatch: Any
+) -> None:
+    """The event is committed when a mark of something not live was taken, and before the facts are read."""
+    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    _, via, _ = await started(runtime, {"event": "Joined"})
+    async with committed.write() as session:
+        await mark(session, [via], live=False)
+    began, go_on = asyncio.Event(), asyncio.Event()
+    real = service.live_segments
+
+    async def slow(session: Any) -> Any:
+        found = await real(session)
+        began.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(service, "live_segments", slow)
+    first = asyncio.create_task(derived(committed))
+    await began.wait()
+    await heard(runtime, tracked("Joined", via=via, at=datetime.now(UTC) - timedelta(minutes=1)))
+    go_on.set()
+    await first
+    assert await members(committed) == [via]
+    async with committed.write() as session:
+        told = await session.execute(text("SELECT subject FROM outbox WHERE subject LIKE '%entered%'"))
+    assert told.scalars().all() == ["segments.membership.entered.v1"]
 
 
 async def test_a_build_begins_when_no_derivation_is_in_flight(

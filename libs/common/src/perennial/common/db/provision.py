@@ -13,6 +13,7 @@ import asyncpg
 from perennial.common import service as services
 
 EXTENSIONS = ("pg_trgm", "btree_gist", "unaccent")
+TRIES = 10
 
 
 async def provision(admin_url: str, passwords: Mapping[str, tuple[str, str]]) -> None:
@@ -22,13 +23,23 @@ async def provision(admin_url: str, passwords: Mapping[str, tuple[str, str]]) ->
     """
     connection = await asyncpg.connect(admin_url)
     try:
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(7305808869231650)")
-            await _extensions(connection)
-            for name, (login, owner) in passwords.items():
-                await _service(connection, name, login, owner)
+        for left in reversed(range(TRIES)):
+            try:
+                await _provision(connection, passwords)
+                break
+            except (asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.InternalServerError):
+                if not left:  # roles are the server's, the lock is the database's: somebody was at them for another
+                    raise
     finally:
         await connection.close()
+
+
+async def _provision(connection: asyncpg.Connection, passwords: Mapping[str, tuple[str, str]]) -> None:
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(7305808869231650)")
+        await _extensions(connection)
+        for name, (login, owner) in passwords.items():
+            await _service(connection, name, login, owner)
 
 
 async def _extensions(connection: asyncpg.Connection) -> None:

@@ -1,6 +1,6 @@
 """The SQL of what is known of customers before they are asked: where they are members, when their timers are due."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +17,7 @@ _PLACES = """
     JOIN unnest($2::uuid[]) WITH ORDINALITY AS s (id, place) ON s.id = m.segment_id
     GROUP BY c.n"""
 _TIMERS = "SELECT key, due_at FROM timer WHERE kind = $1 AND key = ANY($2::text[])"
+_LIVE = "SELECT DISTINCT customer_id FROM stale WHERE live AND customer_id = ANY($1::uuid[])"
 _VERSIONS = text(f"""
     SELECT s.id, s.name, coalesce(s.serving_version, s.version) AS version
     FROM segment AS s WHERE {SERVING} ORDER BY s.id""")  # noqa: S608 (ours)
@@ -41,6 +42,18 @@ async def timers(session: ReadSession, kind: str, customers: Collection[UUID]) -
     known = {str(customer): customer for customer in customers}
     rows = await (await raw(session)).fetch(_TIMERS, kind, list(known))
     return {known[key]: at for key, at in rows}
+
+
+async def live_meanwhile(
+    session: ReadSession, customers: Collection[UUID], live: Mapping[UUID, bool]
+) -> Mapping[UUID, bool]:
+    """`live`, and of these customers those whom something live has marked since their marks were taken.
+
+    What it said may have been read already: then its own mark finds nothing changed, and nobody would say so.
+    """
+    quiet = [customer for customer in customers if not live.get(customer)]
+    rows = await (await raw(session)).fetch(_LIVE, quiet) if quiet else ()
+    return {**live, **{row[0]: True for row in rows}} if rows else live
 
 
 async def serving(session: ReadSession) -> list[tuple[UUID, str, int]]:

@@ -117,7 +117,8 @@ async def compute(session: WriteSession, stale: Stale) -> None:
             leaving += asked.leaving
             due |= asked.due()
             idle += asked.idle()
-    await move(session, entering, leaving, names, stale.live, now)
+    live = await known.live_meanwhile(session, {customer for _, customer in (*entering, *leaving)}, stale.live)
+    await move(session, entering, leaving, names, live, now)
     if due:
         await _set_timers(session, due)
     if idle:

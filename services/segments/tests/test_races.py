@@ -42,6 +42,21 @@ async def members(database: Database) -> list[UUID]:
         return list((await session.execute(text("SELECT customer_id FROM membership"))).scalars())
 
 
+def slowed(monkeypatch: Any) -> tuple[asyncio.Event, asyncio.Event]:
+    """Derivations wait when they have read the segments: set when one does, and to be set that they go on."""
+    began, go_on = asyncio.Event(), asyncio.Event()
+    real = service.live_segments
+
+    async def slow(session: Any) -> Any:
+        found = await real(session)
+        began.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(service, "live_segments", slow)
+    return began, go_on
+
+
 async def test_a_derivation_that_knows_the_old_rule_has_not_the_last_word(
     committed: Database, settings: Any, monkeypatch: Any
 ) -> None:
@@ -53,16 +68,7 @@ async def test_a_derivation_that_knows_the_old_rule_has_not_the_last_word(
         await definitions.change(session, EVERYBODY, row, None, {"event": "Never"})
     assert await operations.step_once(runtime)
     await heard(runtime, tracked("Joined", via=via))
-    began, go_on = asyncio.Event(), asyncio.Event()
-    real = service.live_segments
-
-    async def slow(session: Any) -> Any:
-        found = await real(session)
-        began.set()
-        await go_on.wait()
-        return found
-
-    monkeypatch.setattr(service, "live_segments", slow)
+    began, go_on = slowed(monkeypatch)
     first = asyncio.create_task(derived(committed))
     await began.wait()
     await operations.step_once(runtime)  # it serves
@@ -85,16 +91,7 @@ async def test_what_is_live_and_read_by_a_quiet_derivation_is_told(
     _, via, _ = await started(runtime, {"event": "Joined"})
     async with committed.write() as session:
         await mark(session, [via], live=False)
-    began, go_on = asyncio.Event(), asyncio.Event()
-    real = service.live_segments
-
-    async def slow(session: Any) -> Any:
-        found = await real(session)
-        began.set()
-        await go_on.wait()
-        return found
-
-    monkeypatch.setattr(service, "live_segments", slow)
+    began, go_on = slowed(monkeypatch)
     first = asyncio.create_task(derived(committed))
     await began.wait()
     await heard(runtime, tracked("Joined", via=via, at=datetime.now(UTC) - timedelta(minutes=1)))
@@ -157,16 +154,7 @@ async def test_nobody_enters_what_is_archived_while_they_are_derived(
     async with committed.write() as session:
         await session.execute(text("DELETE FROM membership"))
         await mark(session, [via], live=True)
-    began, go_on = asyncio.Event(), asyncio.Event()
-    real = service.live_segments
-
-    async def slow(session: Any) -> Any:
-        found = await real(session)
-        began.set()
-        await go_on.wait()
-        return found
-
-    monkeypatch.setattr(service, "live_segments", slow)
+    began, go_on = slowed(monkeypatch)
     first = asyncio.create_task(derived(committed))
     await began.wait()
     async with committed.write() as session:

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import nats
+import nats.js.errors
 import psutil
 
 from perennial.local.nats import HTTP_OK, binary
@@ -31,7 +32,10 @@ listen: "{host}:{port}"
 http: "{host}:{monitor}"
 authorization {{ user: perennial, password: "{password}" }}
 jetstream {{ store_dir: "{store}", sync_interval: always, max_file_store: 8GB, max_memory_store: 64MB }}
-cluster {{ name: lab, listen: "{host}:{route}", routes: [{routes}] }}
+cluster {{
+  name: lab, listen: "{host}:{route}", routes: [{routes}]
+  advertise: "{host}:{nowhere}", no_advertise: true
+}}
 """
 
 
@@ -85,20 +89,49 @@ async def _asked(ready: Callable[[], Awaitable[bool]]) -> bool:
 
 @dataclass
 class Brokers:
-    """Three brokers that keep three copies of every stream."""
+    """Three brokers that keep three copies of every stream; each hears another over a line that can be cut."""
 
     nodes: dict[str, Node]
     urls: dict[str, str]
+    lines: dict[tuple[str, str], tuple[Balancer, int]]
 
     @property
     def url(self) -> str:
         return ",".join(self.urls.values())
 
-    def leader(self, stream: str) -> str:
-        """The node that leads a stream."""
+    def cut_off(self, name: str) -> None:
+        """Cut a node off from the others; its clients still reach it."""
+        for ends, (line, _) in self.lines.items():
+            if name in ends:
+                line.lead()
+
+    def mend(self) -> None:
+        """All hear each other again."""
+        for line, port in self.lines.values():
+            line.lead(port)
+
+    def acknowledged(self, name: str, subject: str) -> bool:
+        """Whether a node, asked by itself, says that it has stored a message."""
+
+        async def said() -> bool:
+            client = await nats.connect(self.urls[name], connect_timeout=2, allow_reconnect=False)
+            try:
+                await client.jetstream(timeout=2).publish(subject, b"lost")
+            except (nats.errors.Error, nats.js.errors.Error):
+                return False
+            else:
+                return True
+            finally:
+                await client.close()
+
+        return asyncio.run(said())
+
+    def leader(self, stream: str, but: str = "") -> str:
+        """The node that leads a stream, as all know it, or all `but` one."""
+        urls = [url for name, url in self.urls.items() if name != but]
 
         async def asked() -> str | None:
-            client = await nats.connect(list(self.urls.values()), connect_timeout=2, allow_reconnect=False)
+            client = await nats.connect(urls, connect_timeout=2, allow_reconnect=False)
             try:
                 found = await client.jetstream(timeout=2).stream_info(stream)
                 return found.cluster.leader if found.cluster else None
@@ -114,13 +147,19 @@ def brokers(folder: Path) -> Iterator[Brokers]:
     taken: set[int] = set()
     names = ("a", "b", "c")
     routes = {name: free_port(taken) for name in names}
-    made = Brokers({}, {})
+    lines = {
+        (one, other): (Balancer([routes[other]]), routes[other]) for one in names for other in names if one != other
+    }
+    taken |= {line.port for line, _ in lines.values()}
+    made = Brokers({}, {}, lines)
     for name in names:
         port, monitor = free_port(taken), free_port(taken)
         config = folder / f"{name}.conf"
-        others = ", ".join(f'"nats://{HOST}:{routes[other]}"' for other in names if other != name)
+        others = ", ".join(f'"nats://{HOST}:{line.port}"' for (one, _), (line, _) in lines.items() if one == name)
+        # What they would tell each other of themselves leads nowhere: there is no other way than the lines.
         config.write_text(BROKER.format(name=name, host=HOST, port=port, monitor=monitor, password=PASSWORD,
-                                        store=folder / name, route=routes[name], routes=others))  # fmt: skip
+                                        store=folder / name, route=routes[name], routes=others,
+                                        nowhere=free_port(taken)))  # fmt: skip
 
         async def ready(monitor: int = monitor) -> bool:
             return await http_status(monitor, "/healthz") == HTTP_OK
@@ -138,6 +177,8 @@ def brokers(folder: Path) -> Iterator[Brokers]:
     finally:
         for node in made.nodes.values():
             node.kill()
+        for line, _ in lines.values():
+            line.close()
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from perennial.common.contracts.gateway import SUBJECT
 from perennial.local.platform import Platform
 from tests.e2e.shop import Shop
 from tests.e2e.test_faults import deliver_all, exact, history
@@ -62,3 +63,22 @@ def test_the_leader_of_intake_stands_still_as_if_it_were_cut_off(cluster: Broker
 
     deliver_all(shop, orders, meanwhile=freeze)
     exact(shop, orders)
+
+
+def test_a_leader_cut_off_from_the_others_acknowledges_nothing(cluster: Brokers, shop: Shop) -> None:
+    """Its clients still reach it: what it would take, the others would never have."""
+    orders = history(shop, users=40, each=50)
+    seen: list[object] = []
+
+    def cut() -> None:
+        name = cluster.leader("INGEST")
+        cluster.cut_off(name)
+        try:
+            time.sleep(CUT_OFF_SECONDS)
+            seen.extend([cluster.acknowledged(name, SUBJECT), cluster.leader("INGEST", but=name) != name])
+        finally:
+            cluster.mend()
+
+    deliver_all(shop, orders, meanwhile=cut)
+    exact(shop, orders)
+    assert seen == [False, True]

@@ -10,7 +10,7 @@ import pytest
 from perennial.local.platform import Platform
 from tests.e2e.shop import Shop, until
 
-TOLD = ("loyalty", "segments", "journeys", "tickets", "messages", "service")
+TOLD = ("loyalty", "coupons", "segments", "journeys", "tickets", "messages", "service")
 UNTOLD = {  # what a preview leaves out of profile's sections
     **{name: {"as_of"} for name in ("behaviour", "transactions", "attributes")},
     "identity": {"merged_from", "as_of"},

@@ -76,6 +76,11 @@ async def stream() -> Response:
     return StreamingResponse(chunks(), headers={"Cache-Control": "max-age=60"})
 
 
+@router.get("/v1/long")
+async def long(length: int) -> Response:
+    return Response(b"x" * length)
+
+
 @router.get("/v1/redirect")
 async def redirect() -> Response:
     return RedirectResponse("https://elsewhere.example/")

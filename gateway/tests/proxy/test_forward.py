@@ -120,6 +120,13 @@ async def test_bodies_stream_both_ways(admin: httpx.AsyncClient, shop: FastAPI) 
     assert (await admin.post("/v1/size")).json() == {"size": 0}
 
 
+async def test_an_answer_of_any_length_is_whole(admin: httpx.AsyncClient, shop: FastAPI) -> None:
+    """Also one that has come in whole before its first piece is passed on."""
+    for length in [0, 1, *range(65_530, 65_545), *range(66_000, 90_000, 1_000), 1_000_000]:
+        answer = await admin.get("/v1/long", params={"length": length})
+        assert (answer.status_code, len(answer.content)) == (200, length)
+
+
 async def test_bodies_are_limited(admin: httpx.AsyncClient, shop: FastAPI) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(20):

@@ -136,17 +136,18 @@ class Proxy:
                 skip_auto_headers=_UNNEEDED,
             ) as answer:  # fmt: skip
                 kept = [*crossing.outwards(answer.raw_headers, call.base), *extra]
-                last = b""
+                whole: bytes | None = None
                 if scope["state"].get("head"):
                     answer.close()
+                    whole = b""
                 elif _is_short(answer):
-                    last = await answer.read()
+                    whole = await answer.read()
                 started = True
                 await send({"type": "http.response.start", "status": answer.status, "headers": kept})
-                if not answer.closed:
+                if whole is None:
                     async for chunk in answer.content.iter_any():
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                await send({"type": "http.response.body", "body": last})
+                await send({"type": "http.response.body", "body": whole or b""})
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("proxy.failed", service=call.service, path=scope["path"], error=type(error).__name__)
             if started:

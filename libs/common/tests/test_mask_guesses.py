@@ -41,7 +41,7 @@ FRAGMENTS = [
     "-",
     "",
 ]
-TEXT_OPERATORS = ["is", "is_not", "contains", "not_contains", "starts_with", "ends_with", "matches"]
+TEXT_OPERATORS = ["is", "is_not", "contains", "not_contains", "starts_with", "ends_with", "matches", "regex"]
 NUMBERS = [5, 100, 139.1, 99.95, 10**6, 1_391_234, 6_591_234_567, 13_912_345_678, 86_139_123_456_78, 1e15]
 
 
@@ -110,7 +110,8 @@ def test_no_allowed_rule_tells_two_texts_apart_that_are_shown_alike(data: Any) -
     ("operator", "operand"),
     [
         ("contains", "1391"), ("not_contains", "a"), ("starts_with", "call 1391"), ("ends_with", "n@x.cn"),
-        ("matches", "*1391*"), ("is", "call 13912345678"), ("is_not", "ann@x.cn now"), ("starts_with", "13912345678/"),
+        ("matches", "*1391*"), ("regex", "1391"), ("is", "call 13912345678"), ("is_not", "ann@x.cn now"),
+        ("starts_with", "13912345678/"),
         ("in", ["gift", "call 13912345678"]), ("is", "call ****"), ("is", 13_912_345_678), ("gte", 13_912_000_000),
         ("lt", 0.1391), ("contains", 13_912_345_678), ("starts_with", "/products"),
     ],

@@ -284,9 +284,15 @@ def _test(operator: str, operand: Any, value: Any, now: datetime) -> bool:  # no
         return False
     if operator == "contains":
         return operand in text
-    if operator == "matches":
-        return re.fullmatch(re.escape(operand).replace(r"\*", ".*").replace(r"\?", "."), text, re.DOTALL) is not None
+    if operator in {"matches", "regex"}:
+        return re.search(_pattern(operator, operand), text, re.DOTALL | re.ASCII) is not None
     return text.startswith(operand) if operator == "starts_with" else text.endswith(operand)
+
+
+def _pattern(operator: str, operand: str) -> str:
+    if operator == "regex":
+        return operand.replace("$", r"\Z")
+    return r"\A" + re.escape(operand).replace(r"\*", ".*").replace(r"\?", ".") + r"\Z"
 
 
 def _same(operand: Any, value: Any) -> bool:

@@ -101,6 +101,9 @@ literal_numbers = st.sampled_from([0, 1, 5, -5, 0.1, 0.5, 0.3, 2.5, 100, 10**29,
 literal_scalars = st.one_of(st.sampled_from([*WORDS, "5", "99"]), literal_numbers, st.booleans())
 words = st.sampled_from([word for word in WORDS if word] + ["o", "%", "_", "\\"])
 patterns = st.lists(st.sampled_from(["*", "?", "p", "ro", "%", "_", "\\", "a", "5", ".", "签"]), min_size=1, max_size=6)
+expressions = st.lists(
+    st.sampled_from(["p", "ro", "5+", ".", "[a-z]*", r"\d", "(?:a|o)?", "签", "^", "$"]), min_size=1, max_size=4
+)
 units = st.sampled_from(["day", "week", "month", "quarter", "year"])
 calendars = st.builds(
     lambda kind, unit, count: {kind: unit, **count},
@@ -127,6 +130,7 @@ conditions = st.one_of(
     st.tuples(st.sampled_from(["in", "not_in"]), st.lists(literal_scalars, min_size=1, max_size=3)),
     st.tuples(st.sampled_from(["starts_with", "ends_with"]), words),
     st.tuples(st.just("matches"), patterns.map("".join)),
+    st.tuples(st.just("regex"), expressions.map("".join)),
     st.tuples(st.just("exists"), st.booleans()),
     st.tuples(st.sampled_from(["gt", "gte", "lt", "lte"]), literal_numbers),
     st.tuples(st.sampled_from(["before", "after"]), moments),

@@ -64,11 +64,28 @@ PARTS = ["pro", "o", "%", "_", "\\", "5", "签", "\n", "0.", "😀", "2026"]
 PATTERNS = ["*", "?", "pro", "p*", "*o", "*r*", "a?b*", "a*b?c", "%", "a_b", "\\", "*\\*", "???", "*?", "**", "p**o",
             "*pro*pro*", "pro*pro", "pro*o", "5*0"]  # fmt: skip
 MOMENTS = ["PT0S", "P1D", "P30D", "2026-06-01", *(at.isoformat() for at in EDGES[::4])]
+EXPRESSIONS = [
+    "pro",
+    "^p",
+    "o$",
+    "^$",
+    ".",
+    "^.{3}$",
+    "[0-9]+",
+    r"\d{2,}",
+    r"^\w+$",
+    r"\s",
+    "签|é",
+    "[^a-z]",
+    r"\.",
+    "\\\\",
+]
 CONDITIONS: list[dict[str, Any]] = [
     *({name: of} for name, of in product(["is", "is_not", "contains", "not_contains"], SCALARS)),
     *({name: of} for name, of in product(["in", "not_in"], [["pro", 5], ["5"], [0, 5, 100], [True, "中文标签"]])),
     *({name: of} for name, of in product(["starts_with", "ends_with"], PARTS)),
     *({"matches": of} for of in PATTERNS),
+    *({"regex": of} for of in EXPRESSIONS),
     *({"exists": of} for of in (True, False)),
     *({name: of} for name, of in product(["gt", "gte", "lt", "lte"], [0, 5, 0.1, -5, 1e-20, 10**29])),
     *({name: of} for name, of in product(["before", "after"], MOMENTS)),

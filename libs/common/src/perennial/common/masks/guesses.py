@@ -3,9 +3,9 @@
 No allowed comparison tells two texts apart that are shown alike. To a principal who sees both phones and e-mail
 addresses everything is allowed; to others:
 
-- `contains`, `not_contains`, `ends_with` and `matches` with a text are refused: asked again and again they spell out
-  what is behind the stars. A member of a list is asked for as `tags[]` `is`. `starts_with` is allowed up to a slash
-  (`/products/`), which ends every address and phone before it.
+- `contains`, `not_contains`, `ends_with`, `matches` and `regex` with a text are refused: asked again and again they
+  spell out what is behind the stars. A member of a list is asked for as `tags[]` `is`. `starts_with` is allowed up to a
+  slash (`/products/`), which ends every address and phone before it.
 - `is`, `is_not`, `in` and `not_in` are allowed, since who names a value knows it; not with a value that would itself be
   shown masked, as a thousand of them are a list of guesses, nor with the stars.
 - Numbers are compared, but not with one of more than ten digits or three decimals, as a phone in digits would be.
@@ -23,7 +23,7 @@ from perennial.common.masks.values import HIDDEN
 
 LONGEST_NUMBER, MOST_DECIMALS = 10, 3
 
-_INSIDE = frozenset({"ends_with", "matches"})
+_INSIDE = frozenset({"ends_with", "matches", "regex"})
 _MEMBER = frozenset({"contains", "not_contains"})
 _EXACT = frozenset({"is", "is_not", "in", "not_in"})
 _ORDER = frozenset({"eq", "gt", "gte", "lt", "lte", "between"})

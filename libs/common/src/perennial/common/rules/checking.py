@@ -16,7 +16,7 @@ from perennial.common.rules.zones import TRAITS as ZONES
 Types = Mapping[str, str | None]
 
 _EQUAL = frozenset({"is", "is_not", "in", "not_in", "exists"})
-_TEXT = _EQUAL | {"contains", "not_contains", "starts_with", "ends_with", "matches"}
+_TEXT = _EQUAL | {"contains", "not_contains", "starts_with", "ends_with", "matches", "regex"}
 _NUMBER = _EQUAL | {"gt", "gte", "lt", "lte", "between"}
 _DATE = _EQUAL | {"before", "after", "within_last", "within_next", "within", "between", "birthday_within"}
 OPERATORS: Mapping[str, frozenset[str]] = {

@@ -13,6 +13,7 @@ from perennial.common.rules.calendars import Calendar, calendar_changes, calenda
 from perennial.common.rules.criteria import Beside, Bounds, Condition, Element, When
 from perennial.common.rules.literals import Moment, Scalar
 from perennial.common.rules.paths import parse_path, reader
+from perennial.common.rules.patterns import finder
 from perennial.common.rules.places import near_check
 from perennial.common.rules.values import EXACT, LIMIT, instant, number, text
 from perennial.common.rules.zones import FIRST_YEAR, LAST_YEAR
@@ -216,6 +217,7 @@ _BUILDERS: dict[str, Callable[..., Check]] = {
     "starts_with": lambda wanted: _text_check(lambda found: found.startswith(wanted)),
     "ends_with": lambda wanted: _text_check(lambda found: found.endswith(wanted)),
     "matches": _matches,
+    "regex": lambda wanted: _text_check(finder(wanted)),
     "between": _between,
     "within": calendar_check,
     "birthday_within": birthday_check,

@@ -22,6 +22,7 @@ from perennial.common.rules.literals import (
     Name,
     Number,
     Path,
+    PatternField,
     RangeField,
     ScalarField,
     Scalars,
@@ -47,6 +48,7 @@ class Condition(Node):
     starts_with: Word | Unset = None
     ends_with: Word | Unset = None
     matches: Word | Unset = Field(default=None, description="A whole text; * is any run of characters, ? is one.")
+    regex: PatternField | Unset = None
     exists: StrictBool | Unset = None
     gt: Number | Unset = None
     gte: Number | Unset = None

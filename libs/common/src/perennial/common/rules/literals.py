@@ -18,6 +18,8 @@ from pydantic import (
 from perennial.common.rules.durations import PATTERN as DURATION
 from perennial.common.rules.durations import format_duration, parse_duration
 from perennial.common.rules.paths import parse_path
+from perennial.common.rules.patterns import LONGEST as LONGEST_PATTERN
+from perennial.common.rules.patterns import portable
 from perennial.common.rules.values import LIMIT, instant
 
 Scalar = bool | Decimal | str
@@ -117,6 +119,11 @@ def format_moment(value: Moment | str) -> str:
     return spelled.removesuffix("T00:00:00Z")
 
 
+def _pattern(value: str) -> str:
+    portable(value)
+    return _text(value)
+
+
 def _path(value: str) -> str:
     parse_path(value)
     return _text(value)
@@ -125,6 +132,12 @@ def _path(value: str) -> str:
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200), AfterValidator(_text)]
 Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=LONGEST_TEXT), AfterValidator(_text)]
 Path = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200), AfterValidator(_path)]
+PatternField = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=LONGEST_PATTERN),
+    AfterValidator(_pattern),
+    Field(description="A regular expression that part of a text fits; no look-around, no references back."),
+]
 ScalarField = Annotated[
     Scalar,
     BeforeValidator(_scalar),

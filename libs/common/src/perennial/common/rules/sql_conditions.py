@@ -13,6 +13,7 @@ from perennial.common.rules.conditions import Timed, affirmative
 from perennial.common.rules.criteria import Bounds, Condition, Element
 from perennial.common.rules.literals import Scalar
 from perennial.common.rules.paths import Step, parse_path
+from perennial.common.rules.patterns import portable
 from perennial.common.rules.sql_clock import Clock
 from perennial.common.rules.sql_places import near_sql
 from perennial.common.rules.sql_values import Binds, as_list, instant, number, text, walk
@@ -146,6 +147,7 @@ _BUILDERS: dict[str, Callable[..., str]] = {
     "starts_with": lambda value, wanted, binds: f"starts_with({text(value)}, {binds(wanted, 'text')})",
     "ends_with": _ends_with,
     "matches": lambda value, wanted, binds: f"{text(value)} LIKE {binds(wanted.translate(_LIKE), 'text')}",
+    "regex": lambda value, wanted, binds: f"{text(value)} ~ {binds(portable(wanted), 'text')}",
     "between": _between,
     "near": lambda value, wanted, binds: near_sql(wanted, value, binds),
     "exists": lambda value, _wanted, _binds: f"jsonb_typeof({value}) <> 'null'",

@@ -8,13 +8,9 @@ from uuid import uuid4
 import pytest
 
 from perennial.local.platform import Platform
+from perennial.profile.customers.preview import TOLD
 from tests.e2e.shop import Shop, until
 
-TOLD = ("loyalty", "coupons", "segments", "journeys", "tickets", "messages", "service")
-UNTOLD = {  # what a preview leaves out of profile's sections
-    **{name: {"as_of"} for name in ("behaviour", "transactions", "attributes")},
-    "identity": {"merged_from", "as_of"},
-}
 # Of the derivation; and of everybody else's orders.
 MOMENTS = ("since", "r", "f", "m", "group", "class", "quadrant", "cluster", "run_id")
 
@@ -55,7 +51,7 @@ class Story:
         walks = shop.items(f"/v1/journeys/{self.journey}/enrolments", customer_id=customer)
         account = shop.try_get(f"/v1/loyalty/accounts/{customer}") or {"balance": 0}
         return {
-            "profile": _plain({name: _told(name, value) for name, value in whole.items() if name not in TOLD}),
+            "profile": _plain(_untold(whole)),
             "loyalty": _plain(account),
             "segments": {
                 "segments": [self.segment] if customer in inside else [],
@@ -98,9 +94,13 @@ def _posted(shop: Shop, path: str, body: dict[str, Any]) -> bool:
     return shop.http.post(path, json=body, headers=headers).status_code == 201
 
 
-def _told(section: str, shown: Any) -> Any:
-    left_out = UNTOLD.get(section)
-    return {name: value for name, value in shown.items() if name not in left_out} if left_out else shown
+def _untold(customer: dict[str, Any]) -> dict[str, Any]:
+    """Without what other services tell profile: whole sections, or parts of one."""
+    sections = {name: shown for name, shown in customer.items() if TOLD.get(name) is not True}
+    return {
+        name: {key: shown[key] for key in shown.keys() - TOLD[name]} if name in TOLD else shown
+        for name, shown in sections.items()
+    }
 
 
 def _plain(shown: Any) -> Any:

@@ -23,9 +23,11 @@ async def test_the_same_batch_is_sent_again_until_it_is_taken(client: Client, se
 async def test_a_gateway_that_is_down_for_a_moment_is_waited_for() -> None:
     async with Server().listening() as moment:
         port = moment.port
-    async with Client(moment.url, "write", "secret", patience=5) as patient:
+    async with Client(moment.url, "write", "secret", patience=30) as patient:
         sending = asyncio.create_task(patient.track("/v1/batch", b"{}"))
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(10):
+            while not patient.retries:
+                await asyncio.sleep(0.01)
         assert not sending.done()
         async with Server(port=port).listening():
             assert (await sending)["success"]

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.runtime import Runtime
+from perennial.common.web.cursors import encode_cursor
 from perennial.gateway.edge import Edge
 from perennial.gateway.testing import Send, Stored, track
 
@@ -46,6 +47,8 @@ async def test_a_plan_has_versions(admin: httpx.AsyncClient) -> None:
     assert [item["version"] for item in listed["items"]] == [2]
     rest = (await admin.get(f"{PATH}/versions", params={"cursor": listed["next_cursor"]})).json()
     assert [item["version"] for item in rest["items"]] == [1]
+    beyond = await admin.get(f"{PATH}/versions", params={"cursor": encode_cursor([2**31])})
+    assert (beyond.status_code, beyond.json()["code"]) == (400, "bad_cursor")
 
 
 async def test_a_withdrawn_plan_is_history(

@@ -94,8 +94,10 @@ async def test_the_real_thing_passes_as_ever(admin: httpx.AsyncClient, platform:
 
 
 async def test_who_is_not_there_in_time_is_named(admin: httpx.AsyncClient, platform: Platform) -> None:
+    over = asyncio.Event()
+
     async def slow(_: web.Request) -> web.Response:
-        await asyncio.sleep(3)
+        await over.wait()
         return web.json_response({})
 
     async def odd(_: web.Request) -> web.Response:
@@ -106,6 +108,7 @@ async def test_who_is_not_there_in_time_is_named(admin: httpx.AsyncClient, platf
 
     platform.answers |= {"loyalty": slow, "tickets": odd, "profile": broken}
     found = (await admin.post("/v1/merges", params={"preview": "true"}, json=BODY)).json()
+    over.set()
     assert (sorted(found["services"]), found["unavailable"]) == (
         ["campaigns", "segments"], ["loyalty", "profile", "tickets"],
     )  # fmt: skip

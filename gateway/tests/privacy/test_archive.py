@@ -8,6 +8,8 @@ import zipfile
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from perennial.gateway.privacy.archive import Archive, table
 
 ROWS: list[dict[str, Any]] = [
@@ -39,3 +41,9 @@ def test_a_spreadsheet_reads_texts_as_texts() -> None:
         {"key": "email", "value": '{"a": ["中", 1]}', "count": "3", "more": ""},
         {"key": "'=1+1", "value": "", "count": "4", "more": "true"},
     ]
+
+
+@pytest.mark.parametrize("said", [" =1+1", "＝1+1", "\n@a"], ids=ascii)
+def test_nor_is_a_formula_hidden_from_it(said: str) -> None:
+    [read] = csv.DictReader(io.StringIO(table([{"key": said}]).removeprefix("\ufeff"), newline=""))
+    assert read == {"key": f"'{said}"}

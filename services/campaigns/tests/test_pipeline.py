@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from perennial.campaigns.channels import service as channels
 from perennial.campaigns.channels.service import ensure
@@ -35,6 +36,10 @@ from perennial.common.timers import Timer
 from perennial.common.web.app import document
 
 REMIND = definition(wait("PT1S"), message())
+REMIND_LATER = definition(wait("PT1H"), message())
+_FALL_DUE = text("""
+    WITH moved AS (UPDATE timer SET due_at = clock_timestamp() - CAST(:ago AS interval) RETURNING due_at)
+    UPDATE enrolment SET due_at = moved.due_at FROM moved RETURNING id""")
 
 # Those whose facts are heard: the streams must be there.
 OTHERS = (
@@ -86,7 +91,7 @@ def two_identifiers() -> tuple[UUID, UUID]:
 
 async def a_cart(live: World, one: UUID, other: UUID) -> None:
     """A cart is filled, and the worker that has enrolled its owner goes away."""
-    await live.journey(REMIND)
+    await live.journey(REMIND_LATER)
     async with working(live.runtime):
         await publish(
             live.runtime,
@@ -95,6 +100,13 @@ async def a_cart(live: World, one: UUID, other: UUID) -> None:
         )
         await until(live.enrolments)
         await until(lambda: live.rows("SELECT 1 FROM enrolment WHERE state = 'waiting'"))
+
+
+async def fall_due(live: World, ago: timedelta = timedelta(0)) -> None:
+    """The reminder is due from now on, or has been for a while."""
+    async with live.database.write() as session:
+        moved = await session.execute(_FALL_DUE, {"ago": ago})
+        assert len(moved.all()) == 1
 
 
 async def fire(live: World) -> int:
@@ -123,7 +135,7 @@ async def test_a_cart_paid_during_an_outage_is_not_reminded_of(live: World) -> N
     one, other = two_identifiers()
     await a_cart(live, one, other)
     await publish(live.runtime, tracked("Order Completed", via=other, customer=other))
-    await asyncio.sleep(1.1)
+    await fall_due(live)
     fired = [await fire(live) for _ in range(3)]
     assert fired[-1] == 0
     assert (await live.enrolments())[0][1] == "waiting"
@@ -135,9 +147,8 @@ async def test_a_cart_paid_during_an_outage_is_not_reminded_of(live: World) -> N
 async def test_nor_one_that_was_paid_after_the_reminder_was_due(live: World) -> None:
     one, other = two_identifiers()
     await a_cart(live, one, other)
-    await asyncio.sleep(1.1)
     await publish(live.runtime, tracked("Order Completed", via=one, customer=other, version=2))
-    await asyncio.sleep(clock.LATE.total_seconds())
+    await fall_due(live, ago=2 * clock.LATE)
     assert await fire(live) == 1
     assert await fire(live) == 0
     async with working(live.runtime):
@@ -149,7 +160,7 @@ async def test_nor_while_anything_waits_before_identity(live: World) -> None:
     one, other = two_identifiers()
     await a_cart(live, one, other)
     await live.runtime.js.publish(gateway.SUBJECT, b"{}")
-    await asyncio.sleep(1.1)
+    await fall_due(live)
     assert await fire(live) == 0
     await live.runtime.js.purge_stream(gateway.STREAM)
     async with working(live.runtime):
@@ -163,7 +174,7 @@ async def test_nor_while_the_map_of_identifiers_is_behind(live: World) -> None:
     assigned = IdentifiersAssigned(assignments=[Assignment(via=one, customer=other, version=3)])
     await live.runtime.js.publish(assigned.subject, assigned.model_dump_json().encode())
     await publish(live.runtime, tracked("Order Completed", via=other, customer=other))
-    await asyncio.sleep(1.1)
+    await fall_due(live)
     assert await fire(live) == 0
     async with working(live.runtime):
         await until(lambda: live.rows("SELECT 1 FROM enrolment WHERE state = 'exited'"))

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from perennial.common.db import Database
+from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.testing.plugin import *  # noqa: F403
+from perennial.integrations.delivery import settings_of
+from perennial.integrations.egress import Egress
 from perennial.integrations.main import SERVICE
 
 
@@ -21,6 +25,18 @@ def service() -> Service:
 @pytest.fixture(scope="session")  # type: ignore[no-redef]
 def extra_settings() -> dict[str, Any]:
     return {"egress_allow_cidrs": ["127.0.0.0/8"]}
+
+
+@pytest.fixture
+def process(settings: Any, committed: Database) -> Runtime:
+    return Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def egress(process: Runtime) -> AsyncIterator[Egress]:
+    made = Egress(settings_of(process).egress_allow_cidrs, 2)
+    yield made
+    await made.close()
 
 
 @dataclass

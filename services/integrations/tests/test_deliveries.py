@@ -1,35 +1,19 @@
 """Deliveries to a real endpoint: signed, retried, paused, given up, sent again."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from perennial.common.contracts.loyalty import AccountsChanged, PointsEarned
 from perennial.common.contracts.profile import TraitsChanged
-from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.integrations import queries, service
 from perennial.integrations.delivery import deliver_once, key_of, settings_of
 from perennial.integrations.egress import Egress
-from perennial.integrations.main import SERVICE
-
-
-@pytest.fixture
-def process(settings: Any, committed: Database) -> Runtime:
-    return Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-async def egress(process: Runtime) -> AsyncIterator[Egress]:
-    made = Egress(settings_of(process).egress_allow_cidrs, 2)
-    yield made
-    await made.close()
 
 
 async def subscribe(process: Runtime, url: str, *types: str) -> tuple[UUID, str]:

@@ -1,7 +1,7 @@
 """What partners get in clear: never more than was allowed, nor than those who allowed it see themselves."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,7 +27,6 @@ from perennial.common.testing.exposure import exposed, read_all
 from perennial.integrations import disclosure, service
 from perennial.integrations.delivery import deliver_once, key_of, settings_of
 from perennial.integrations.egress import Egress
-from perennial.integrations.main import SERVICE
 
 TRAITS = {
     "plan": "gold",
@@ -56,18 +55,6 @@ def facts() -> list[Event]:
 
 
 TYPES = [fact.subject for fact in facts()]
-
-
-@pytest.fixture
-def process(settings: Any, committed: Database) -> Runtime:
-    return Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-async def egress(process: Runtime) -> AsyncIterator[Egress]:
-    made = Egress(settings_of(process).egress_allow_cidrs, 2)
-    yield made
-    await made.close()
 
 
 async def subscribe(process: Runtime, url: str, *fields: str) -> tuple[UUID, str]:

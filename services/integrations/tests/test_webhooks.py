@@ -5,7 +5,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from perennial.common.web.pages import encode_cursor
+from perennial.common.web.cursors import encode_cursor
 
 GOOD = {"url": "http://127.0.0.1:9/hook", "event_types": ["loyalty.*"]}
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from perennial.common.ids import uuid7
-from perennial.common.web.pages import encode_cursor
+from perennial.common.web.cursors import encode_cursor
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 NO_TIER: dict[str, Any] = {

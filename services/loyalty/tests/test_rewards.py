@@ -12,7 +12,7 @@ from perennial.common.contracts.identity import CustomerErased
 from perennial.common.contracts.loyalty import ErasureCompleted
 from perennial.common.ids import uuid7
 from perennial.common.privacy import worker
-from perennial.common.web.pages import encode_cursor
+from perennial.common.web.cursors import encode_cursor
 from perennial.loyalty.rewards.queries import MANY
 
 MUG: dict[str, Any] = {"kind": "goods", "name": {"en": "Mug", "zh": "杯子"}, "points": 60}

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.db import migrations
-from perennial.common.web.pages import encode_cursor
+from perennial.common.web.cursors import encode_cursor
 
 TICKET = {"type": "refund", "subject": "Broken", "description": "It broke."}
 STAGES: list[dict[str, Any]] = [

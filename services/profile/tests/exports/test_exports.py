@@ -157,7 +157,7 @@ async def test_bad_wishes_are_refused(export: Export, wanted: dict[str, Any]) ->
     assert refused.status_code == 422
 
 
-@pytest.mark.parametrize("said", ["=1", "+1", "-1", "@a", "\t=1", " =1", "\r=1", "\n+1"])
+@pytest.mark.parametrize("said", ["=1", "+1", "-1", "@a", "\t=1", " =1", "\r=1", "\n+1", "＝1", "－1"], ids=ascii)
 def test_no_cell_is_a_formula(said: str) -> None:
     [[cell]] = rows(files.lines("csv", ["stage"], [{"stage": said}]).decode())
     assert cell == f"'{said}"

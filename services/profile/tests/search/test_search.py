@@ -14,7 +14,7 @@ from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
-from perennial.common.web.pages import encode_cursor
+from perennial.common.web.cursors import encode_cursor
 from perennial.profile.search import queries
 
 Hear = Callable[..., Awaitable[None]]

@@ -14,8 +14,8 @@ from perennial.common.db import WriteSession
 from perennial.common.operations import OperationOut
 from perennial.common.problems import ContentTooLarge, Unavailable, UnsupportedMediaType
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_text
 from perennial.common.web.deps import runtime_of
-from perennial.common.web.pages import PageRequest, bad_cursor
 from perennial.gateway.edge import EdgeOf
 from perennial.gateway.imports import encodings, known, queries, service
 from perennial.gateway.imports.mapping import Name
@@ -150,7 +150,7 @@ async def keep_mapping(body: NewMapping, session: Write, who: May, response: Res
 @router.get("/v1/import-mappings", responses=documented(400))
 async def list_mappings(session: Read, _: May, page: PageQuery) -> Page[MappingOut]:
     """Mappings by name."""
-    found = await queries.mappings(session, _after(page), page.limit + 1)
+    found = await queries.mappings(session, last_text(page), page.limit + 1)
     shown = [MappingOut.model_validate(one, from_attributes=True) for one in found]
     return paged(shown, page, lambda one: [one.name])
 
@@ -165,11 +165,3 @@ async def get_mapping(name: str, session: Read, _: May) -> MappingOut:
 async def drop_mapping(name: str, session: Write, _: May) -> None:
     """Forget a mapping."""
     await service.drop(session, name)
-
-
-def _after(page: PageRequest) -> str | None:
-    if not page.after:
-        return None
-    if len(page.after) != 1 or not isinstance(page.after[0], str):
-        raise bad_cursor()
-    return page.after[0]

@@ -3,8 +3,6 @@
 A step that dies after its events were stored sends them again under the same message ids; identity counts them once.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -12,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from perennial.common import sheets
 from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.common.operations import Step
 from perennial.common.problems import Unavailable
@@ -33,7 +32,7 @@ from perennial.gateway.tracking.refusal import Refusal, Rejection
 AT_ONCE, BYTES_AT_ONCE = 500, 1 << 20  # whichever comes first: rows may be long, or blank
 JUDGED_AT_ONCE = 100  # a plan has so much time for a request, and no more
 SHOWN = 100
-ERRORS, MEDIA_TYPE = "errors.csv", "text/csv; charset=utf-8"
+ERRORS = "errors.csv"
 _COUNTS = ("rows", "accepted", "rejected", "created", "updated")
 
 
@@ -157,21 +156,12 @@ def _count(progress: dict[str, Any], **more: int) -> None:
 
 async def _note(step: Step, faults: Sequence[Fault]) -> None:
     first = "noted" not in step.progress
-    held = io.StringIO(newline="")
-    writer = csv.writer(held, lineterminator="\r\n")
-    if first:
-        writer.writerow(Fault._fields)
-    writer.writerows((fault.line, _safe(fault.column), fault.code, _safe(fault.reason)) for fault in faults)
-    if held.tell():
-        await step.append(ERRORS, held.getvalue().encode(), MEDIA_TYPE)
+    rows = [Fault._fields, *faults] if first else faults
+    if rows:
+        await step.append(ERRORS, sheets.lines(rows).encode(), sheets.MEDIA_TYPE)
     shown = step.progress.setdefault("errors", [])
     shown += [fault._asdict() for fault in faults[: SHOWN - len(shown)]]
     step.progress["noted"] = True
-
-
-def _safe(said: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{said}" if said.lstrip()[:1] in {"=", "+", "-", "@"} or said[:1] in {"\t", "\r"} else said
 
 
 def _result(progress: Mapping[str, Any], *, trial: bool) -> dict[str, Any]:

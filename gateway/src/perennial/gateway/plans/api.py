@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path, Response
 
 from perennial.common.db import ReadSession
 from perennial.common.web import NotFound, Page, PageQuery, Read, documented, paged
+from perennial.common.web.cursors import LARGEST_INTEGER, last_number
 from perennial.common.web.etags import IfMatch, IfMatchOrNew, tag
-from perennial.common.web.pages import before
 from perennial.gateway.edge import EdgeOf
 from perennial.gateway.plans import queries, service
 from perennial.gateway.plans.enforce import Turns
@@ -63,7 +63,7 @@ async def list_tracking_plan_versions(
 ) -> Page[PlanVersion]:
     """Every version that a source's plan had, newest first."""
     await found(session, source_id)
-    rows = await queries.versions(session, source_id, page.limit + 1, before(page))
+    rows = await queries.versions(session, source_id, page.limit + 1, last_number(page, LARGEST_INTEGER))
     return paged([PlanVersion.model_validate(row) for row in rows], page, lambda item: (item.version,))
 
 

@@ -1,13 +1,13 @@
 """The archive: JSON and CSV of every section, and a manifest with their checksums."""
 
-import csv
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
+
+from perennial.common import sheets
 
 ABOUT = """What is held about one person, by every service of the platform.
 
@@ -50,17 +50,8 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
     """CSV with a mark that it is UTF-8; a text that a spreadsheet would take for a formula is made a text."""
     held = list(rows)
     names = list(dict.fromkeys(name for row in held for name in row))
-    written = io.StringIO("\ufeff")
-    written.seek(1)
-    writer = csv.writer(written)
-    writer.writerow(names)
-    writer.writerows([_cell(row.get(name)) for name in names] for row in held)
-    return written.getvalue()
+    return sheets.lines([names, *([_cell(row.get(name)) for name in names] for row in held)], bom=True)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return f"'{value}" if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else value

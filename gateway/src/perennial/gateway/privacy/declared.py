@@ -7,7 +7,7 @@ from typing import Any
 
 from perennial.common.identifiers import KINDS, blind_index, normalise
 from perennial.common.privacy import Files, Held, Privacy, Searched, Subject
-from perennial.common.privacy.declaring import Judge
+from perennial.common.privacy.terms import Judge
 from perennial.common.settings import CommonSettings
 from perennial.gateway.imports import service as imports
 

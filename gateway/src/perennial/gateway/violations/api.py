@@ -11,9 +11,9 @@ from perennial.common import operations
 from perennial.common.auth import Principal
 from perennial.common.operations import Async, OperationOut
 from perennial.common.web import Forbidden, Page, PageQuery, Read, documented, paged
+from perennial.common.web.cursors import last_number
 from perennial.common.web.deps import runtime_of
 from perennial.common.web.fields import Day
-from perennial.common.web.pages import before
 from perennial.gateway.edge import EdgeOf
 from perennial.gateway.sources.api import Reader, SourceId, Writer, found
 from perennial.gateway.violations import operation, queries
@@ -45,7 +45,7 @@ async def list_violations(
 ) -> Page[ViolationOut]:
     """Events of a source that broke a rule in the last thirty days, newest first."""
     await found(session, source_id)
-    rows = await queries.page(session, source_id, wanted, page.limit + 1, before(page))
+    rows = await queries.page(session, source_id, wanted, page.limit + 1, last_number(page))
     response.headers["Cache-Control"] = "no-store"
     return paged([ViolationOut.of(row, principal) for row in rows], page, lambda item: (item.id,))
 

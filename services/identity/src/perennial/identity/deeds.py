@@ -15,10 +15,9 @@ from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.problems import NotFound
 from perennial.common.web import Page, paged
+from perennial.common.web.cursors import PageRequest, last_id
 from perennial.common.web.idempotency import Once, run
-from perennial.common.web.pages import PageRequest
 from perennial.identity import queries
-from perennial.identity.pages import last_id
 from perennial.identity.previews.api import answer
 from perennial.identity.previews.service import Concerned, Verb
 

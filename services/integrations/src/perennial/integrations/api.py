@@ -10,11 +10,11 @@ from sqlalchemy import delete
 from perennial.common import audit
 from perennial.common.auth import Principal, requires
 from perennial.common.egress import ForbiddenAddressError, check_reachable
-from perennial.common.problems import BadRequest, Forbidden, Unprocessable
+from perennial.common.problems import Forbidden, Unprocessable
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_id, last_number
 from perennial.common.web.deps import runtime_of
 from perennial.common.web.etags import IfMatch, Seen, match, tag
-from perennial.common.web.pages import before
 from perennial.integrations import disclosure, queries, service
 from perennial.integrations.delivery import key_of, settings_of
 from perennial.integrations.models import Webhook
@@ -70,13 +70,6 @@ def _out(row: Any) -> WebhookOut:
     return WebhookOut.model_validate(row, from_attributes=True)
 
 
-def _id(page_key: list[Any]) -> UUID | None:
-    try:
-        return UUID(str(page_key[0])) if page_key else None
-    except ValueError as error:
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
-
-
 @router.post("", status_code=201, responses=documented(400), openapi_extra={"x-shown-once": True})
 async def create_webhook(
     request: Request, body: WebhookIn, response: Response, session: Write, who: Writer
@@ -94,7 +87,7 @@ async def create_webhook(
 @router.get("", responses=documented(400))
 async def list_webhooks(page: PageQuery, session: Read, who: Reader) -> Page[WebhookOut]:
     """Every endpoint, the oldest first."""
-    rows = await queries.page_of_endpoints(session, _id(page.after), page.limit + 1)
+    rows = await queries.page_of_endpoints(session, last_id(page), page.limit + 1)
     return paged([_out(row) for row in rows], page, lambda item: [str(item.id)])
 
 
@@ -156,7 +149,7 @@ async def test_webhook(webhook_id: UUID, session: Write, who: Writer) -> Queued:
 async def list_attempts(webhook_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[AttemptOut]:
     """What was sent and what came back, the newest first; kept 30 days."""
     await service.find(session, webhook_id)
-    rows = await queries.attempts(session, webhook_id, before(page), page.limit + 1)
+    rows = await queries.attempts(session, webhook_id, last_number(page), page.limit + 1)
     items = [AttemptOut.model_validate(service.logged(row, who)) for row in rows]
     return paged(items, page, lambda item: [item.id])
 
@@ -165,7 +158,7 @@ async def list_attempts(webhook_id: UUID, page: PageQuery, session: Read, who: R
 async def list_messages(webhook_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[MessageOut]:
     """The endpoint's messages and where each stands, the newest first."""
     await service.find(session, webhook_id)
-    rows = await queries.messages(session, webhook_id, _id(page.after), page.limit + 1)
+    rows = await queries.messages(session, webhook_id, last_id(page), page.limit + 1)
     items = [MessageOut(**{**row._mapping, "body": service.seen(row, who)}) for row in rows]  # noqa: SLF001 (public API)
     return paged(items, page, lambda item: [str(item.id)])
 

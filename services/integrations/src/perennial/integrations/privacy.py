@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perennial.common.privacy import Privacy, Searched, Subject
-from perennial.common.privacy.declaring import Judge
+from perennial.common.privacy.terms import Judge
 from perennial.common.settings import CommonSettings
 
 

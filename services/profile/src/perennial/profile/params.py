@@ -9,7 +9,7 @@ from fastapi import Depends
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from perennial.common.auth import Principal, requires
-from perennial.common.problems import BadRequest, NotFound
+from perennial.common.problems import NotFound
 from perennial.common.web import Read
 from perennial.common.web.fields import Spelled
 from perennial.profile.traits.definitions import schema
@@ -57,8 +57,3 @@ def nobody(any_id: UUID) -> NotFound:
 def no_event(message_id: str) -> NotFound:
     """What to raise for a message id that nobody has sent."""
     return NotFound(f"message_id: there is no event {message_id!r}", pointer="path/message_id")
-
-
-def bad_cursor() -> BadRequest:
-    """What to raise for a cursor that belongs to another list."""
-    return BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")

@@ -12,8 +12,9 @@ from perennial.common.audit import chain
 from perennial.common.auth import Principal, requires
 from perennial.common.problems import documented
 from perennial.common.web import fields
+from perennial.common.web.cursors import PageQuery, last_number
 from perennial.common.web.deps import Read
-from perennial.common.web.pages import Page, PageQuery, before, paged
+from perennial.common.web.pages import Page, paged
 
 _PAGE = text("""
     SELECT id, at, principal, action, subject, detail, digest FROM audit
@@ -77,7 +78,7 @@ async def entries(
 ) -> Page[Entry]:
     """What was done, newest first; every filter is exact."""
     wanted = {"principal": principal, "action": action, "subject": subject, "since": since, "until": until}
-    found = await session.execute(_PAGE, {**wanted, "before": before(page), "limit": page.limit + 1})
+    found = await session.execute(_PAGE, {**wanted, "before": last_number(page), "limit": page.limit + 1})
     return paged([Entry.model_validate(row).seen_by(who) for row in found], page, lambda entry: (entry.id,))
 
 

@@ -11,8 +11,9 @@ from perennial.common.db import ReadSession
 from perennial.common.operations import files, reading, starting
 from perennial.common.operations.out import OperationOut, State, name_of
 from perennial.common.problems import Forbidden, NotFound, documented
+from perennial.common.web.cursors import PageQuery, last_id
 from perennial.common.web.deps import Read, Write, runtime_of
-from perennial.common.web.pages import Page, PageQuery, PageRequest, bad_cursor, paged
+from perennial.common.web.pages import Page, paged
 
 SEES_ALL = "operations:read"
 _FILE = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}, "description": "The file."}
@@ -55,7 +56,7 @@ async def listed(
     """What the principal started, newest first; with the scope `operations:read` what anybody did."""
     whose = None if who.may(SEES_ALL) else name_of(who)
     found = await reading.page(
-        session, who=whose, kind=kind, state=state, before=_before(page), limit=page.limit + 1
+        session, who=whose, kind=kind, state=state, before=last_id(page), limit=page.limit + 1
     )  # fmt: skip
     return paged([operation.seen_by(who) for operation in found], page, lambda item: (str(item.id),))
 
@@ -101,16 +102,3 @@ async def _visible(session: ReadSession, operation_id: UUID, who: Principal) -> 
 def _check_owner(operation: OperationOut, who: Principal) -> None:
     if operation.who != name_of(who):
         raise Forbidden("only who started an operation may do this", code="not_the_starter")
-
-
-def _before(page: PageRequest) -> UUID | None:
-    if not page.after:
-        return None
-    try:
-        return UUID(page.after[0]) if len(page.after) == 1 else _refuse()
-    except (TypeError, ValueError, AttributeError) as error:
-        raise bad_cursor() from error
-
-
-def _refuse() -> UUID:
-    raise bad_cursor()

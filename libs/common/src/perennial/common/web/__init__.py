@@ -13,9 +13,10 @@ from perennial.common.problems import (
     UnsupportedMediaType,
     documented,
 )
+from perennial.common.web.cursors import PageQuery
 from perennial.common.web.deps import Read, Write
 from perennial.common.web.idempotency import Idempotent, Repeatable
-from perennial.common.web.pages import Page, PageQuery, paged
+from perennial.common.web.pages import Page, paged
 
 __all__ = [
     "BadRequest",

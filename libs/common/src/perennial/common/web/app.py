@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -24,6 +25,7 @@ from perennial.common.settings import CommonSettings
 from perennial.common.web import documents
 from perennial.common.web.checks import checked
 from perennial.common.web.conditional import Conditional
+from perennial.common.web.plain import Past
 
 log = structlog.get_logger()
 duration = metrics.get_meter("perennial").create_histogram(
@@ -97,6 +99,8 @@ def create_app(service: Service, settings: CommonSettings | None, lifespan: Life
         for router in _routers(service):
             app.include_router(router, responses=problems.documented(), dependencies=[Depends(checked)])
         documents.install(app)
+        if service.plain:
+            app.add_middleware(Past, plains=service.plain, routes=_routes(service))
         if service.mount is not None:
             service.mount(app)
     app.add_middleware(Conditional)
@@ -107,6 +111,10 @@ def create_app(service: Service, settings: CommonSettings | None, lifespan: Life
 def _routers(service: Service) -> list[APIRouter]:
     own = [operations.router(service.name)] if service.operations else []
     return [*service.routers, audit.router(service.name), preview.router(service), privacy.router(service), *own]
+
+
+def _routes(service: Service) -> list[Any]:
+    return [route for router in service.routers for route in router.routes]
 
 
 def _health(app: FastAPI) -> None:

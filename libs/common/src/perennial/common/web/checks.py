@@ -30,7 +30,7 @@ async def checked(request: Request) -> None:
     ]
     if route.body_field is not None and await request.body():
         _check_type(request)
-        wrong += [_error(pointer, code) for pointer, code in _unfit(await _parsed(request))]
+        wrong += [_error(pointer, code) for pointer, code in unfit(await _parsed(request))]
     if wrong:
         detail = "; ".join(f"{item.pointer}: {item.detail}" for item in wrong[:SHOWN])
         raise Unprocessable(detail, code="invalid_request", errors=wrong[:SHOWN])
@@ -71,7 +71,7 @@ async def _parsed(request: Request) -> Any:
         raise BadRequest("body is not valid JSON", code="invalid_json") from error
 
 
-def _unfit(body: Any) -> Iterator[tuple[str, str]]:
+def unfit(body: Any) -> Iterator[tuple[str, str]]:
     """Where in a body something stands that no route may get; without recursion, whatever the depth."""
     waiting = [(body, "", 0)]
     while waiting:

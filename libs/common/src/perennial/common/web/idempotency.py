@@ -150,7 +150,12 @@ def _path(request: Request) -> str:
     """The path in one spelling: an id in capitals or without dashes is the same resource."""
     route = request.scope.get("route")
     template = request.url.path if route is None else route.path  # a URL takes longer to make than the whole key
-    return f"{template}\0{sorted((name, _plain(value)) for name, value in request.path_params.items())}"
+    return spelled(template, request.path_params)
+
+
+def spelled(template: str, parameters: Mapping[str, object]) -> str:
+    """A route's template with its parameters, each in the one spelling that it has."""
+    return f"{template}\0{sorted((name, _plain(value)) for name, value in parameters.items())}"
 
 
 def _plain(value: object) -> str:
@@ -182,10 +187,14 @@ async def _once(
         raise BadRequest(
             "Idempotency-Key is longer than 255", code="idempotency_key_invalid", pointer="header/Idempotency-Key"
         )
-    action = f"{request.method}\0{_path(request)}\0{key}"
-    fingerprint = hashlib.sha256(await request.body()).digest()
+    return once_of(principal, request.method, _path(request), key, await request.body())
+
+
+def once_of(principal: Principal, method: str, path: str, key: str, body: bytes) -> Once:
+    """What a key stands for; `path` as `spelled` says it."""
+    action = f"{method}\0{path}\0{key}"
     via = principal.via if principal.kind == "customer" else None
-    return Once(_id(principal.kind, str(via or principal.id), action), fingerprint, via, action)
+    return Once(_id(principal.kind, str(via or principal.id), action), hashlib.sha256(body).digest(), via, action)
 
 
 async def _repeatable(

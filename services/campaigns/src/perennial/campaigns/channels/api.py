@@ -9,6 +9,7 @@ from perennial.campaigns.channels.schemas import ChannelBody, ChannelView
 from perennial.common import audit
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_text
 from perennial.common.web.etags import IfMatch, tag
 
 router = APIRouter(prefix="/v1/channels", tags=["channels"])
@@ -21,7 +22,7 @@ Name = Annotated[str, Path(max_length=64, pattern="^[a-z_]+$")]
 @router.get("", responses=documented())
 async def list_channels(session: Read, page: PageQuery, _: Reading) -> Page[ChannelView]:
     """Every channel, with its limits."""
-    after = str(page.after[0]) if page.after else ""
+    after = last_text(page) or ""
     found = [item for name, item in (await queries.channels(session)).items() if name > after]
     views = [ChannelView.model_validate(item) for item in found]
     return paged(views[: page.limit + 1], page, lambda item: [item.name])

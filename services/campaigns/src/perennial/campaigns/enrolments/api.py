@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from perennial.campaigns.cursors import id_in
 from perennial.campaigns.enrolments import listing
 from perennial.campaigns.enrolments.listing import Wanted, vias_today
 from perennial.campaigns.enrolments.schemas import EnrolmentStory, EnrolmentView, RefusedView, State
@@ -15,6 +14,7 @@ from perennial.campaigns.messages import queries as messages
 from perennial.common import masks
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.common.web.cursors import last_id
 
 router = APIRouter(prefix="/v1", tags=["enrolments"])
 
@@ -33,7 +33,7 @@ async def list_enrolments(
     """Who is or was on the journey, newest first."""
     await journey(session, journey_id)
     wanted = Wanted(journey_id, await vias_today(session, customer_id), state)
-    rows = await listing.listed(session, wanted, id_in(page.after), page.limit + 1)
+    rows = await listing.listed(session, wanted, last_id(page), page.limit + 1)
     return paged([EnrolmentView.model_validate(row) for row in rows], page, lambda item: [item.id])
 
 
@@ -44,7 +44,7 @@ async def list_refusals(
     """Who fulfilled the trigger in the last 30 days and was not enrolled, and why; newest first."""
     await journey(session, journey_id)
     wanted = Wanted(journey_id, await vias_today(session, customer_id))
-    rows = await listing.refusals(session, wanted, id_in(page.after), page.limit + 1)
+    rows = await listing.refusals(session, wanted, last_id(page), page.limit + 1)
     shown = paged(rows, page, lambda row: [row["id"]])
     return Page(items=[RefusedView.model_validate(row) for row in shown.items], next_cursor=shown.next_cursor)
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from perennial.campaigns.cursors import id_in, number_in
 from perennial.campaigns.journeys import funnel as funnels
 from perennial.campaigns.journeys import queries, service, veiled
 from perennial.campaigns.journeys.definition import read
@@ -23,6 +22,7 @@ from perennial.campaigns.journeys.schemas import (
 from perennial.common import audit, masks
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import LARGEST_INTEGER, last_id, last_number
 from perennial.common.web.etags import IfMatch, tag
 from perennial.common.web.idempotency import run
 
@@ -54,7 +54,7 @@ async def create_journey(body: JourneyBody, session: Write, principal: Writing, 
 @router.get("", responses=documented(400))
 async def list_journeys(session: Read, page: PageQuery, who: Reading, state: State | None = None) -> Page[JourneyView]:
     """Journeys, newest first."""
-    rows = await queries.listed(session, state, id_in(page.after), page.limit + 1)
+    rows = await queries.listed(session, state, last_id(page), page.limit + 1)
     return paged([_view(who, row) for row in rows], page, lambda item: [item.id])
 
 
@@ -139,7 +139,7 @@ async def enrol(journey_id: UUID, body: EnrolBody, session: Write, principal: Se
 async def list_versions(journey_id: UUID, session: Read, page: PageQuery, who: Reading) -> Page[VersionView]:
     """What was published, newest first."""
     await service.journey(session, journey_id)
-    rows = await queries.versions(session, journey_id, number_in(page.after), page.limit + 1)
+    rows = await queries.versions(session, journey_id, last_number(page, LARGEST_INTEGER), page.limit + 1)
     views = [VersionView.model_validate(row) for row in rows]
     shown = [view.model_copy(update={"definition": masks.shown_conditions(who, view.definition)}) for view in views]
     return paged(shown, page, lambda item: [item.version])

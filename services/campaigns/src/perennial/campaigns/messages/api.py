@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from perennial.campaigns.cursors import id_in
 from perennial.campaigns.enrolments.listing import vias_today
 from perennial.campaigns.messages import queries, texts
 from perennial.campaigns.messages.models import Message
@@ -19,6 +18,7 @@ from perennial.common.db import ReadSession
 from perennial.common.identity_map import customers_of
 from perennial.common.problems import NotFound
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_id
 from perennial.common.web.reveal import Why, reveals
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
@@ -42,7 +42,7 @@ async def list_messages(
 ) -> Page[MessageView]:
     """Messages, newest first, whatever became of them."""
     wanted = Wanted(await vias_today(session, customer_id), journey_id, status, reason, channel)
-    rows = await queries.listed(session, wanted, id_in(page.after), page.limit + 1)
+    rows = await queries.listed(session, wanted, last_id(page), page.limit + 1)
     today = await customers_of(session, [row.via for row in rows])
     made_of = await texts.made_of(session, rows)
     views = [MessageView.model_validate(view(who, row, today.get(row.via, row.via), made_of[row.id])) for row in rows]

@@ -9,10 +9,10 @@ from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.problems import NotFound, documented
 from perennial.common.web import Page, PageQuery, Read, Write, paged
+from perennial.common.web.cursors import last_id
 from perennial.identity import queries as map_queries
 from perennial.identity.conflicts import queries, service
 from perennial.identity.conflicts.schemas import Cause, ConflictDecision, ConflictShown, State
-from perennial.identity.pages import last_id
 
 router = APIRouter(prefix="/v1/conflicts", tags=["identity"])
 

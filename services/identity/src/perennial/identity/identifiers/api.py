@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from perennial.common.auth import Principal, requires
 from perennial.common.problems import NotFound, documented
 from perennial.common.web import Page, PageQuery, Read, Write, paged
+from perennial.common.web.cursors import last_id
 from perennial.common.web.reveal import reveals
 from perennial.identity.identifiers import queries, service
 from perennial.identity.identifiers.schemas import (
@@ -17,7 +18,6 @@ from perennial.identity.identifiers.schemas import (
     IdentifiersRevealed,
     IdentifiersWanted,
 )
-from perennial.identity.pages import last_id
 from perennial.identity.settings import vault_of
 
 router = APIRouter(prefix="/v1", tags=["identity"])

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Request
 from perennial.common import masks
 from perennial.common.auth import Principal, requires
 from perennial.common.ids import digest_uuid
-from perennial.common.problems import BadRequest, NotFound, documented
+from perennial.common.problems import NotFound, documented
 from perennial.common.web import Page, PageQuery, Read, paged
+from perennial.common.web.cursors import last_number
 from perennial.common.web.deps import runtime_of
 from perennial.identity.parked import rows, service
 from perennial.identity.parked.schemas import Lookup, ParkedEvent, ParkedShown, Refusal, ReplayDone, ReplayWanted
@@ -24,10 +25,7 @@ Writer = Annotated[Principal, Depends(requires("identities:write"))]
 @router.get("", responses=documented(400))
 async def list_parked(page: PageQuery, session: Read, request: Request, who: Reader) -> Page[ParkedShown]:
     """Events that wait for a fix, oldest first."""
-    after = page.after[0] if page.after else 0
-    if not isinstance(after, int):
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
-    found = await rows.listing(session, vault_of(request.app.state.settings), after, page.limit + 1)
+    found = await rows.listing(session, vault_of(request.app.state.settings), last_number(page) or 0, page.limit + 1)
     items = [
         ParkedShown(id=row.id, subject=row.subject, event_id=row.event_id, error=row.error, parked_at=row.parked_at,
                     body=row.body).seen_by(who)

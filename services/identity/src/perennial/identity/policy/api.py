@@ -7,8 +7,9 @@ from sqlalchemy import RowMapping
 
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
-from perennial.common.problems import BadRequest, documented
+from perennial.common.problems import documented
 from perennial.common.web import Page, PageQuery, Read, Write, etags, paged
+from perennial.common.web.cursors import last_number
 from perennial.common.web.etags import IfMatch
 from perennial.identity.policy import queries, service
 from perennial.identity.policy.rules import DEFAULT, Policy
@@ -38,9 +39,7 @@ async def put_policy(
 @router.get("/versions", responses=documented(400))
 async def list_policy_versions(session: Read, page: PageQuery, _: Reader) -> Page[PolicyShown]:
     """Earlier versions too, newest first; the one that is built in has number 0."""
-    last = page.after[0] if page.after else None
-    if last is not None and not isinstance(last, int):
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
+    last = last_number(page)
     rows = await queries.listing(session, last, page.limit + 1)
     shown = [_shown(row) for row in rows]
     if len(shown) <= page.limit and last != 0:

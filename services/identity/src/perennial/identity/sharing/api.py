@@ -9,8 +9,8 @@ from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.problems import documented
 from perennial.common.web import Page, PageQuery, Read, Write, paged
+from perennial.common.web.cursors import last_id
 from perennial.identity import queries as map_queries
-from perennial.identity.pages import last_id
 from perennial.identity.settings import vault_of
 from perennial.identity.sharing import queries, service
 from perennial.identity.sharing.schemas import IdentifierState, SharedShown, SharingDecision

@@ -1,6 +1,6 @@
 """`/v1/suggestions`: probable duplicates, to be approved or rejected."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -8,9 +8,8 @@ from sqlalchemy import RowMapping
 
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
-from perennial.common.problems import BadRequest, NotFound, documented
-from perennial.common.web import Page, PageQuery, Read, Write, paged
-from perennial.common.web.pages import PageRequest
+from perennial.common.problems import NotFound, documented
+from perennial.common.web import Page, PageQuery, Read, Write, cursors, paged
 from perennial.identity import queries as map_queries
 from perennial.identity.suggestions import queries, service
 from perennial.identity.suggestions.schemas import Decision, State, SuggestionShown
@@ -19,6 +18,7 @@ router = APIRouter(prefix="/v1/suggestions", tags=["identity"])
 
 Reader = Annotated[Principal, Depends(requires("identities:read"))]
 Writer = Annotated[Principal, Depends(requires("identities:write"))]
+LARGEST_WEIGHT = 2.0**100
 
 
 @router.get("", responses=documented(400))
@@ -33,7 +33,7 @@ async def list_suggestions(
     customer = customer_id
     if customer is not None:
         customer = (await map_queries.resolve(session, [customer])).get(customer, customer)
-    rows = await queries.listing(session, state, customer, _after(page), page.limit + 1)
+    rows = await queries.listing(session, state, customer, cursors.last(page, _weight, cursors.uuid), page.limit + 1)
     return paged([_shown(row, who) for row in rows], page, lambda item: [str(item.weight), item.id])
 
 
@@ -68,11 +68,9 @@ def _shown(row: RowMapping, who: Principal) -> SuggestionShown:
     return SuggestionShown.model_validate({**row, "customer_ids": [row["low"], row["high"]]}).seen_by(who)
 
 
-def _after(page: PageRequest) -> tuple[float, UUID] | None:
-    if not page.after:
-        return None
-    try:
-        weight, last = page.after
-        return float(weight), UUID(str(last))
-    except (TypeError, ValueError) as error:
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
+def _weight(part: Any) -> float:
+    """As the list writes it; what a real cannot hold was never in it."""
+    weight = float(cursors.text(part))
+    if not abs(weight) < LARGEST_WEIGHT:
+        raise ValueError("not a weight")
+    return weight

@@ -1,6 +1,5 @@
 """HTTP: accounts and their ledgers, for staff and for the customer in person."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,8 +8,8 @@ from fastapi import APIRouter, Depends, Query
 from perennial.common import identity_map, prose
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.db import ReadSession
-from perennial.common.web import BadRequest, Page, PageQuery, Read, documented, paged
-from perennial.common.web.pages import PageRequest
+from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.common.web.cursors import PageRequest, last_id, last_moment
 from perennial.loyalty.accounts import queries, service
 from perennial.loyalty.accounts.schemas import AccountOut, PostingOut, SummaryOut
 from perennial.loyalty.programme import service as programme
@@ -26,11 +25,7 @@ InCurrency = Annotated[Code | None, Query(description="Code of a currency; the p
 @router.get("/accounts", responses=documented(400))
 async def list_accounts(_: Reader, session: Read, page: PageQuery) -> Page[AccountOut]:
     """Every customer who has an account."""
-    try:
-        after = UUID(page.after[0]) if page.after else None
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        raise _bad_cursor() from error
-    found = await queries.owners(session, after, page.limit + 1)
+    found = await queries.owners(session, last_id(page), page.limit + 1)
     items = [AccountOut.model_validate(item) for item in await service.accounts(session, found)]
     return paged(items, page, lambda item: [item.customer_id])
 
@@ -79,20 +74,7 @@ def _seen(who: Principal, item: PostingOut) -> PostingOut:
 
 
 async def _ledger(session: ReadSession, owner: UUID, page: PageRequest, currency: str | None) -> Page[PostingOut]:
-    after, code = None, await programme.code_of(session, currency)
-    if page.after:
-        try:
-            at, last = page.after
-            moment, after_id = datetime.fromisoformat(at), UUID(last)
-            if moment.tzinfo is None:
-                raise _bad_cursor()
-            after = moment.astimezone(UTC), after_id
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise _bad_cursor() from error
-    rows = await queries.ledger(session, owner, code, after, page.limit + 1)
+    code = await programme.code_of(session, currency)
+    rows = await queries.ledger(session, owner, code, last_moment(page), page.limit + 1)
     items = [PostingOut.model_validate(row) for row in rows]
     return paged(items, page, lambda item: [item.at.isoformat(), item.id])
-
-
-def _bad_cursor() -> BadRequest:
-    return BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")

@@ -11,10 +11,10 @@ from sqlalchemy import Row
 from perennial.common import prose
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_moment
 from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.debts import queries, service
 from perennial.loyalty.points.schemas import Reason
-from perennial.loyalty.rewards.cursors import seen
 
 router = APIRouter(prefix="/v1/loyalty/debts", tags=["loyalty"])
 
@@ -55,7 +55,7 @@ async def list_debts(
 ) -> Page[DebtOut]:  # fmt: skip
     """What customers owe because they were split, the newest first."""
     owner = await accounts.owner_of(session, customer_id) if customer_id else None
-    rows = await queries.page(session, seen(page), page.limit + 1, state=state, customer=owner)
+    rows = await queries.page(session, last_moment(page), page.limit + 1, state=state, customer=owner)
     return paged([_shown(who, row) for row in rows], page, lambda item: [item.at.isoformat(), item.id])
 
 

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends, Query
 
 from perennial.common import identity_map, prose
 from perennial.common.auth import CustomerVia, Principal, requires
-from perennial.common.web import Page, PageQuery, Read, documented, paged
-from perennial.common.web.pages import PageRequest, bad_cursor
+from perennial.common.web import Page, PageQuery, Read, cursors, documented, paged
 from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.memberships import queries, shown
 from perennial.loyalty.memberships.schemas import (
@@ -32,7 +31,8 @@ async def list_memberships(
     status: Annotated[Status | None, Query(description="Null: all.")] = None,
 ) -> Page[StandingOut]:  # fmt: skip
     """Who is, or was, a member of which plan."""
-    rows = await queries.page(session, _seen(page), page.limit + 1, plan=plan, state=status)
+    after = cursors.last(page, cursors.uuid, cursors.text)
+    rows = await queries.page(session, after, page.limit + 1, plan=plan, state=status)
     items = [_standing(dict(row._mapping)) for row in rows]  # noqa: SLF001
     return paged(items, page, lambda item: [item.customer_id, item.plan])
 
@@ -61,13 +61,3 @@ def _masked(who: Principal, item: TellingOut) -> TellingOut:
 
 def _standing(row: dict[str, Any]) -> StandingOut:
     return StandingOut.model_validate({**row, "status": row["state"], "currency": row["money"]})
-
-
-def _seen(page: PageRequest) -> tuple[UUID, str] | None:
-    if not page.after:
-        return None
-    try:
-        customer, plan = page.after
-        return UUID(customer), str(plan)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise bad_cursor() from error

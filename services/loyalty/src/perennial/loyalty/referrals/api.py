@@ -10,6 +10,7 @@ from perennial.common import identity_map, prose
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.web import Conflict, Idempotent, Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import last_moment
 from perennial.common.web.idempotency import Once, run
 from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.programme import service as programme
@@ -27,7 +28,6 @@ from perennial.loyalty.referrals.schemas import (
     TreeOut,
 )
 from perennial.loyalty.referrals.tree import grow
-from perennial.loyalty.rewards.cursors import seen
 
 router = APIRouter(prefix="/v1/loyalty", tags=["loyalty"])
 me = APIRouter(prefix="/v1/me/referral", tags=["me"])
@@ -43,7 +43,7 @@ async def list_referrals(
 ) -> Page[ReferralOut]:  # fmt: skip
     """Referrals, the newest first; of a customer those on either side."""
     owner = await accounts.owner_of(session, customer_id) if customer_id else None
-    rows = await queries.page(session, seen(page), page.limit + 1, state=state, customer=owner)
+    rows = await queries.page(session, last_moment(page), page.limit + 1, state=state, customer=owner)
     return paged([_shown(who, row) for row in rows], page, lambda item: [item.qualified_at.isoformat(), item.id])
 
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Query, Response
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_moment, last_number
 from perennial.common.web.etags import IfMatch, tag
-from perennial.common.web.pages import before, paged_to
+from perennial.common.web.pages import paged_to
 from perennial.loyalty.rewards import queries, service, shown
-from perennial.loyalty.rewards.cursors import seen
 from perennial.loyalty.rewards.schemas import CodeOut, CodesAdded, CodesIn, OfferOut, RewardIn, RewardOut
 
 router = APIRouter(prefix="/v1/rewards", tags=["loyalty"])
@@ -25,7 +25,7 @@ State = Annotated[Literal["active", "hidden", "archived"] | None, Query(descript
 @router.get("", responses=documented(400))
 async def list_rewards(_: Reader, session: Read, page: PageQuery, state: State = None) -> Page[RewardOut]:
     """The catalogue, the newest first."""
-    rows = await queries.page(session, state, seen(page), page.limit + 1)
+    rows = await queries.page(session, state, last_moment(page), page.limit + 1)
     return paged([shown.reward(row) for row in rows], page, lambda item: [item.created_at.isoformat(), item.id])
 
 
@@ -75,7 +75,7 @@ async def add_reward_codes(
 async def list_reward_codes(_: Manager, session: Read, reward_id: UUID, page: PageQuery) -> Page[CodeOut]:
     """The pool of a reward's codes, in the order in which they are given."""
     await service.check_known(session, reward_id)
-    rows = await queries.codes(session, reward_id, before(page) or 0, page.limit + 1)
+    rows = await queries.codes(session, reward_id, last_number(page) or 0, page.limit + 1)
     items = [CodeOut.model_validate(dict(row._mapping)) for row in rows]  # noqa: SLF001
     return paged(items, page, lambda item: [item.id])
 
@@ -83,7 +83,7 @@ async def list_reward_codes(_: Manager, session: Read, reward_id: UUID, page: Pa
 @me.get("", responses=documented(400))
 async def list_my_rewards(via: CustomerVia, session: Read, page: PageQuery) -> Page[OfferOut]:
     """What I can have, and why not, the newest first."""
-    found = await service.offers(session, via, seen(page), page.limit + 1)
+    found = await service.offers(session, via, last_moment(page), page.limit + 1)
     items = [shown.offer(row, balance) for row, balance in found[: page.limit]]
     last = [found[page.limit - 1][0].created_at.isoformat(), items[-1].id] if len(found) > page.limit else None
     return paged_to(items, page, last)

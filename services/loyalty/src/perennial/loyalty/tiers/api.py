@@ -10,9 +10,8 @@ from perennial.common import identity_map, prose
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
-from perennial.common.web.pages import before
+from perennial.common.web.cursors import last_moment, last_number
 from perennial.loyalty.accounts.service import owner_of
-from perennial.loyalty.rewards.cursors import seen
 from perennial.loyalty.tiers import explain as explaining
 from perennial.loyalty.tiers.overrides import queries, service
 from perennial.loyalty.tiers.schemas import ExplanationOut, OverrideIn, OverrideOut, TierChangeOut
@@ -42,7 +41,7 @@ async def explain_my_tier(via: CustomerVia, session: Read) -> ExplanationOut:
 async def list_tier_history(_: Reader, session: Read, customer_id: UUID, page: PageQuery) -> Page[TierChangeOut]:
     """The tiers that a customer was told, the newest first; those of merged customers too."""
     owner = await owner_of(session, customer_id)
-    rows = await queries.history(session, owner, before(page), page.limit + 1)
+    rows = await queries.history(session, owner, last_number(page), page.limit + 1)
     return paged([TierChangeOut.model_validate(row) for row in rows], page, lambda item: [item.version])
 
 
@@ -50,7 +49,7 @@ async def list_tier_history(_: Reader, session: Read, customer_id: UUID, page: P
 async def list_tier_overrides(who: Reader, session: Read, customer_id: UUID, page: PageQuery) -> Page[OverrideOut]:
     """What staff said of a customer's tier, the newest first."""
     owner = await owner_of(session, customer_id)
-    rows = await queries.page(session, owner, seen(page), page.limit + 1)
+    rows = await queries.page(session, owner, last_moment(page), page.limit + 1)
     return paged([_shown(who, row) for row in rows], page, lambda item: [item.set_at.isoformat(), item.id])
 
 

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from perennial.common import audit, identity_map
 from perennial.common.auth import Principal, requires
-from perennial.common.problems import BadRequest
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import last_text
 from perennial.common.web.etags import IfMatch, match, tag
 from perennial.common.web.idempotency import run
 from perennial.profile.computed import definitions, service, view
@@ -40,9 +40,7 @@ async def create_computed_trait(body: ComputedIn, session: Write, who: Writer, o
 @router.get("/v1/computed-traits", responses=documented(400))
 async def list_computed_traits(page: PageQuery, session: Read, who: Reader) -> Page[ComputedOut]:
     """Every computed trait that is not archived, by key."""
-    if len(page.after) > 1 or any(not isinstance(part, str) for part in page.after):
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
-    rows = await definitions.page(session, str(page.after[0]) if page.after else "", page.limit + 1)
+    rows = await definitions.page(session, last_text(page) or "", page.limit + 1)
     return paged([view.out(row, who) for row in rows], page, lambda item: [item.key])
 
 

@@ -1,6 +1,5 @@
 """Routes of consent: purposes and texts, a customer's statements, and the customer's own preference centre."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,8 +8,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.problems import documented
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, paged
+from perennial.common.web.cursors import last_moment
 from perennial.common.web.etags import IfMatchOrNew, tag
-from perennial.common.web.pages import PageRequest, bad_cursor
 from perennial.profile.consents import queries, service, view
 from perennial.profile.consents.schemas import (
     Choices,
@@ -83,7 +82,7 @@ async def list_consent_history(
 ) -> Page[Said]:
     """Every statement with its evidence, newest first."""
     customer = await service.customer_of(session, id)
-    rows = await queries.history(session, customer, _after(page), purpose, page.limit + 1)
+    rows = await queries.history(session, customer, last_moment(page), purpose, page.limit + 1)
     return paged([Said(**row).seen_by(who) for row in rows], page, lambda item: (item.at.isoformat(), str(item.id)))
 
 
@@ -128,19 +127,6 @@ async def put_my_consents(
 async def list_my_consent_history(session: Read, page: PageQuery, via: CustomerVia) -> Page[Said]:
     """All that the customer ever said, newest first."""
     rows = await queries.history(
-        session, await service.customer_of(session, via), _after(page), None, page.limit + 1
+        session, await service.customer_of(session, via), last_moment(page), None, page.limit + 1
     )  # fmt: skip
     return paged([Said(**row).seen_by(ME) for row in rows], page, lambda item: (item.at.isoformat(), str(item.id)))
-
-
-def _after(page: PageRequest) -> tuple[datetime, UUID] | None:
-    if not page.after:
-        return None
-    try:
-        at, last = page.after
-        instant = datetime.fromisoformat(str(at))
-        if instant.tzinfo is None:
-            raise bad_cursor()
-        return instant, UUID(str(last))
-    except ValueError as error:
-        raise bad_cursor() from error

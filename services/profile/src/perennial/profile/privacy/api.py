@@ -10,7 +10,7 @@ from perennial.common.db import ReadSession
 from perennial.common.problems import NotFound, Unprocessable, documented
 from perennial.common.settings import CommonSettings
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, paged
-from perennial.common.web.pages import PageRequest, bad_cursor
+from perennial.common.web.cursors import last_id
 from perennial.profile.privacy import queries, service, view
 from perennial.profile.privacy.looking import customer_with
 from perennial.profile.privacy.schemas import Erasure, ErasureCreate, ErasureDetail, ErasureRefuse, MyErasure, State
@@ -64,7 +64,7 @@ async def list_erasures(
     page: PageQuery, session: Read, _: MayRead, state: Annotated[State | None, Query()] = None
 ) -> Page[Erasure]:
     """Erasures, newest first."""
-    rows = await queries.listing(session, _before(page), state, page.limit + 1)
+    rows = await queries.listing(session, last_id(page), state, page.limit + 1)
     return paged([view.listed(row) for row in rows], page, lambda item: (str(item.id),))
 
 
@@ -109,12 +109,3 @@ async def get_my_erasure(session: Read, via: CustomerVia) -> MyErasure:
     if found is None:
         raise NotFound("nothing was asked for", code="no_erasure")
     return MyErasure(**{name: found[name] for name in MyErasure.model_fields})
-
-
-def _before(page: PageRequest) -> UUID | None:
-    if not page.after:
-        return None
-    try:
-        return UUID(str(page.after[0]))
-    except ValueError as error:
-        raise bad_cursor() from error

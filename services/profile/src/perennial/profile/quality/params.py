@@ -1,13 +1,11 @@
 """Who may see and who may change what there is on quality."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends
 
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Read
-from perennial.common.web.pages import PageRequest, bad_cursor
 from perennial.profile.traits.definitions import schema
 
 
@@ -21,14 +19,3 @@ async def _writer(session: Read, who: Annotated[Principal, Depends(requires("qua
 
 MayRead = Annotated[Principal, Depends(_reader)]
 MayWrite = Annotated[Principal, Depends(_writer)]
-
-
-def last_id(page: PageRequest) -> UUID | None:
-    """The last id seen; None on the first page. Raises BadRequest."""
-    if not page.after:
-        return None
-    try:
-        [found] = page.after
-        return UUID(found)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise bad_cursor() from error

@@ -13,7 +13,7 @@ from perennial.common.db import ReadSession, settings_of
 from perennial.common.problems import FieldError, Forbidden, Unprocessable
 from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnElement, OnTrait, Rule
 from perennial.common.rules.paths import trait_path
-from perennial.common.web.pages import bad_cursor
+from perennial.common.web.cursors import bad_cursor
 from perennial.profile.search import filters, queries, walks, words
 from perennial.profile.search.filters import Filter, Wanted
 from perennial.profile.search.items import CustomerItem

@@ -9,8 +9,8 @@ from sqlalchemy import Row
 from perennial.common import audit, identity_map, masks, rules
 from perennial.common.auth import Principal
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_number
 from perennial.common.web.etags import NEW, IfMatch, IfMatchOrNew, match, tag
-from perennial.common.web.pages import before
 from perennial.profile.params import MayRead, nobody
 from perennial.profile.stages import queries, service
 from perennial.profile.stages.schemas import (
@@ -96,7 +96,7 @@ async def list_stages(id: UUID, page: PageQuery, session: Read, who: MayRead) ->
     customer = await identity_map.customer_of(session, id)
     if customer is None:
         raise nobody(id)
-    rows = await queries.history(session, customer, before(page), page.limit + 1)
+    rows = await queries.history(session, customer, last_number(page), page.limit + 1)
     found = [StageChangeOut.model_validate(row._mapping) for row in rows]  # noqa: SLF001 (public API)
     return paged(
         [step.model_copy(update={"by": masks.text(who, step.by)}) for step in found], page, lambda item: [item.id]

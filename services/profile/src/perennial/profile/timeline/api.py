@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from perennial.common import identity_map
 from perennial.common.db import ReadSession
 from perennial.common.web import Page, PageQuery, Read, Unprocessable, documented, paged
-from perennial.profile.params import Instant, MayRead, Word, bad_cursor, no_event, nobody
+from perennial.common.web.cursors import last_moment
+from perennial.profile.params import Instant, MayRead, Word, no_event, nobody
 from perennial.profile.timeline import kinds, queries
 from perennial.profile.timeline.kinds import EventType, Kind
 from perennial.profile.timeline.schemas import Occurrence, TimelineEvent, occurrence
@@ -49,9 +50,7 @@ async def list_customer_timeline(
     An old id answers for the customer it belongs to today. What is older than its data class is kept is not here.
     """
     since, until = within
-    wanted = queries.Filter(
-        name, kinds.types_of(kind), kinds.classes_of(kind), source, since, until, _after(page.after)
-    )
+    wanted = queries.Filter(name, kinds.types_of(kind), kinds.classes_of(kind), source, since, until, last_moment(page))
     rows = await _rows(session, id, wanted, page.limit + 1)
     return paged([occurrence(row, who) for row in rows], page, lambda item: (item.at.isoformat(), item.id))
 
@@ -69,7 +68,7 @@ async def list_customer_events(
     """What a customer did, newest first; an old id answers for the customer it belongs to today."""
     since, until = within
     types = (type,) if type else kinds.TRACKED
-    wanted = queries.Filter(name, types, kinds.OF_TRACKED, None, since, until, _after(page.after))
+    wanted = queries.Filter(name, types, kinds.OF_TRACKED, None, since, until, last_moment(page))
     rows = await _rows(session, id, wanted, page.limit + 1)
     events = [TimelineEvent.model_validate(row).seen_by(who) for row in rows]
     return paged(events, page, lambda event: (event.timestamp.isoformat(), event.id))
@@ -94,16 +93,3 @@ async def _rows(session: ReadSession, any_id: UUID, wanted: queries.Filter, limi
     if not rows and await identity_map.customer_of(session, any_id) is None:
         raise nobody(any_id)
     return rows
-
-
-def _after(cursor: list[object]) -> tuple[datetime, UUID] | None:
-    if not cursor:
-        return None
-    try:
-        at, last_id = cursor
-        instant = datetime.fromisoformat(str(at))
-        if instant.tzinfo is None:
-            raise bad_cursor()
-        return instant, UUID(str(last_id))
-    except ValueError as error:
-        raise bad_cursor() from error

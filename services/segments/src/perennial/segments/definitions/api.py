@@ -10,15 +10,16 @@ from sqlalchemy import Row
 from perennial.common import audit, masks, rules
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import last_id, last_number
 from perennial.common.web.etags import IfMatch, match, tag
 from perennial.common.web.idempotency import run
-from perennial.common.web.pages import PageRequest, bad_cursor, before
 from perennial.segments.definitions import previews, queries, service
 from perennial.segments.definitions.checks import check_references, read_rule
 from perennial.segments.definitions.fields import check_fields
 from perennial.segments.definitions.schemas import (
     DependenciesOut,
     LeafOut,
+    OverlapOut,
     PreviewIn,
     PreviewOut,
     Progress,
@@ -38,6 +39,7 @@ Reader = Annotated[Principal, Depends(requires("segments:read"))]
 Writer = Annotated[Principal, Depends(requires("segments:write"))]
 LAST = 2**31 - 1
 Version = Annotated[int, Path(ge=1, lt=LAST)]
+after_id = last_id  # by this name in memberships
 
 
 def said(document: Any, who: Principal) -> dict[str, Any]:
@@ -55,16 +57,6 @@ def _out(row: Row[Any], who: Principal) -> SegmentOut:
     return SegmentOut(**{**row._mapping, **shown, "progress": progress, "events_since": since})  # noqa: SLF001 (public API)
 
 
-def after_id(page: PageRequest) -> UUID | None:
-    """The id after which a page begins. Raises BadRequest."""
-    if not page.after:
-        return None
-    try:
-        return UUID(str(page.after[0]))
-    except ValueError as error:
-        raise bad_cursor() from error
-
-
 @router.post("", status_code=201, response_model=SegmentOut, responses=documented(409))
 async def create_segment(body: SegmentIn, session: Write, who: Writer, once: Repeatable) -> Response:
     """Define a segment. By rule, it is built in the background: `state` tells when it serves."""
@@ -80,7 +72,7 @@ async def create_segment(body: SegmentIn, session: Write, who: Writer, once: Rep
 @router.get("", responses=documented(400))
 async def list_segments(page: PageQuery, session: Read, who: Reader) -> Page[SegmentOut]:
     """Every segment that is not archived, the oldest first."""
-    rows = await queries.page(session, after_id(page), page.limit + 1)
+    rows = await queries.page(session, last_id(page), page.limit + 1)
     return paged([_out(row, who) for row in rows], page, lambda item: [str(item.id)])
 
 
@@ -90,20 +82,35 @@ async def preview_segment(body: PreviewIn, session: Read, who: Reader) -> Previe
     rule, now = read_rule(who, body.rule), datetime.now(UTC)
     await check_references(session, rule, None)
     await check_fields(session, rule)
-    tried = await previews.preview(session, rule, now)
-    leaves = [LeafOut(pointer=at.pointer, phrase=rules.describe(at.rule), count=at.count) for at in tried.leaves]
+    tried = await previews.preview(session, rule, now, exact=body.exact)
+    counted = tried.counted
     return PreviewOut.model_validate(
         {
-            "count": tried.count,
+            "count": counted.count,
+            "margin": counted.margin,
+            "exact": counted.times == 1,
             "sample": tried.sample,
             "sentence": rules.describe(rule),
-            "leaves": leaves,
-            "overlaps": tried.overlaps,
+            "leaves": [_leaf(leaf) for leaf in tried.leaves],
+            "overlaps": [_overlap(overlap) for overlap in tried.overlaps],
             "estimated": tried.estimated,
             "unheard": tried.unheard,
             "events_since": tried.events_since,
             "as_of": now,
         }
+    )
+
+
+def _leaf(leaf: previews.Leaf) -> LeafOut:
+    found = leaf.counted
+    count, margin = (None, None) if found is None else (found.count, found.margin)
+    return LeafOut(pointer=leaf.pointer, phrase=rules.describe(leaf.rule), count=count, margin=margin)
+
+
+def _overlap(found: previews.Overlap) -> OverlapOut:
+    counted = found.counted
+    return OverlapOut(
+        segment_id=found.segment_id, name=found.name, count=counted.count, margin=counted.margin, size=found.size
     )
 
 
@@ -173,7 +180,7 @@ async def publish_segment(
 async def list_versions(segment_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[VersionOut]:
     """Every version of the definition, the newest first: who made it, when, and what it says."""
     await service.find(session, segment_id)
-    until = min(before(page) or LAST, LAST)
+    until = last_number(page, LAST) or LAST
     rows = await queries.versions(session, segment_id, until, page.limit + 1)
     items = [VersionOut(**{**row._mapping, **said(row.rule, who)}) for row in rows]  # noqa: SLF001 (public API)
     return paged(items, page, lambda item: [item.version])

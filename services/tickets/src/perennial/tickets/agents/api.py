@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Response
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_text
 from perennial.common.web.etags import IfMatch, tag
 from perennial.tickets.agents import queries, service
 from perennial.tickets.agents.models import Agent
 from perennial.tickets.agents.schemas import AgentChange, AgentIn, AgentOut, Presence
-from perennial.tickets.preconditions import last_key
 from perennial.tickets.texts import AgentId
 
 router = APIRouter(prefix="/v1/agents", tags=["tickets"])
@@ -33,7 +33,7 @@ def _shown(agent: Agent, loads: dict[str, int]) -> AgentOut:
 @router.get("", responses=documented(400))
 async def list_agents(page: PageQuery, session: Read, who: Reader) -> Page[AgentOut]:
     """Every agent with the tickets at hand, by id."""
-    rows = await queries.page(session, last_key(page), page.limit + 1)
+    rows = await queries.page(session, last_text(page) or "", page.limit + 1)
     loads = await queries.loads(session)
     return paged([_shown(row, loads) for row in rows], page, lambda item: [item.id])
 

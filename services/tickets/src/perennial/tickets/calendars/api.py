@@ -6,13 +6,15 @@ from fastapi import APIRouter, Depends, Response
 
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_text
 from perennial.common.web.etags import NEW, IfMatchOrNew, tag
-from perennial.tickets.calendars import queries, service
+from perennial.tickets.calendars import service
 from perennial.tickets.calendars.definition import CalendarDefinition
 from perennial.tickets.calendars.models import CalendarRow
 from perennial.tickets.calendars.schemas import CalendarIn, CalendarOut
-from perennial.tickets.preconditions import last_key
 from perennial.tickets.texts import Key
+from perennial.tickets.versions import queries
+from perennial.tickets.versions import service as versions
 
 router = APIRouter(prefix="/v1/calendars", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
@@ -28,7 +30,7 @@ def _out(row: CalendarRow, response: Response | None = None) -> CalendarOut:
 @router.get("", responses=documented(400))
 async def list_calendars(page: PageQuery, session: Read, who: Reader) -> Page[CalendarOut]:
     """Every calendar, by key."""
-    rows = await queries.page(session, last_key(page), page.limit + 1)
+    rows = await queries.page(session, CalendarRow, last_text(page) or "", page.limit + 1)
     return paged([_out(row) for row in rows], page, lambda item: [item.key])
 
 
@@ -37,7 +39,7 @@ async def create_calendar(body: CalendarIn, response: Response, session: Write, 
     """Working hours, for ticket types to count by."""
     response.headers["Location"] = f"/v1/calendars/{body.key}"
     definition = CalendarDefinition.model_validate(body.model_dump(by_alias=True, exclude={"key"}))
-    return _out(await service.create(session, who, body.key, definition), response)
+    return _out(await versions.create(session, who, CalendarRow, body.key, definition), response)
 
 
 @router.get("/{key}", responses=documented(404))
@@ -54,4 +56,4 @@ async def put_calendar(
     if expected == NEW:
         response.status_code = 201
         response.headers["Location"] = f"/v1/calendars/{key}"
-    return _out(await service.replace(session, who, key, expected, body), response)
+    return _out(await versions.replace(session, who, CalendarRow, key, expected, body), response)

@@ -1,17 +1,15 @@
 """Routes of dispatch rules."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
 from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
-from perennial.common.problems import BadRequest
-from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, cursors, documented, paged
 from perennial.common.web.etags import IfMatch, Seen, tag
 from perennial.common.web.idempotency import run
-from perennial.common.web.pages import PageRequest
 from perennial.tickets.dispatch import queries, service, veiled
 from perennial.tickets.dispatch.models import DispatchRule
 from perennial.tickets.dispatch.schemas import DispatchRuleIn, DispatchRuleOut
@@ -20,7 +18,6 @@ from perennial.tickets.types import service as types
 router = APIRouter(prefix="/v1/dispatch-rules", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
 Manager = Annotated[Principal, Depends(requires("tickets:manage"))]
-LARGEST_POSITION = 2**31 - 1
 
 
 async def _out(session: ReadSession, who: Principal, row: DispatchRule, response: Response) -> DispatchRuleOut:
@@ -33,22 +30,16 @@ def _shown(who: Principal, row: DispatchRule, fields: veiled.Known) -> DispatchR
     return out.model_copy(update={"rule": veiled.shown(who, out.rule, fields)})
 
 
-def _after(page: PageRequest) -> tuple[int, UUID] | None:
-    if not page.after:
-        return None
-    try:
-        position, last = page.after
-        if isinstance(position, bool) or not isinstance(position, int) or abs(position) > LARGEST_POSITION:
-            raise ValueError("not a position")
-        return position, UUID(str(last))
-    except ValueError as error:
-        raise BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor") from error
+def _position(part: Any) -> int:
+    if type(part) is not int or abs(part) > cursors.LARGEST_INTEGER:
+        raise ValueError("not a position")
+    return part
 
 
 @router.get("", responses=documented(400))
 async def list_dispatch_rules(page: PageQuery, session: Read, who: Reader) -> Page[DispatchRuleOut]:
     """Every rule, in the order in which they are asked."""
-    rows = await queries.page(session, _after(page), page.limit + 1)
+    rows = await queries.page(session, cursors.last(page, _position, cursors.uuid), page.limit + 1)
     fields = await types.known_fields(session)
     return paged([_shown(who, row, fields) for row in rows], page, lambda item: [item.position, item.id])
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Response
 from perennial.common.auth import CustomerVia
 from perennial.common.db import WriteSession
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import last_id, last_number
 from perennial.common.web.etags import tag
 from perennial.common.web.idempotency import Once, run
-from perennial.tickets.preconditions import last_id, last_number
 from perennial.tickets.requests import queries, service, shown
 from perennial.tickets.requests.models import Ticket
 from perennial.tickets.requests.queries import Filters
@@ -65,7 +65,7 @@ async def list_my_ticket_events(
 ) -> Page[MyHistoryOut]:
     """What happened to it, comments included, the oldest first."""
     await service.find_own(session, via, ticket_id)
-    rows = await queries.history(session, ticket_id, last_number(page), page.limit + 1, public=True)
+    rows = await queries.history(session, ticket_id, last_number(page) or 0, page.limit + 1, public=True)
     items = [MyHistoryOut.model_validate(row, from_attributes=True) for row in rows]
     return paged(items, page, lambda item: [item.id])
 

@@ -11,10 +11,10 @@ from perennial.common import audit, masks
 from perennial.common.auth import Principal, requires
 from perennial.common.db import WriteSession
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import last_id, last_number
 from perennial.common.web.etags import Seen, tag
 from perennial.common.web.idempotency import Once, run
 from perennial.common.web.reveal import Why, reveals
-from perennial.tickets.preconditions import last_id, last_number
 from perennial.tickets.requests import queries, service, shown
 from perennial.tickets.requests.models import Ticket
 from perennial.tickets.requests.queries import Filters
@@ -100,7 +100,7 @@ async def get_ticket(ticket_id: UUID, response: Response, session: Read, who: Re
 async def list_ticket_events(ticket_id: UUID, page: PageQuery, session: Read, who: Reader) -> Page[HistoryOut]:
     """Everything that happened to a ticket and why it was dispatched as it was, the oldest first."""
     ticket = await service.find(session, ticket_id)
-    rows = await queries.history(session, ticket_id, last_number(page), page.limit + 1)
+    rows = await queries.history(session, ticket_id, last_number(page) or 0, page.limit + 1)
     return paged(await shown.events(session, who, ticket, rows), page, lambda item: [item.id])
 
 

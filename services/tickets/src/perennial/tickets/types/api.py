@@ -6,13 +6,14 @@ from fastapi import APIRouter, Depends, Response
 
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_text
 from perennial.common.web.etags import NEW, IfMatchOrNew, tag
-from perennial.tickets.preconditions import last_key
 from perennial.tickets.texts import Key
-from perennial.tickets.types import queries, service
+from perennial.tickets.types import service
 from perennial.tickets.types.definition import TypeDefinition
 from perennial.tickets.types.models import TypeRow
 from perennial.tickets.types.schemas import TypeIn, TypeOut
+from perennial.tickets.versions import queries
 
 router = APIRouter(prefix="/v1/ticket-types", tags=["tickets"])
 Reader = Annotated[Principal, Depends(requires("tickets:read"))]
@@ -28,7 +29,7 @@ def _out(row: TypeRow, response: Response | None = None) -> TypeOut:
 @router.get("", responses=documented(400))
 async def list_ticket_types(page: PageQuery, session: Read, who: Reader) -> Page[TypeOut]:
     """Every type, by key."""
-    rows = await queries.page(session, last_key(page), page.limit + 1)
+    rows = await queries.page(session, TypeRow, last_text(page) or "", page.limit + 1)
     return paged([_out(row) for row in rows], page, lambda item: [item.key])
 
 

@@ -1,20 +1,10 @@
-"""Ticket types; a version never changes, a ticket keeps to the one it was opened with."""
+"""Ticket types: a ticket keeps to the version that it was opened with."""
 
-from datetime import datetime
-from typing import Any
-
-from sqlalchemy import func
-from sqlalchemy.orm import Mapped, mapped_column
-
-from perennial.tickets.models import Base
+from perennial.tickets.versions.models import Definition
 
 
-class TypeRow(Base):
+class TypeRow(Definition):
     """One version of a ticket type."""
 
     __tablename__ = "ticket_type"
-
-    key: Mapped[str] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True)
-    definition: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    noun = "type"

@@ -31,45 +31,37 @@ class AccountsChanged(Event):
     accounts: list[Account]
 
 
-class PointsEarned(Event):
+class PointsMoved(Event):
+    """Points came or went, by one posting of the ledger; which way, its contract tells."""
+
+    posting_id: UUID
+    via: Via
+    customer: CustomerId
+    points: int
+    reference: str | None = personal("reference", default=None)
+    currency: str = POINTS
+
+
+class PointsEarned(PointsMoved):
     """A live order or action earned points."""
 
     subject: ClassVar[str] = "loyalty.points.earned.v1"
 
-    posting_id: UUID
-    via: Via
-    customer: CustomerId
-    points: int
     reason: str = personal("prose")
-    reference: str | None = personal("reference", default=None)
-    currency: str = POINTS
 
 
-class PointsSpent(Event):
+class PointsSpent(PointsMoved):
     """Points were spent."""
 
     subject: ClassVar[str] = "loyalty.points.spent.v1"
 
-    posting_id: UUID
-    via: Via
-    customer: CustomerId
-    points: int
     reason: str = personal("prose")
-    reference: str | None = personal("reference", default=None)
-    currency: str = POINTS
 
 
-class PointsReversed(Event):
+class PointsReversed(PointsMoved):
     """A live refund or cancellation took points back."""
 
     subject: ClassVar[str] = "loyalty.points.reversed.v1"
-
-    posting_id: UUID
-    via: Via
-    customer: CustomerId
-    points: int
-    reference: str | None = personal("reference", default=None)
-    currency: str = POINTS
 
 
 class ExpiryAnnounced(Event):
@@ -85,17 +77,10 @@ class ExpiryAnnounced(Event):
     days: int
 
 
-class PointsReturned(Event):
+class PointsReturned(PointsMoved):
     """A spending was given back whole: its lots are free again, each with the expiry that it has."""
 
     subject: ClassVar[str] = "loyalty.points.returned.v1"
-
-    posting_id: UUID
-    via: Via
-    customer: CustomerId
-    points: int
-    reference: str | None = personal("reference", default=None)
-    currency: str = POINTS
 
 
 class SplitSettled(Event):

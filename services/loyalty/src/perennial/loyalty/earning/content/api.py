@@ -9,12 +9,12 @@ from perennial.common import identity_map
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.db import WriteSession
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_moment
 from perennial.common.web.idempotency import Once
 from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.earning.content import queries, service, shown
 from perennial.loyalty.earning.content.definition import State
 from perennial.loyalty.earning.content.schemas import ContentOut, DecideIn, MyContentOut
-from perennial.loyalty.rewards.cursors import seen
 
 router = APIRouter(prefix="/v1/loyalty/content", tags=["loyalty"])
 me = APIRouter(prefix="/v1/me/loyalty/content", tags=["me"])
@@ -33,7 +33,7 @@ async def list_content(
 ) -> Page[ContentOut]:  # fmt: skip
     """What the community made, the newest first."""
     owner = None if customer_id is None else await accounts.owner_of(session, customer_id)
-    rows = await queries.page(session, owner, state, kind, seen(page), page.limit + 1)
+    rows = await queries.page(session, owner, state, kind, last_moment(page), page.limit + 1)
     return paged(await shown.for_staff(session, who, rows), page, lambda item: [item.at.isoformat(), item.id])
 
 
@@ -83,5 +83,5 @@ async def list_my_content(
 ) -> Page[MyContentOut]:
     """What I have made, the newest first."""
     owner = await identity_map.customer_of(session, via) or via
-    rows = await queries.page(session, owner, state, None, seen(page), page.limit + 1)
+    rows = await queries.page(session, owner, state, None, last_moment(page), page.limit + 1)
     return paged(await shown.for_customer(session, rows), page, lambda item: [item.at.isoformat(), item.id])

@@ -41,9 +41,8 @@ FROM: dict[State, frozenset[State]] = {
 """What staff may turn into what; events decide as they like, the latest holds."""
 
 
-async def names(session: ReadSession) -> set[str]:
+def names(earners: Iterable[Earner]) -> set[str]:
     """The events that tell of content or decide about it, by some version of the programme."""
-    earners = await programmes.history(session)
     return {name for each in earners for rule in each.programme.content for name in (rule.event, *rule.decisions)}
 
 

@@ -11,10 +11,10 @@ from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.db import WriteSession
 from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_moment
 from perennial.common.web.idempotency import Once
 from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.rewards import service as catalogue
-from perennial.loyalty.rewards.cursors import seen
 from perennial.loyalty.rewards.redemptions import queries, service
 from perennial.loyalty.rewards.redemptions.schemas import (
     CancelIn,
@@ -43,7 +43,7 @@ async def list_redemptions_of_customer(
 ) -> Page[RedemptionOut]:
     """What one customer has redeemed, the newest first."""
     owner = await accounts.owner_of(session, customer_id)
-    rows = await queries.page(session, owner, seen(page), page.limit + 1, state=state)
+    rows = await queries.page(session, owner, last_moment(page), page.limit + 1, state=state)
     return paged([_shown(who, row) for row in rows], page, _key)
 
 
@@ -65,7 +65,7 @@ async def list_redemptions(
     who: Reader, session: Read, page: PageQuery, state: InState = None, reward_id: OfReward = None
 ) -> Page[RedemptionOut]:
     """What was redeemed, the newest first."""
-    rows = await queries.page(session, None, seen(page), page.limit + 1, reward=reward_id, state=state)
+    rows = await queries.page(session, None, last_moment(page), page.limit + 1, reward=reward_id, state=state)
     return paged([_shown(who, row) for row in rows], page, _key)
 
 
@@ -115,7 +115,7 @@ async def list_my_redemptions(
 ) -> Page[MyRedemptionOut]:
     """What I have redeemed, the newest first."""
     owner = await identity_map.customer_of(session, via) or via
-    rows = await queries.page(session, owner, seen(page), page.limit + 1, state=state)
+    rows = await queries.page(session, owner, last_moment(page), page.limit + 1, state=state)
     return paged([_mine(row) for row in rows], page, _key)
 
 

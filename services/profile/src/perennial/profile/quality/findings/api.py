@@ -12,12 +12,13 @@ from perennial.common.db import ReadSession
 from perennial.common.problems import Conflict, NotFound
 from perennial.common.rules import trait_key
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import last_id
 from perennial.common.web.idempotency import run
 from perennial.profile.params import Word
 from perennial.profile.quality.findings import queries, service
 from perennial.profile.quality.findings.records import NOBODY
 from perennial.profile.quality.findings.schemas import FindingOut, State
-from perennial.profile.quality.params import MayRead, MayWrite, last_id
+from perennial.profile.quality.params import MayRead, MayWrite
 from perennial.profile.traits import sealing
 
 router = APIRouter(prefix="/v1/quality/findings", tags=["quality"])

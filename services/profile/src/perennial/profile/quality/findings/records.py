@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,9 +13,6 @@ from perennial.common.contracts.base import utc_now
 from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.common.ids import uuid7
 from perennial.profile.traits.queries import Said
-
-if TYPE_CHECKING:
-    from perennial.profile.quality.rules.guards import Guard
 
 NOBODY = UUID(int=0)
 MOST_HOLDERS = 200
@@ -76,15 +73,6 @@ class Finding:
     at: datetime
     message_id: str
     first: str | None = None
-
-    @classmethod
-    def of(cls, guard: "Guard", said: Said, taken: Said | None, first: str | None = None) -> "Finding":
-        """What a guard made of a statement."""
-        at, source, message_id = said.stamp
-        put = taken.value if taken is not None else None
-        return cls(
-            guard.rule, guard.kind, guard.action, said.key, source, said.via, said.value, put, at, message_id, first
-        )
 
     def row(self, sealer: Sealer) -> tuple[object, ...]:
         """Its columns, values sealed as the trait's are."""

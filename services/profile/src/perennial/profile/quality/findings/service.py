@@ -11,7 +11,6 @@ from sqlalchemy import Row
 from perennial.common import derive, identity_map
 from perennial.common.db import WriteSession, lock
 from perennial.profile.quality.findings import queries, records
-from perennial.profile.quality.findings.records import Finding
 from perennial.profile.quality.rules.guards import Guard, digest, put
 from perennial.profile.traits import queries as traits
 from perennial.profile.traits import sealing
@@ -28,7 +27,7 @@ async def apply(session: WriteSession, guard: Guard, vias: Sequence[UUID]) -> in
     rows = [row for row in await queries.statements(session, vias, guard.key) if guard.meant(row.source)]
     caught = await _caught(session, guard, rows)
     found = [(row, put(guard, said := _said(sealer, row), usual), said) for row, usual in caught]
-    findings = [Finding.of(guard, said, taken, records.stated(row)) for row, taken, said in found]
+    findings = [guard.finding(said, taken, records.stated(row)) for row, taken, said in found]
     await records.write(session, findings, sealer)
     if guard.action != "flag":
         await _take(session, guard, [(row, taken) for row, taken, _ in found])

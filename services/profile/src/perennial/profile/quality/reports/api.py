@@ -1,8 +1,5 @@
 """`/v1/quality/report` and `/v1/quality/sources`."""
 
-import csv
-import io
-import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
@@ -10,11 +7,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
+from perennial.common import sheets
 from perennial.common.contracts.base import utc_now
 from perennial.common.problems import NotFound, Unprocessable
 from perennial.common.rules import trait_key
-from perennial.common.web import Page, PageQuery, Read, documented, fields, paged
-from perennial.common.web.pages import PageRequest, bad_cursor
+from perennial.common.web import Page, PageQuery, Read, cursors, documented, fields, paged
 from perennial.profile.params import Word
 from perennial.profile.quality.params import MayRead
 from perennial.profile.quality.reports import queries
@@ -25,7 +22,6 @@ Name = Annotated[Word | None, Query(max_length=200)]
 Day = Annotated[fields.Day | None, Query(description="UTC.")]
 DAYS, MOST_LINES, MOST_TRAITS = 30, 100_000, 2_000
 _BEFORE_ALL = date(1, 1, 1)
-_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
 _CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "A page, or all of it as CSV."}
 }
@@ -48,8 +44,7 @@ async def get_quality_report(
     if format == "csv":
         rows = await queries.traits(session, source, name, start, end, (_BEFORE_ALL, "", ""), MOST_LINES)
         return _csv([TraitMeasures.of(row, who) for row in rows], TraitMeasures)
-    day, last_source, last_key = _after(page, 3)
-    place = (day, last_source, last_key)
+    place = cursors.last(page, cursors.day, cursors.text, cursors.text) or (_BEFORE_ALL, "", "")
     rows = await queries.traits(session, source, name, start, end, place, page.limit + 1)
     items = [TraitMeasures.of(row, who) for row in rows]
     last = rows[page.limit - 1] if len(rows) > page.limit else None
@@ -62,8 +57,8 @@ async def list_quality_sources(
 ) -> Page[SourceMeasures]:
     """Scores and shares by day and source, of the last 30 days where nothing is said."""
     start, end = _span(since, until)
-    place = _after(page, 2)
-    rows = await queries.sources(session, None, start, end, place[:2], page.limit + 1)
+    place = cursors.last(page, cursors.day, cursors.text) or (_BEFORE_ALL, "")
+    rows = await queries.sources(session, None, start, end, place, page.limit + 1)
     return paged([SourceMeasures.of(row) for row in rows], page, lambda item: [str(item.day), item.source])
 
 
@@ -97,31 +92,7 @@ def _span(since: date | None, until: date | None) -> tuple[date, date]:
     return since, end
 
 
-def _after(page: PageRequest, parts: int) -> tuple[date, str, str]:
-    if not page.after:
-        return _BEFORE_ALL, "", ""
-    if len(page.after) != parts or not all(isinstance(part, str) for part in page.after):
-        raise bad_cursor()
-    try:
-        day, source, key = [*page.after, ""][:3]
-        return date.fromisoformat(day), source, key
-    except ValueError as error:
-        raise bad_cursor() from error
-
-
 def _csv(items: Sequence[BaseModel], kind: type[BaseModel]) -> Response:
-    held = io.StringIO(newline="")
-    writer = csv.writer(held, lineterminator="\r\n")
-    writer.writerow(kind.model_fields)
-    for item in items:
-        cells = item.model_dump(mode="json").values()
-        writer.writerow([_cell(cell) for cell in cells])
+    rows = (list(item.model_dump(mode="json").values()) for item in items)
     headers = {"Content-Disposition": 'attachment; filename="quality.csv"'}
-    return Response(held.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _cell(found: Any) -> Any:
-    """No spreadsheet takes a text for a formula."""
-    if isinstance(found, str) and _FORMULA.match(found):
-        return f"'{found}"
-    return "" if found is None else found
+    return Response(sheets.lines([list(kind.model_fields), *rows]), media_type=sheets.MEDIA_TYPE, headers=headers)

@@ -11,11 +11,11 @@ from perennial.common.auth import Principal
 from perennial.common.operations import OperationOut
 from perennial.common.problems import Conflict
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import LARGEST, last_id, last_number
 from perennial.common.web.etags import IfMatch, tag
 from perennial.common.web.idempotency import run
-from perennial.common.web.pages import before
 from perennial.profile.quality.findings.operations import APPLY, RESTORE
-from perennial.profile.quality.params import MayRead, MayWrite, last_id
+from perennial.profile.quality.params import MayRead, MayWrite
 from perennial.profile.quality.rules import queries, service
 from perennial.profile.quality.rules.scales import Scale
 from perennial.profile.quality.rules.schemas import (
@@ -97,7 +97,7 @@ async def archive_quality_rule(id: UUID, expected: IfMatch, session: Write, who:
 async def list_quality_rule_versions(id: UUID, page: PageQuery, session: Read, who: MayRead) -> Page[RuleVersion]:
     """Versions of a rule, newest first."""
     await service.find(session, id)
-    rows = await queries.versions(session, id, before(page) or 2**62, page.limit + 1)
+    rows = await queries.versions(session, id, last_number(page) or LARGEST, page.limit + 1)
     items = [RuleVersion.model_validate({**row, "by": masks.text(who, row["by"])}) for row in rows]
     return paged(items, page, lambda item: [item.version])
 

@@ -55,6 +55,14 @@ class Guard:
         assert self.high is not None  # noqa: S101
         return min(max(value, self.low), self.high)
 
+    def finding(self, said: Said, taken: Said | None, first: str | None = None) -> Finding:
+        """What it made of a statement; `first` as `records.stated` tells it."""
+        at, source, message_id = said.stamp
+        value = taken.value if taken is not None else None
+        return Finding(
+            self.rule, self.kind, self.action, said.key, source, said.via, said.value, value, at, message_id, first
+        )
+
 
 @dataclass(frozen=True)
 class Guards:
@@ -123,7 +131,7 @@ class Watch:
             value = guard.scale.number(said.value) if guard.meant(said.stamp[1]) else None
             if value is not None and (usual := guard.usual(value)) != value:
                 taken = put(guard, said, usual)
-                self.findings.append(Finding.of(guard, said, taken))
+                self.findings.append(guard.finding(said, taken))
                 if guard.action != "flag":
                     return (OK if guard.action == "clip" else guard.kind), taken
         return OK, said
@@ -195,7 +203,7 @@ def _judged(
         for guard in watch.guards.duplicates[said.key]:
             if guard.ready and guard.meant(said.stamp[1]):
                 instead = put(guard, said, None)
-                watch.findings.append(Finding.of(guard, said, instead))
+                watch.findings.append(guard.finding(said, instead))
                 if guard.action != "flag":
                     return guard.kind, said, instead
     holders.add(owner)

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from perennial.common import audit, masks
 from perennial.common.auth import Principal
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import last_number, last_text
 from perennial.common.web.etags import IfMatch, match, tag
 from perennial.common.web.idempotency import run
-from perennial.common.web.pages import before
-from perennial.profile.params import MayRead, bad_cursor, with_classes
+from perennial.profile.params import MayRead, with_classes
 from perennial.profile.tags import counting
 from perennial.profile.tags.definitions import queries, service
 from perennial.profile.tags.definitions.schemas import (
@@ -52,7 +52,7 @@ async def list_tags(
     state: Annotated[Literal["active", "archived"], Query()] = "active",
 ) -> Page[TagOut]:
     """Definitions in the order of their keys."""
-    after = _after(page.after)
+    after = last_text(page) or ""
     rows = await queries.page(session, after, page.limit + 1, active=state == "active", dimension=dimension, kind=kind)
     return paged([service.shown(row, who) for row in rows], page, lambda item: [item.key])
 
@@ -83,7 +83,7 @@ async def get_tag(key: KeyPath, response: Response, session: Read, who: MayLook)
 async def list_tag_versions(key: KeyPath, page: PageQuery, session: Read, who: MayLook) -> Page[TagVersion]:
     """What the definition said before, the newest version first."""
     await service.find(session, key)
-    rows = await queries.versions(session, key, before(page), page.limit + 1)
+    rows = await queries.versions(session, key, last_number(page), page.limit + 1)
     found = [
         TagVersion(version=row.version, by=row.by, at=row.at, document=masks.shown_conditions(who, row.document))
         for row in rows
@@ -111,9 +111,3 @@ async def archive_tag(key: KeyPath, expected: IfMatch, session: Write, who: MayD
     match(expected, row.version)
     await service.change(session, who, row, TagChange(active=False))
     await audit.record(session, who, "tag.archived", key)
-
-
-def _after(cursor: list[object]) -> str:
-    if len(cursor) > 1 or not all(isinstance(part, str) for part in cursor):
-        raise bad_cursor()
-    return str(cursor[0]) if cursor else ""

@@ -8,8 +8,8 @@ from sqlalchemy import Row
 from perennial.common import audit
 from perennial.common.problems import NotFound
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
+from perennial.common.web.cursors import last_text
 from perennial.common.web.etags import NEW, IfMatch, IfMatchOrNew, match, tag
-from perennial.profile.params import bad_cursor
 from perennial.profile.tags.definitions.api import KeyPath, MayDefine, MayLook
 from perennial.profile.tags.words import queries, service
 from perennial.profile.tags.words.schemas import TopicIn, TopicOut
@@ -20,9 +20,7 @@ router = APIRouter(prefix="/v1/topics", tags=["tags"])
 @router.get("", responses=documented(400))
 async def list_topics(page: PageQuery, session: Read, _: MayLook) -> Page[TopicOut]:
     """What customers' words are looked through for, in the order of the keys."""
-    if len(page.after) > 1 or not all(isinstance(part, str) for part in page.after):
-        raise bad_cursor()
-    after = str(page.after[0]) if page.after else ""
+    after = last_text(page) or ""
     rows = [row for row in await queries.topics(session) if row.key > after][: page.limit + 1]
     return paged([_out(row) for row in rows], page, lambda item: [item.key])
 

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from perennial.common.auth import Principal, requires
-from perennial.common.problems import BadRequest, Unprocessable
+from perennial.common.problems import Unprocessable
 from perennial.common.rules import trait_key
-from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, etags, paged
+from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, cursors, documented, etags, paged
 from perennial.common.web.etags import IfMatch
 from perennial.common.web.idempotency import run
 from perennial.profile.params import Word
@@ -49,7 +49,7 @@ async def list_traits(
     archived: Annotated[bool, Query(description="Archived ones too.")] = False,  # noqa: FBT002 (a query parameter)
 ) -> Page[TraitShown]:
     """Traits that are defined or built in, by key. What was only seen is at /v1/traits/proposed."""
-    after = _one(page.after)
+    after = cursors.last_text(page) or ""
     items = [item for item in await service.listing(session, archived=archived) if item.key > after]
     return paged(items[: page.limit + 1], page, lambda item: [item.key])
 
@@ -57,7 +57,8 @@ async def list_traits(
 @router.get("/proposed", responses=documented(400))
 async def list_proposed_traits(session: Read, page: PageQuery, _: Reader) -> Page[Guess]:
     """Traits that events have said and that nobody has defined: they are kept and shown, with a guess of their type."""
-    return paged(await service.proposed(session, _one(page.after), page.limit + 1), page, lambda item: [item.key])
+    items = await service.proposed(session, cursors.last_text(page) or "", page.limit + 1)
+    return paged(items, page, lambda item: [item.key])
 
 
 @router.get("/refused", responses=documented(400))
@@ -65,10 +66,7 @@ async def list_refused_values(
     session: Read, page: PageQuery, _: Reader, key: Annotated[Word | None, Query(max_length=200)] = None
 ) -> Page[Refused]:
     """How often values did not fit a definition, by trait, source and reason. They replaced nothing."""
-    try:
-        after = service.refused_after(page.after)
-    except ValueError as error:
-        raise _bad_cursor() from error
+    after = cursors.last(page, cursors.text, cursors.text, cursors.text) or ("", "", "")
     rows = await queries.refused(session, trait_key(key) if key else None, after, page.limit + 1)
     items = [Refused.model_validate({**row, "examples": row["examples"] or []}) for row in rows]
     return paged(items, page, lambda item: [item.key, item.source, item.reason])
@@ -150,23 +148,9 @@ class TraitVersion(BaseModel):
 @router.get("/{key}/versions", responses=documented(400))
 async def list_trait_versions(key: Key, session: Read, page: PageQuery, _: Reader) -> Page[TraitVersion]:
     """Definitions of a trait, newest first."""
-    last = page.after[0] if page.after else 2**62
-    if not isinstance(last, int):
-        raise _bad_cursor()
-    rows = await queries.versions(session, trait_key(key), last, page.limit + 1)
+    before = cursors.last_number(page) or cursors.LARGEST
+    rows = await queries.versions(session, trait_key(key), before, page.limit + 1)
     return paged([TraitVersion.model_validate(dict(row)) for row in rows], page, lambda item: [item.version])
-
-
-def _one(cursor: list[object]) -> str:
-    if not cursor:
-        return ""
-    if len(cursor) != 1 or not isinstance(cursor[0], str):
-        raise _bad_cursor()
-    return cursor[0]
-
-
-def _bad_cursor() -> BadRequest:
-    return BadRequest("cursor: not a cursor of this list", code="bad_cursor", pointer="query/cursor")
 
 
 def _first(error: ValueError) -> str:

@@ -1,6 +1,6 @@
 """Define traits: versions of data, in force from the next batch on, applied to what is stored behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -133,11 +133,3 @@ def preset(key: str) -> TraitShown:
 def undefined(key: str) -> NotFound:
     """What to raise for a key that has no definition."""
     return NotFound(f"key: the trait {key} is not defined", pointer="path/key")
-
-
-def refused_after(cursor: Sequence[object]) -> tuple[str, str, str]:
-    """Where a page of refusals goes on; ValueError for what is no such place."""
-    if not cursor:
-        return ("", "", "")
-    key, source, reason = cursor
-    return (str(key), str(source), str(reason))

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Path, Response
 from perennial.common.auth import Principal, requires
 from perennial.common.rules import trait_key
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
-from perennial.profile.params import MayRead, Word, bad_cursor
+from perennial.common.web.cursors import last_id
+from perennial.profile.params import MayRead, Word
 from perennial.profile.traits.edits import service
 from perennial.profile.traits.edits.schemas import TraitEdit, TraitExplained, TraitsEdit, TraitsEdited
 
@@ -33,15 +34,5 @@ async def explain_customer_trait(id: UUID, key: Key, session: Read, who: MayRead
 @router.get("/{key}/history", responses=documented(400, 404))
 async def list_trait_edits(id: UUID, key: Key, session: Read, page: PageQuery, who: MayRead) -> Page[TraitEdit]:
     """What staff wrote by hand: who, why, when, and what it took the place of; newest first."""
-    edits = await service.history(session, who, id, trait_key(key), _before(page.after), page.limit + 1)
+    edits = await service.history(session, who, id, trait_key(key), last_id(page), page.limit + 1)
     return paged(edits, page, lambda item: [item.id])
-
-
-def _before(cursor: list[object]) -> UUID | None:
-    if not cursor:
-        return None
-    try:
-        [last] = cursor
-        return UUID(str(last))
-    except ValueError as error:
-        raise bad_cursor() from error

@@ -1,0 +1,1 @@
+"""What calendars and ticket types have in common: definitions by key, in versions that never change."""

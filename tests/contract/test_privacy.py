@@ -4,7 +4,7 @@ import pytest
 
 from perennial.common import service as services
 from perennial.common.privacy.common import NONE
-from perennial.common.privacy.declaring import Held, Searched
+from perennial.common.privacy.terms import Held, Searched
 from perennial.common.service import Service
 
 EXCUSED = {

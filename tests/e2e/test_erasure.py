@@ -171,7 +171,7 @@ def test_nothing_is_left_of_a_person_and_nothing_brings_them_back(
     done = until(partial(_done, shop, asked["id"]), what="every receipt")
     assert {row["state"] for row in done["services"]} == {"completed"}
     kept = {(row["service"], table["table"]) for row in done["services"] for table in row["tables"] if table["kept"]}
-    assert ("loyalty", "entry") in kept
+    assert ("loyalty", "posting") in kept
     gone = {(row["service"], table["table"]): table["erased"] for row in done["services"] for table in row["tables"]}
     assert gone["profile", "operation_file"] >= 1
     assert gone["gateway", "operation_file"] >= 1

@@ -50,6 +50,7 @@ async def test_what_waits_in_the_tables(reader: InMemoryMetricReader, committed:
     late = Timer("bell", "one", datetime.now(UTC) - timedelta(minutes=5))
     async with committed.write() as session:
         await emit(session, ThingDone(what="a"), ThingDone(what="b"))
+        await emit(session, *(ThingDone(what="many") for _ in range(130)))  # in two rows
         await schedule(session, [late, Timer("bell", "two", datetime.now(UTC) + timedelta(days=1))])
         await session.execute(
             text("""INSERT INTO parked (stream, subject, headers, body, error, trace, replayed_at)
@@ -61,7 +62,7 @@ async def test_what_waits_in_the_tables(reader: InMemoryMetricReader, committed:
         await backlog.measure(connection)
     finally:
         await connection.close()
-    assert values(reader, "perennial.outbox.depth") == [2]
+    assert values(reader, "perennial.outbox.depth") == [132]
     assert values(reader, "perennial.parked.waiting") == [1]
     (lag,), (overdue,) = values(reader, "perennial.outbox.lag"), values(reader, "perennial.timer.overdue")
     assert 90 <= lag < 1000

@@ -45,6 +45,8 @@ OTHERS: dict[str, list[Any]] = {
         datetime(1, 1, 2, tzinfo=UTC),
         datetime(9999, 12, 30, 23, 59, 59, 999_999, UTC),
         datetime(2026, 11, 22, 8, tzinfo=timezone(timedelta(hours=-3, minutes=-30))),
+        datetime(1936, 11, 22, 8, tzinfo=timezone(timedelta(minutes=19, seconds=32))),
+        datetime(1915, 11, 22, 8, tzinfo=timezone(-timedelta(minutes=25, seconds=21))),
     ],
 }
 
@@ -66,6 +68,12 @@ async def test_texts_of_all_sorts_share_a_column(session: WriteSession) -> None:
 @pytest.mark.parametrize("kind", OTHERS)
 async def test_postgres_reads_other_values_exactly(session: WriteSession, kind: str) -> None:
     assert await _read(session, kind, array(OTHERS[kind])) == OTHERS[kind]
+
+
+async def test_an_instant_may_be_one_that_postgres_has_a_name_for(session: WriteSession) -> None:
+    at = datetime(1936, 11, 22, 8, tzinfo=timezone(timedelta(minutes=19, seconds=32)))
+    for names in (["-infinity", at], [at, "-infinity"]):
+        assert at in await _read(session, "timestamptz", array(names))
 
 
 def test_rows_become_columns() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from perennial.common import derive, identity_map
@@ -12,6 +14,9 @@ from perennial.common.db import Database, WriteSession
 from perennial.common.derive import Derivation, Stale
 from perennial.common.identity_map import MapChange
 from perennial.common.ids import uuid7
+from perennial.common.runtime import Runtime
+from perennial.common.service import Service
+from perennial.common.settings import CommonSettings
 from perennial.common.testing.events import tracked
 from perennial.common.testing.plugin import customer
 
@@ -92,6 +97,59 @@ async def test_a_backlog_computes_each_customer_once_whatever_the_batch(session:
     assert sorted(seen) == sorted(customers)
     left = (await session.execute(text("SELECT customer_id FROM stale"))).scalars().all()
     assert left == customers[:1], "what is still to settle is not due"
+
+
+async def test_what_is_live_comes_first_and_the_rest_goes_on_beside_it(session: WriteSession) -> None:
+    """A build marks everybody: who did something meanwhile must not wait for batches that are full of it."""
+    rest, live = [[await customer(session) for _ in range(count)] for count in (30, 45)]
+    await derive.mark(session, rest, live=False)
+    await derive.mark(session, live, live=True)
+    batches: list[list[bool]] = []
+
+    async def handle(_: WriteSession, stale: Stale) -> None:
+        batches.append(list(stale.live.values()))
+
+    while await derive.derive_once(session, Derivation(handle, batch=20, hurried=True)):
+        pass
+    told = [(batch.count(True), batch.count(False)) for batch in batches]
+    assert told[:3] == [(20, 4), (20, 4), (5, 4)], "live ones fill a batch, and the rest has its share all the same"
+    assert told[3:] == [(0, 4)] * 4 + [(0, 2)], "the next live one waits for but a few"
+
+
+async def test_after_something_live_the_loop_takes_but_few_of_the_rest_at_once(
+    service: Service, settings: CommonSettings, committed: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derive, "HURRY_SECONDS", 600.0)
+    async with committed.write() as session:
+        customers = [await customer(session) for _ in range(30)]
+        await derive.mark(session, customers[:1], live=True)
+        await derive.mark(session, customers[1:], live=False)
+    batches: list[tuple[int, int]] = []
+
+    async def handle(_: WriteSession, stale: Stale) -> None:
+        flags = list(stale.live.values())
+        batches.append((flags.count(True), flags.count(False)))
+        if sum(map(sum, batches)) == len(customers):
+            runtime.stopping.set()
+
+    service = replace(service, derive=Derivation(handle, batch=20))
+    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    await asyncio.wait_for(derive.loop(runtime), 120)
+    assert batches == [(1, 19), (0, 4), (0, 4), (0, 2)]
+
+
+async def test_without_anything_live_batches_are_full(session: WriteSession) -> None:
+    customers = [await customer(session) for _ in range(30)]
+    await derive.mark(session, customers[:25], live=False)
+    await derive.mark(session, customers[25:], live=True)
+    sizes: list[int] = []
+
+    async def handle(_: WriteSession, stale: Stale) -> None:
+        sizes.append(len(stale.live))
+
+    while await derive.derive_once(session, Derivation(handle, batch=20)):
+        pass
+    assert sizes == [20, 10]
 
 
 async def test_two_workers_claim_a_mark_each_and_nobody_waits_for_marks(committed: Database) -> None:
@@ -185,7 +243,7 @@ async def test_a_change_that_a_rival_was_just_writing_is_known(committed: Databa
 
 async def test_a_backlog_is_claimed_without_a_join_whatever_its_statistics_say(session: WriteSession) -> None:
     """As a join, 30 000 marks in a table that was last seen empty took minutes a batch."""
-    plan = (await session.execute(text(f"EXPLAIN {derive._CLAIM}"), {"n": 2000})).scalars().all()
+    plan = (await session.execute(text(f"EXPLAIN {derive._CLAIM}"), derive._first(2000))).scalars().all()
     assert "hashed SubPlan" in "".join(plan)
     assert "Nested Loop" not in "".join(plan)
     assert "Join" not in "".join(plan)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from perennial.common import timers, watermark
 from perennial.common.contracts import gateway
 from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, EventsResolved
 from perennial.common.db import Database, WriteSession
-from perennial.common.ids import partition_of, uuid7
+from perennial.common.ids import PARTITIONS, partition_of, uuid7
 from perennial.common.messaging.pull import Puller
 from perennial.common.messaging.worker import hot_durable
 from perennial.common.runtime import Runtime
@@ -62,7 +63,7 @@ async def test_a_timer_waits_until_everything_received_before_it_has_been_handle
 ) -> None:
     event = tracked("Order Completed")
     partition = partition_of(event.via)
-    await ticking.publish(f"{RESOLVED_SUBJECT}.{partition}", msgspec.json.encode(EventsResolved([event])), {})
+    await ticking.js.publish(f"{RESOLVED_SUBJECT}.{partition}", msgspec.json.encode(EventsResolved([event])))
     due = datetime.now(UTC) + timedelta(milliseconds=50)
     await schedule(committed, timers.timer_for(event.via, "reminder", "cart", due))
     later = due + timedelta(seconds=1)
@@ -77,12 +78,12 @@ async def test_a_timer_waits_until_everything_received_before_it_has_been_handle
 
 
 async def test_what_waits_in_ingest_holds_the_watermark(ticking: Runtime) -> None:
-    assert (datetime.now(UTC) - await watermark.behind(ticking.js, "probe", 0)) < timedelta(seconds=5)
+    assert (datetime.now(UTC) - (await watermark.behind(ticking.js, "probe", [0]))[0]) < timedelta(seconds=5)
     stored = datetime.now(UTC)
-    await ticking.publish(gateway.SUBJECT, b"{}", {})
-    reached = await watermark.behind(ticking.js, "probe", 0)
+    await ticking.js.publish(gateway.SUBJECT, b"{}")
+    reached = (await watermark.behind(ticking.js, "probe", [0]))[0]
     async with asyncio.timeout(15):  # the broker's counts follow what it has acknowledged, a moment behind
-        while (again := await watermark.behind(ticking.js, "probe", 0)) != reached:
+        while (again := (await watermark.behind(ticking.js, "probe", [0]))[0]) != reached:
             reached = again
     assert abs(reached - stored) < timedelta(seconds=1)
 
@@ -98,7 +99,7 @@ async def test_a_timer_that_fails_is_put_off_and_its_neighbours_fire(ticking: Ru
 
 
 async def test_a_timer_of_another_partition_is_not_held_up(ticking: Runtime, committed: Database) -> None:
-    await ticking.publish(f"{RESOLVED_SUBJECT}.3", b"{}", {})
+    await ticking.js.publish(f"{RESOLVED_SUBJECT}.3", b"{}")
     due = datetime.now(UTC) + timedelta(milliseconds=1)
     await schedule(
         committed,
@@ -113,7 +114,7 @@ async def test_a_timer_of_another_partition_is_not_held_up(ticking: Runtime, com
 async def test_two_hundred_timers_of_a_partition_that_lags_hold_up_nobody_else(
     ticking: Runtime, committed: Database
 ) -> None:
-    await ticking.publish(f"{RESOLVED_SUBJECT}.3", b"{}", {})
+    await ticking.js.publish(f"{RESOLVED_SUBJECT}.3", b"{}")
     due = datetime.now(UTC) + timedelta(milliseconds=1)
     await schedule(committed, *(Timer("reminder", f"held {n}", due, {}, partition=3) for n in range(250)))
     await schedule(committed, Timer("reminder", "free", due + timedelta(milliseconds=1), {}, partition=4))
@@ -128,3 +129,30 @@ async def test_a_timer_of_a_kind_nobody_knows_is_left_for_who_does(ticking: Runt
     assert await timers.fire_due(ticking, datetime.now(UTC)) == 0
     async with committed.read() as session:
         assert (await session.execute(text("SELECT count(*) FROM timer"))).scalar_one() == 1
+
+
+async def test_whoever_moves_a_timer_does_not_wait_for_the_broker(
+    ticking: Runtime, committed: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, now = watermark.behind, datetime.now(UTC)
+
+    async def moved_meanwhile(*asked: Any) -> dict[int | None, datetime]:
+        async with asyncio.timeout(15):
+            await schedule(committed, Timer("reminder", "a", now + timedelta(hours=1)))
+        return await ask(*asked)
+
+    monkeypatch.setattr(watermark, "behind", moved_meanwhile)
+    await schedule(committed, Timer("reminder", "a", now), Timer("reminder", "b", now))
+    assert await timers.fire_due(ticking, now) == 1
+    assert [timer.key for timer in fired] == ["b"]
+
+
+async def test_partitions_are_asked_together_and_answer_each_for_itself(ticking: Runtime) -> None:
+    await ticking.js.publish(f"{RESOLVED_SUBJECT}.3", b"{}")
+    stored = datetime.now(UTC)
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(15):  # the broker's counts follow a moment behind
+        while (reached := await watermark.behind(ticking.js, "probe", [None, *range(PARTITIONS)]))[3] > stored:
+            pass
+    assert set(reached) == {None, *range(PARTITIONS)}
+    assert all(at > stored for partition, at in reached.items() if partition != 3)

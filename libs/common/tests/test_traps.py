@@ -25,6 +25,8 @@ from perennial.common.messaging.consumer import Consumer
 from perennial.common.messaging.decode import resolved
 from perennial.common.messaging.pull import Puller
 from perennial.common.messaging.worker import hot_durable
+from perennial.common.packs import Fact
+from perennial.common.publishing import Publisher
 from perennial.common.runtime import PENDING_BYTES, Runtime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.probe import PROBE
@@ -74,7 +76,7 @@ async def test_a_full_stream_refuses_new_messages_and_keeps_the_old(
     await streams.apply(live_runtime.js, streams.plan([PROBE]))
     with pytest.raises(nats.js.errors.APIError, match="maximum bytes exceeded"):
         for _ in range(100):
-            await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"x" * 1000, {})
+            await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"x" * 1000)
     first = await live_runtime.js.get_msg(RESOLVED_STREAM, seq=1)
     assert first.data == b"x" * 1000
     await live_runtime.js.add_stream(StreamConfig(name="TRAP", subjects=["trap"], max_bytes=20000))
@@ -91,7 +93,7 @@ async def test_trimming_frees_only_what_every_consumer_has_handled(
     monkeypatch.setenv("PERENNIAL_STREAM_BYTES_EVENTS", "30000")
     await streams.apply(live_runtime.js, streams.plan([PROBE]))
     for partition in (0, 0, 0, 1):
-        await live_runtime.publish(f"{RESOLVED_SUBJECT}.{partition}", b"x" * 5000, {})
+        await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.{partition}", b"x" * 5000)
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0), most=2)
     for message in await puller.batch():
         await message.ack_sync()
@@ -106,7 +108,7 @@ async def test_what_everybody_has_read_goes_by_its_age_and_the_unread_stays(live
         return int((await live_runtime.js.stream_info(RESOLVED_STREAM)).state.messages)
 
     for _ in range(3):
-        await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"{}", {})
+        await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"{}")
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0), most=2)
     for message in await puller.batch():
         await message.ack_sync()
@@ -119,7 +121,7 @@ async def test_what_everybody_has_read_goes_by_its_age_and_the_unread_stays(live
 
 
 async def test_a_message_is_delivered_until_it_is_handled(live_runtime: Runtime) -> None:
-    await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"{}", {})
+    await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"{}")
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0))
     for delivery in range(1, 15):
         [message] = await puller.batch()
@@ -130,14 +132,14 @@ async def test_a_message_is_delivered_until_it_is_handled(live_runtime: Runtime)
 
 async def test_the_brokers_duplicate_window_ignores_the_content(live_runtime: Runtime) -> None:
     """Why no message of a hot stream bears a Nats-Msg-Id: another batch under one id would be lost."""
-    first = await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"one", {"Nats-Msg-Id": "same"})
-    second = await live_runtime.publish(f"{RESOLVED_SUBJECT}.1", b"two", {"Nats-Msg-Id": "same"})
+    first = await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"one", headers={"Nats-Msg-Id": "same"})
+    second = await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.1", b"two", headers={"Nats-Msg-Id": "same"})
     assert (first.duplicate, second.duplicate, second.seq) == (None, True, first.seq)
 
 
 async def test_two_workers_on_one_partition_count_an_event_once(live_runtime: Runtime, committed: Database) -> None:
     """A late ack lets the broker hand one message to two workers; the lock and the inbox make one of them idle."""
-    await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", message_of("A", "B"), {})
+    await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", message_of("A", "B"))
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0))
     messages: list[Msg] = await puller.batch()
     workers = [BatchProcessor(live_runtime, PROBE.reactions, resolved) for _ in range(4)]
@@ -148,7 +150,7 @@ async def test_two_workers_on_one_partition_count_an_event_once(live_runtime: Ru
 
 
 async def test_a_pull_does_not_wait_for_its_batch_to_fill(live_runtime: Runtime) -> None:
-    await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"{}", {})
+    await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"{}")
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0), most=64)
     started = time.perf_counter()
     messages = await puller.batch()
@@ -160,14 +162,12 @@ async def test_the_connection_never_gives_up_and_has_room_for_bursts(live_runtim
     assert live_runtime.nats.options["max_reconnect_attempts"] == -1
     assert live_runtime.nats._max_pending_size == PENDING_BYTES
     body = b"x" * 60_000
-    await asyncio.gather(*(live_runtime.publish(f"{RESOLVED_SUBJECT}.0", body, {}) for _ in range(200)))
+    await asyncio.gather(*(live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", body) for _ in range(200)))
 
 
-async def test_nothing_is_buffered_while_the_broker_is_away(live_runtime: Runtime) -> None:
-    away = Client()
-    gone = Runtime(PROBE, live_runtime.settings, live_runtime.database, away)
+async def test_nothing_is_buffered_while_the_broker_is_away() -> None:
     with pytest.raises(nats.errors.ConnectionClosedError):
-        await gone.publish(f"{RESOLVED_SUBJECT}.0", b"late", {})
+        await Publisher(Client()).store([Fact("probe.thing.done.v1", {}, b"late")])
 
 
 async def test_a_consumer_waits_for_a_stream_that_is_not_there_yet(live_runtime: Runtime) -> None:
@@ -182,7 +182,7 @@ async def test_a_consumer_waits_for_a_stream_that_is_not_there_yet(live_runtime:
     running = asyncio.create_task(consumer.run())
     await asyncio.sleep(0.3)
     await streams.apply(live_runtime.js, streams.plan([PROBE]))
-    await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"hello", {})
+    await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"hello")
     async with asyncio.timeout(20):
         while not heard:
             await asyncio.sleep(0.05)
@@ -194,7 +194,7 @@ async def test_a_consumer_waits_for_a_stream_that_is_not_there_yet(live_runtime:
 async def test_a_build_without_a_service_does_not_cost_its_position(live_runtime: Runtime) -> None:
     others = streams.plan([])
     durable = hot_durable("probe", 0)
-    await live_runtime.publish(f"{RESOLVED_SUBJECT}.0", b"unread", {})
+    await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"unread")
     await streams.apply(live_runtime.js, others)
     assert (await live_runtime.js.consumer_info(RESOLVED_STREAM, durable)).num_pending == 1
     await streams.apply(live_runtime.js, others, force=True)

@@ -31,6 +31,8 @@ IDLE_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
 PACE_SECONDS = 0.05  # between small batches: marks made meanwhile share the next one
 LONGEST_REST_SECONDS = 0.25
+HURRY_SECONDS = 10.0  # so long after something live, batches of the rest are small: the next live one waits for them
+FEW = 5  # one in so many: the least share of the rest in a batch
 
 
 _MARK_OWNERS = text("""
@@ -49,19 +51,25 @@ _MARK_ABOUT = text("""
     INSERT INTO stale (customer_id, live, at, concern)
     SELECT unnest(CAST(:ids AS uuid[])), :live, now() + make_interval(secs => :settle), :concern""")
 
-# Of the customers of the first marks all that is due, so that a backlog computes nobody again and again. What another
+# What is live comes first, and a share of the rest with it, so that neither waits for all of the other. Of the
+# customers of these marks all that is due, so that a backlog computes nobody again and again. What another
 # worker has claimed is passed over: whoever comes second gets the customer's lock after it, and computes anew.
 # Nothing here is a join: by the statistics of a table that is filled and emptied all day, Postgres takes a backlog for
 # a row or two, and would compare each mark with each.
-_CLAIM = """
-    WITH first AS MATERIALIZED (
-        SELECT customer_id FROM stale WHERE at <= clock_timestamp() ORDER BY live DESC, at LIMIT :n
+_CLAIMS = """
+    WITH live AS MATERIALIZED (
+        SELECT customer_id FROM stale WHERE live AND at <= clock_timestamp() ORDER BY at LIMIT :n
         FOR UPDATE SKIP LOCKED),
-    claimed AS MATERIALIZED (
-        SELECT id FROM stale WHERE at <= clock_timestamp() AND (customer_id IN (SELECT customer_id FROM first)) IS TRUE
-        FOR UPDATE SKIP LOCKED)
+    rest AS MATERIALIZED (
+        SELECT customer_id FROM stale WHERE NOT live AND at <= clock_timestamp() ORDER BY at
+        LIMIT greatest(CAST(:rest AS int) - (SELECT count(*) FROM live), CAST(:few AS int)) FOR UPDATE SKIP LOCKED),
+    claimed AS MATERIALIZED (SELECT id FROM stale WHERE at <= clock_timestamp() AND {theirs} FOR UPDATE SKIP LOCKED)
     DELETE FROM stale WHERE id = ANY(ARRAY(SELECT id FROM claimed)) RETURNING customer_id, live"""
-_TAKE, _TAKE_CONCERNED = text(_CLAIM), text(f"{_CLAIM}, concern")
+_THEIRS = "SELECT customer_id FROM live UNION ALL SELECT customer_id FROM rest"
+_CLAIM = _CLAIMS.format(theirs=f"(customer_id IN ({_THEIRS})) IS TRUE")
+_CLAIM_INDEXED = _CLAIMS.format(theirs=f"customer_id = ANY(ARRAY({_THEIRS}))")
+_TAKE, _TAKE_CONCERNED = text(_CLAIM), text(f"{_CLAIM_INDEXED}, concern")
+_SEQSCAN = text("SELECT set_config('enable_seqscan', :value, true)")
 _PUT_OFF = text(f"""
     WITH gone AS ({_CLAIM})
     INSERT INTO stale (customer_id, live, at)
@@ -89,14 +97,16 @@ class Stale:
 class Derivation:
     """`handle(session, stale)` recomputes every customer of one batch, set-based, with the customers locked.
 
-    `concerned`: the service's table `stale` has the column `concern`. `rest`: how many times as long as a small batch
-    took to wait for the next one, within bounds: the busier the machine, the more marks share a batch.
+    `concerned`: the service's table `stale` has the column `concern`, and an index by customer. `rest`: how many times
+    as long as a small batch took to wait for the next one, within bounds: the busier the machine, the more marks share
+    a batch. `hurried`: something live was there lately, so that of the rest a batch takes but a few.
     """
 
     handle: Callable[[WriteSession, Stale], Awaitable[None]]
     batch: int = 2000
     concerned: bool = False
     rest: int = 0
+    hurried: bool = False
 
 
 @lru_cache(maxsize=65_536)
@@ -171,9 +181,20 @@ async def mark_changes(session: WriteSession, changes: list[MapChange], concern:
 
 async def derive_once(session: WriteSession, derivation: Derivation) -> int:
     """Recompute a batch of stale customers, as many as its first marks name; returns how many marks were used up."""
-    taken = (await session.execute(_TAKE_CONCERNED if derivation.concerned else _TAKE, {"n": derivation.batch})).all()
+    used, _ = await _derive(session, derivation)
+    return used
+
+
+def _first(batch: int, *, hurried: bool = False) -> Mapping[str, int]:
+    few = batch // FEW
+    return {"n": batch, "rest": few if hurried else batch, "few": few}
+
+
+async def _derive(session: WriteSession, derivation: Derivation) -> tuple[int, bool]:
+    """How many marks were used up, and whether something live was among them."""
+    taken = await _take(session, derivation)
     if not taken:
-        return 0
+        return 0, False
     live: dict[UUID, bool] = {}
     for customer, is_live, *_ in taken:
         live[customer] = live.get(customer, False) or is_live
@@ -187,7 +208,19 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
         heirs = {present[customer] for customer in gone if live[customer] is flag} - live.keys()
         await mark(session, heirs, live=flag)
     derived.add(len(current))
-    return len(taken)
+    return len(taken), any(live.values())
+
+
+async def _take(session: WriteSession, derivation: Derivation) -> Sequence[Sequence[Any]]:
+    """Claim marks: customer_id, live, and the concern where there is one."""
+    first = _first(derivation.batch, hurried=derivation.hurried)
+    if not derivation.concerned:
+        return (await session.execute(_TAKE, first)).all()
+    # A plan made while the table was small would later compare each of a million marks with each customer.
+    await session.execute(_SEQSCAN, {"value": "off"})
+    taken = (await session.execute(_TAKE_CONCERNED, first)).all()
+    await session.execute(_SEQSCAN, {"value": "on"})
+    return taken
 
 
 def _together(taken: Iterable[Sequence[Any]]) -> dict[UUID, Concern]:
@@ -201,7 +234,7 @@ def _together(taken: Iterable[Sequence[Any]]) -> dict[UUID, Concern]:
 
 async def rotate(session: WriteSession) -> None:
     """Put the first customer off for a minute: who cannot be computed must not stop the others."""
-    await session.execute(_PUT_OFF, {"n": 1})
+    await session.execute(_PUT_OFF, _first(1))
 
 
 async def loop(runtime: Runtime) -> None:
@@ -209,12 +242,12 @@ async def loop(runtime: Runtime) -> None:
     derivation = runtime.service.derive
     if derivation is None:
         return
-    size = derivation.batch
+    size, hurried_until = derivation.batch, 0.0
     while not runtime.stopping.is_set():
         runtime.beats["derive"] = began = asyncio.get_running_loop().time()
         try:
             async with runtime.database.write() as session:
-                used = await derive_once(session, replace(derivation, batch=size))
+                used, live = await _derive(session, replace(derivation, batch=size, hurried=began < hurried_until))
         except Exception as error:
             if is_infrastructure(error):
                 log.warning("derive.waiting", error=repr(error))
@@ -226,6 +259,7 @@ async def loop(runtime: Runtime) -> None:
                 await _put_off(runtime)
             continue
         size = min(derivation.batch, size * 2)
+        hurried_until = began + HURRY_SECONDS if live else hurried_until
         if used < size:
             took = asyncio.get_running_loop().time() - began
             await runtime.pause(max(PACE_SECONDS, min(LONGEST_REST_SECONDS, derivation.rest * took)))

@@ -76,14 +76,17 @@ class Encoder:
     def __call__(self, event: "Event") -> tuple[str, bytes]:
         """The headers, as a JSON object, and the body of a fact."""
         contract = event.__class__
-        common = self._common.get(contract) or self._common.setdefault(contract, _common(event))
-        head = f'{{"ce-id":"{event.id}","ce-time":"{_instant(event.occurred_at)}",{common}'
-        return head, _body_of(contract)(event)
+        return self.head(contract, str(event.id), event.occurred_at), _body_of(contract)(event)
+
+    def head(self, contract: "type[Event]", identifier: str, at: datetime) -> str:
+        """The headers alone, for whoever writes the bodies of many facts of one contract."""
+        common = self._common.get(contract) or self._common.setdefault(contract, _common(contract, identifier, at))
+        return f'{{"ce-id":"{identifier}","ce-time":"{_instant(at)}",{common}'
 
 
-def _common(event: "Event") -> str:
+def _common(contract: "type[Event]", identifier: str, at: datetime) -> str:
     """A contract's headers without the braces and what each fact has of its own."""
-    headers = headers_for(event.subject, str(event.id), event.occurred_at, f"/services/{event.producer()}")
+    headers = headers_for(contract.subject, identifier, at, f"/services/{contract.producer()}")
     del headers["ce-id"], headers["ce-time"]
     return json.dumps(headers)[1:]
 

@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import nats
-import nats.errors
 import structlog
 from nats.aio.client import Client
-from nats.js.api import PubAck
 from nats.js.client import JetStreamContext
 
 from perennial.common.db import Database
@@ -77,15 +75,6 @@ class Runtime:
     def beat(self, loop: str) -> None:
         """Say that a loop is alive; one that is silent for two minutes makes the process unhealthy."""
         self.beats[loop] = asyncio.get_running_loop().time()
-
-    async def publish(self, subject: str, body: bytes, headers: dict[str, str]) -> PubAck:
-        """Store one message. Raises nats.errors.Error at once when not connected, and when the stream refuses it.
-
-        A publish that was buffered while disconnected could be stored after the caller has given up on it.
-        """
-        if not self.nats.is_connected:
-            raise nats.errors.ConnectionClosedError
-        return await self.js.publish(subject, body, timeout=10, headers=headers)
 
     async def pause(self, seconds: float) -> bool:
         """Sleep unless the process is stopping; true when it is."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from perennial.common.privacy import Privacy
     from perennial.common.runtime import Runtime
     from perennial.common.timers import TimerHandler
+    from perennial.common.web.plain import Plain
 
 GROUP = "perennial.services"
 
@@ -41,7 +42,8 @@ class Job:
 class Service:
     """The parts that common assembles into an API and a worker.
 
-    `map_changed` is called, in the transaction that learnt it, with each change of the identifier map.
+    `plain` are shorter ways of some of the routers' routes. `map_changed` is called, in the transaction that learnt
+    it, with each change of the identifier map.
     `parked` and `replay` are for a service that keeps its parked events in a way of its own: they list some of them
     from an id on, and handle some again. `derive` recomputes what is shown per customer, `preview` says what that
     would be after a change of the map, `privacy` what is held about persons. `operations` are its long-running work by
@@ -54,6 +56,7 @@ class Service:
     metadata: MetaData
     settings: type[CommonSettings] = CommonSettings
     routers: Sequence[APIRouter] = ()
+    plain: "Sequence[Plain]" = ()
     reactions: "Sequence[Reaction[Any]]" = ()
     emits: Sequence[type[Event]] = ()
     keeps_map: bool = True

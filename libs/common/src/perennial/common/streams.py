@@ -48,7 +48,9 @@ def size_of(stream: str) -> int:
     return int(os.environ.get(f"PERENNIAL_STREAM_BYTES_{stream}", SIZES.get(stream, FACT_BYTES)))
 
 
-def _stream(name: str, subjects: list[str], retention: RetentionPolicy, replicas: int) -> StreamConfig:
+def _stream(
+    name: str, subjects: list[str], retention: RetentionPolicy, replicas: int, *, batches: bool = False
+) -> StreamConfig:
     return StreamConfig(
         name=name,
         subjects=subjects,
@@ -59,6 +61,7 @@ def _stream(name: str, subjects: list[str], retention: RetentionPolicy, replicas
         num_replicas=replicas,
         duplicate_window=120,
         allow_direct=True,
+        allow_atomic=batches or None,
     )
 
 
@@ -85,7 +88,7 @@ def plan(found: list[Service], replicas: int = 1) -> Plan:
         nouns = sorted({event.noun() for event in service.emits})
         if nouns:
             subjects = [f"{service.name}.{noun}.>" for noun in nouns]
-            streams[service.stream] = _stream(service.stream, subjects, RetentionPolicy.LIMITS, replicas)
+            streams[service.stream] = _stream(service.stream, subjects, RetentionPolicy.LIMITS, replicas, batches=True)
     consumers: dict[str, list[ConsumerConfig]] = {name: [] for name in streams}
     consumers[ingest].append(_consumer("identity", [gateway_contract.SUBJECT], 256))
     for service in found:

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from perennial.common import notify, watermark
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.failures import is_infrastructure
-from perennial.common.ids import partition_of, uuid7
+from perennial.common.ids import PARTITIONS, partition_of, uuid7
 from perennial.common.messaging.worker import hears_events
 from perennial.common.runtime import Runtime
 
@@ -37,9 +37,17 @@ _SCHEDULE = text("""
                          CAST(:dues AS timestamptz[]), CAST(:partitions AS smallint[]), CAST(:payloads AS jsonb[]))
     ON CONFLICT (kind, key) DO UPDATE SET
         due_at = excluded.due_at, partition = excluded.partition, payload = excluded.payload""")
+_WAITING = text("""
+    SELECT partition, min(due_at) AS due_at FROM (
+        SELECT partition, due_at FROM timer
+        WHERE due_at <= :now AND kind = ANY(:kinds) AND NOT coalesce(partition, -1) = ANY(:held)
+        ORDER BY due_at LIMIT :n) AS first
+    GROUP BY partition""")
+# `passed`: of no partition, then of each by its number.
 _DUE = text("""
     SELECT id, kind, key, due_at, partition, payload FROM timer
-    WHERE due_at <= :now AND kind = ANY(:kinds) AND NOT coalesce(partition, -1) = ANY(:held)
+    WHERE due_at <= :now AND kind = ANY(:kinds)
+      AND due_at <= (CAST(:passed AS timestamptz[]))[coalesce(partition, -1) + 2]
     ORDER BY due_at LIMIT :n FOR UPDATE SKIP LOCKED""")
 
 
@@ -104,16 +112,13 @@ async def fire_due(runtime: Runtime, now: datetime) -> int:
     A partition that lags holds up its own timers and no others; kinds that nobody here knows are left alone.
     """
     handlers = runtime.service.timers
-    held: set[int] = set()
+    passed = await _passed_by(runtime, now)
+    if not passed:
+        return 0
     async with runtime.database.write() as session:
-        while True:
-            asked = {"now": now, "n": BATCH, "kinds": list(handlers), "held": sorted(held)}
-            rows = (await session.execute(_DUE, asked)).all()
-            passed = {row.partition: await _passed(runtime, row.partition) for row in _one_each(rows)}
-            due = [row for row in rows if row.due_at <= passed[row.partition]]
-            if due or not rows:
-                break
-            held |= {-1 if partition is None else partition for partition in passed}
+        behind = [passed.get(partition) for partition in (None, *range(PARTITIONS))]
+        asked = {"now": now, "n": BATCH, "kinds": list(handlers), "passed": behind}
+        due = (await session.execute(_DUE, asked)).all()
         await session.execute(text("DELETE FROM timer WHERE id = ANY(:ids)"), {"ids": [row.id for row in due]})
         for kind, handler in handlers.items():
             timers = [
@@ -126,9 +131,22 @@ async def fire_due(runtime: Runtime, now: datetime) -> int:
     return len(due)
 
 
-def _one_each(rows: Sequence[Any]) -> list[Any]:
-    """One row of each partition."""
-    return list({row.partition: row for row in rows}.values())
+async def _passed_by(runtime: Runtime, now: datetime) -> dict[int | None, datetime]:
+    """How far the pipeline has come in the partitions of the first due timers; empty when it has passed none.
+
+    Asked before the transaction: whoever moves a timer must not wait for the broker's answer.
+    """
+    held: set[int] = set()
+    while True:
+        asked = {"now": now, "n": BATCH, "kinds": list(runtime.service.timers), "held": sorted(held)}
+        async with runtime.database.read() as session:
+            rows = (await session.execute(_WAITING, asked)).all()
+        if not rows:
+            return {}
+        passed = await _passed(runtime, [row.partition for row in rows])
+        if any(row.due_at <= passed[row.partition] for row in rows):
+            return passed
+        held |= {-1 if row.partition is None else row.partition for row in rows}
 
 
 async def _fire(session: WriteSession, handler: TimerHandler, timers: list[Timer]) -> None:
@@ -147,10 +165,10 @@ async def _fire(session: WriteSession, handler: TimerHandler, timers: list[Timer
         await schedule(session, [replace(timers[0], due_at=datetime.now(UTC) + PUT_OFF)])
 
 
-async def _passed(runtime: Runtime, partition: int | None) -> datetime:
+async def _passed(runtime: Runtime, partitions: Sequence[int | None]) -> dict[int | None, datetime]:
     if not hears_events(runtime.service):
-        return datetime.now(UTC)
-    return await watermark.behind(runtime.js, runtime.name, partition)
+        return dict.fromkeys(partitions, datetime.now(UTC))
+    return await watermark.behind(runtime.js, runtime.name, partitions)
 
 
 async def loop(runtime: Runtime) -> None:
@@ -176,4 +194,4 @@ async def _sleep(runtime: Runtime) -> float:
     if due is None:
         return LONGEST_SLEEP
     away = (due - datetime.now(UTC)) / timedelta(seconds=1)
-    return min(LONGEST_SLEEP, max(RETRY_SECONDS, away))
+    return RETRY_SECONDS if away <= 0 else min(LONGEST_SLEEP, away)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import NullPool, QueuePool
 
 from perennial.common.db import spans
+from perennial.common.db.lone import Lone
 from perennial.common.db.waking import WAKES, Waker
 
 if TYPE_CHECKING:
@@ -23,13 +24,16 @@ ASIDES, ASIDE = 2, "aside"
 PATIENCE = 6 * 3600
 
 _ENGINES: "WeakSet[AsyncEngine]" = WeakSet()
+_LONE: "WeakSet[Lone]" = WeakSet()
 
 
 def _pooled(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
     """Connections in use and those there may be, of every pool that is alive."""
     pools = [engine.pool for engine in list(_ENGINES) if isinstance(engine.pool, QueuePool)]
-    yield metrics.Observation(sum(pool.checkedout() for pool in pools), {"state": "used"})
-    yield metrics.Observation(sum(pool.size() for pool in pools), {"state": "most"})
+    lone = list(_LONE)
+    used = sum(pool.checkedout() for pool in pools) + sum(each.used for each in lone)
+    yield metrics.Observation(used, {"state": "used"})
+    yield metrics.Observation(sum(pool.size() for pool in pools) + sum(each.most for each in lone), {"state": "most"})
 
 
 metrics.get_meter("perennial").create_observable_gauge(
@@ -51,35 +55,39 @@ class Database:
     `async with database.write() as session:` commits at the end and rolls back on an error.
     """
 
-    def __init__(self, engine: AsyncEngine, settings: "CommonSettings") -> None:
+    def __init__(self, engine: AsyncEngine, settings: "CommonSettings", **connecting: Any) -> None:
+        """`connecting` are asyncpg's options for connections past the engine."""
         self.engine = engine
         self.dsn = settings.dsn(direct=True)
         self.info = {"settings": settings}
         self._read = async_sessionmaker(engine, class_=ReadSession, expire_on_commit=False, info=self.info)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False, info=self.info)
         self._waker = Waker(engine)
+        self._lone = Lone(lambda: asyncpg.connect(settings.dsn(), **connecting), settings.pool_size)
+        _LONE.add(self._lone)
         self._aside: AsyncEngine | None = None
         self.asides = asyncio.Semaphore(ASIDES)
 
     @classmethod
     def connect(cls, settings: "CommonSettings", name: str, *, patience: int = 1) -> "Database":
         """Make the engine; no connection is opened yet. `patience` times as long as usual everything may take."""
+        connecting = {
+            "timeout": 5 * patience,
+            "command_timeout": 60 * patience,
+            "server_settings": {"application_name": f"perennial-{name}", "jit": "off"},
+        }
         engine = create_async_engine(
             make_url(settings.dsn()).set(drivername="postgresql+asyncpg"),
             pool_size=settings.pool_size * 2,  # what overflows would be opened and closed again and again
             max_overflow=0,
             pool_pre_ping=False,
             hide_parameters=True,  # they are what people have sent, and errors are logged
-            connect_args={
-                "timeout": 5 * patience,
-                "command_timeout": 60 * patience,
-                "server_settings": {"application_name": f"perennial-{name}", "jit": "off"},
-            },
+            connect_args=connecting,
         )
         _ENGINES.add(engine)
         if settings.otlp_endpoint:
             spans.install(engine)
-        return cls(engine, settings)
+        return cls(engine, settings, **connecting)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -105,18 +113,9 @@ class Database:
     async def alone(self, statement: str, *values: object) -> Any:
         """The value of a statement that is a transaction of its own: one round trip, where a session takes three.
 
-        Straight through asyncpg: `$1` stands for a value, and errors are asyncpg's.
+        Straight through asyncpg, on connections of its own: `$1` stands for a value, and errors are asyncpg's.
         """
-        async with self.engine.connect() as connection:
-            held = await connection.get_raw_connection()
-            if cast("asyncpg.Connection", held.driver_connection).is_closed():  # Postgres was started afresh
-                await connection.invalidate()
-                held = await connection.get_raw_connection()
-            try:
-                return await cast("asyncpg.Connection", held.driver_connection).fetchval(statement, *values)
-            except BaseException as error:
-                await connection.invalidate(error if isinstance(error, Exception) else None)  # nobody knows its state
-                raise
+        return await self._lone.fetchval(statement, *values)
 
     def wake(self, *names: str) -> None:
         """Wake the loops that wait for these channels of this service, after a commit."""
@@ -148,6 +147,7 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self._waker.close()
+        await self._lone.close()
         await self.engine.dispose()
         if self._aside is not None:
             await self._aside.dispose()

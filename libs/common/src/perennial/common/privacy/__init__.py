@@ -5,9 +5,10 @@ or with the reason why it holds none. identity says whom to forget (`identity.cu
 deletes in small transactions and answers with a receipt.
 """
 
-from perennial.common.privacy.declaring import Held, Privacy, Searched, Subject
+from perennial.common.privacy.declaring import Privacy
 from perennial.common.privacy.files import Files
 from perennial.common.privacy.tables import create_privacy_tables, drop_privacy_tables, erasable
+from perennial.common.privacy.terms import Held, Searched, Subject
 
 __all__ = [
     "Files",

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from perennial.common.auth import Principal, requires
 from perennial.common.privacy import exporting
-from perennial.common.privacy.declaring import Subject
+from perennial.common.privacy.terms import Subject
 from perennial.common.problems import NotFound
 from perennial.common.service import Service
 from perennial.common.web.deps import Read, runtime_of

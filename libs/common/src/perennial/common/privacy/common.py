@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from perennial.common.privacy.declaring import OF_CUSTOMER, Cut, Held, Judge, Searched, Subject
+from perennial.common.privacy.terms import OF_CUSTOMER, Cut, Held, Judge, Searched, Subject
 from perennial.common.settings import CommonSettings
 
 

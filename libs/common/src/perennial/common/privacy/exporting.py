@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql
 
 from perennial.common.db import ReadSession
 from perennial.common.privacy import queries
-from perennial.common.privacy.declaring import Held, Privacy, Searched, Subject
+from perennial.common.privacy.declaring import Privacy
+from perennial.common.privacy.terms import Held, Searched, Subject
 from perennial.common.runtime import Runtime
 
 ROWS = 500

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import MetaData, bindparam, select, text, update
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.common.privacy.declaring import Held, Searched, Subject
+from perennial.common.privacy.terms import Held, Searched, Subject
 from perennial.common.settings import CommonSettings
 
 _NEXT = text("""

@@ -17,9 +17,10 @@ from perennial.common.db import WriteSession
 from perennial.common.failures import is_infrastructure
 from perennial.common.outbox import emit
 from perennial.common.privacy import files, queries
-from perennial.common.privacy.declaring import Held, Privacy, Searched
+from perennial.common.privacy.declaring import Privacy
 from perennial.common.privacy.files import Files
 from perennial.common.privacy.queries import Task
+from perennial.common.privacy.terms import Held, Searched
 from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 

@@ -9,8 +9,9 @@ from typing import assert_never
 from uuid import UUID
 
 from perennial.common.rules.conditions import bounds, on_calendar
+from perennial.common.rules.counting import counted
 from perennial.common.rules.criteria import When
-from perennial.common.rules.events import counted, matching, measure, occurred
+from perennial.common.rules.events import matching, measure, occurred
 from perennial.common.rules.nodes import (
     AllOf,
     AnyOf,
@@ -25,7 +26,7 @@ from perennial.common.rules.nodes import (
     Rule,
 )
 from perennial.common.rules.paths import Step, trait_path
-from perennial.common.rules.sequences import chains, completed
+from perennial.common.rules.sequences import happens
 from perennial.common.rules.view import View
 from perennial.common.rules.zones import deployment_zone, localiser
 
@@ -120,8 +121,7 @@ def _leaf(rule: OnTrait | OnElement | OnEvent | OnSequence, zone: tzinfo | None)
         case OnEvent():
             return counted(rule) or _event(rule, zone)
         case OnSequence():
-            reach, last = chains(rule, zone), rule.steps[-1].event
-            return lambda view, now: last in view.events and bool(completed(rule, reach(view, now)))
+            return happens(rule, zone)
         case _:
             return _trait(rule, zone)
 

@@ -44,25 +44,6 @@ def occurred(rule: OnEvent, zone: tzinfo | None = None) -> Occurred:
     return find_beside
 
 
-def counted(rule: OnEvent) -> Callable[[View, datetime], bool] | None:
-    """Whether it happened often enough, of a rule that asks for nothing else: nothing needs to be gathered for it."""
-    name, within = rule.event, rule.within
-    measures, wanted = rule.measure
-    if measures != "count" or rule.where or rule.beside or isinstance(within, Calendar):
-        return None
-    hold, never = bounds(cast("Bounds", wanted)), bounds(cast("Bounds", wanted))(0, 1)
-
-    def holds(view: View, now: datetime) -> bool:
-        found = view.events.get(name)
-        if not found:
-            return never
-        stop = len(found) if found[-1].at <= now else bisect_right(found, now, key=_at)
-        start = bisect_right(found, now - within, hi=stop, key=_at) if within else 0
-        return hold(stop - start, 1)
-
-    return holds
-
-
 def happened(
     name: str,
     within: timedelta | Calendar | None,

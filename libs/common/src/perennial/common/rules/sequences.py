@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from perennial.common.rules.events import Found, happened
@@ -44,6 +44,40 @@ def chains(rule: OnSequence, zone: tzinfo | None = None) -> Chains:
         return reached
 
     return reach
+
+
+def happens(rule: OnSequence, zone: tzinfo | None = None) -> Callable[[View, datetime], bool]:
+    """Whether the whole was completed in time: what `chains` and `completed` say, without how it came to that."""
+    steps = [(step.within, happened(step.event, rule.within, step.where, zone)) for step in rule.steps]
+    names, span = {step.event for step in rule.steps}, rule.span
+
+    def holds(view: View, now: datetime) -> bool:
+        if not names <= view.events.keys():
+            return False
+        times: list[datetime] | None = None
+        began: list[datetime] = []
+        for within, find in steps:
+            found = [item.at for item in find(view, now)]
+            times, began = (found, found) if times is None else _reached(times, began, found, within)
+            if not times:
+                return False
+        return span is None or any(at - start <= span for at, start in zip(times or (), began, strict=True))
+
+    return holds
+
+
+def _reached(
+    times: Sequence[datetime], began: Sequence[datetime], found: Sequence[datetime], within: timedelta | None
+) -> tuple[list[datetime], list[datetime]]:
+    """When the step that follows was made, and when those chains began; see `Reached`."""
+    ends, starts, place, last = [], [], -1, len(times) - 1
+    for at in found:
+        while place < last and times[place + 1] < at:
+            place += 1
+        if place >= 0 and (within is None or at - times[place] <= within):
+            ends.append(at)
+            starts.append(began[place])
+    return ends, starts
 
 
 def completed(rule: OnSequence, reached: Sequence[Reached]) -> list[int]:

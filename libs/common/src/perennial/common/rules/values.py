@@ -17,6 +17,7 @@ _DATE = r"(1[89]|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = r"[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
 LOCAL = f"{_DATE}({_TIME})?"
 ZONED = f"{_DATE}{_TIME}(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])"
+SHORT = 40  # characters of what is likely to come again
 BEYOND_MICROSECONDS = r"(\.[0-9]{6})[0-9]+"
 
 _number = re.compile(NUMBER)
@@ -27,6 +28,8 @@ _beyond_microseconds = re.compile(BEYOND_MICROSECONDS)
 
 def number(value: object) -> Decimal | None:
     """A JSON number, or a string that spells one; None for everything else, NaN included."""
+    if isinstance(value, str):
+        return _spelled(value) if len(value) <= SHORT else _spelled.__wrapped__(value)
     if isinstance(value, bool):
         return None
     if isinstance(value, Decimal):
@@ -35,11 +38,15 @@ def number(value: object) -> Decimal | None:
         found = Decimal(value)
     elif isinstance(value, float):
         found = Decimal(repr(value))
-    elif isinstance(value, str) and _number.fullmatch(value):
-        found = Decimal(value.strip(" "))
     else:
         return None
     return found if found.is_finite() and -LIMIT < found < LIMIT else None
+
+
+@lru_cache(maxsize=65_536)  # the same amount is asked for by many rules
+def _spelled(value: str) -> Decimal | None:
+    found = Decimal(value.strip(" ")) if _number.fullmatch(value) else None
+    return found if found is not None and -LIMIT < found < LIMIT else None
 
 
 def text(value: object) -> str | None:

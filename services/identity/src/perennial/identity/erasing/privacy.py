@@ -9,7 +9,7 @@ import msgspec
 
 from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.privacy import Held, Privacy, Searched, Subject
-from perennial.common.privacy.declaring import Judge
+from perennial.common.privacy.terms import Judge
 from perennial.common.settings import CommonSettings
 from perennial.identity.decisions.traces import Reader
 from perennial.identity.erasing.service import DEVICES

@@ -21,6 +21,7 @@ from perennial.common.runtime import Runtime
 from perennial.common.service import Service
 from perennial.common.testing.events import tracked
 from perennial.common.testing.plugin import *  # noqa: F403
+from perennial.common.testing.said import said
 from perennial.loyalty.accounts import service as accounts
 from perennial.loyalty.ledger.service import prove
 from perennial.loyalty.main import SERVICE
@@ -73,10 +74,7 @@ class Shop:
 
     async def said(self, contract: type[Event]) -> list[dict[str, Any]]:
         """What was emitted of one contract, oldest first."""
-        rows = await self.session.execute(
-            text("SELECT body FROM outbox WHERE subject = :subject ORDER BY id"), {"subject": contract.subject}
-        )
-        return [json.loads(bytes(body)) for body in rows.scalars()]
+        return [json.loads(fact.body) for fact in await said(self.session, contract.subject)]
 
     async def programme(self, valid_from: datetime, **changes: Any) -> None:
         """Put the built-in programme with changes in force from an instant on."""

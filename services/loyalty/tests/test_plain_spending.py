@@ -36,7 +36,7 @@ async def test_the_answer_and_the_facts_are_whole(shop: Any, database: Database)
     await shop.order(via, 100)
     await shop.order(old, 50)
     await shop.assign(via, old)
-    posting = _posting(old)
+    posting = _posting(via)
     answer = await plain.spend(database, ONCE, posting, None)
     assert answer is not None
     assert PostedOut.model_validate_json(answer) == PostedOut(
@@ -62,7 +62,7 @@ async def test_the_answer_and_the_facts_are_whole(shop: Any, database: Database)
     assert tuple(kept) == (ONCE.id, ONCE.fingerprint, 201, answer)
 
 
-@pytest.mark.parametrize("way", ["insufficient", "unknown", "kept", "currency", "expired", "programme", "customer"])
+@pytest.mark.parametrize("way", ["insufficient", "unknown", "kept", "currency", "expired", "programme", "old"])
 async def test_what_is_not_plain_does_nothing(shop: Any, database: Database, way: str) -> None:
     via, once, code = uuid7(), ONCE, None
     await shop.order(via, 100)
@@ -75,8 +75,10 @@ async def test_what_is_not_plain_does_nothing(shop: Any, database: Database, way
         await shop.session.execute(text("UPDATE lot SET expires_at = now() - interval '1 hour'"))
     elif way == "programme":
         await shop.programme(utc_now(), currencies=[{"code": "stars"}, {"code": "points"}])
-    elif way == "customer":
-        once = Once(ONCE.id, ONCE.fingerprint, via)
+    elif way == "old":
+        other = uuid7()
+        await shop.order(other, 100)
+        await shop.assign(other, via)
     before = await _rows(shop.session)
     assert await plain.spend(database, once, posting, code) is None
     assert await _rows(shop.session) == before

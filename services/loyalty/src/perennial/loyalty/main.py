@@ -23,6 +23,7 @@ from perennial.loyalty.orders import api as orders
 from perennial.loyalty.orders import models as _orders  # noqa: F401 (its tables)
 from perennial.loyalty.points import api as points
 from perennial.loyalty.points import models as _points  # noqa: F401
+from perennial.loyalty.points import plain
 from perennial.loyalty.privacy import PRIVACY
 from perennial.loyalty.programme import api as programme
 from perennial.loyalty.programme import models as _programme  # noqa: F401
@@ -75,6 +76,7 @@ SERVICE = Service(
         referrals.router,
         referrals.me,
     ),
+    plain=(plain.SPEND,),
     reactions=REACTIONS,
     emits=(
         contract.AccountsChanged,

@@ -1,6 +1,7 @@
 """The table of reactions: what loyalty hears, and which verb answers."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perennial.common import commerce
 from perennial.common.contracts.hot import effective_traits, read_body
@@ -19,6 +20,7 @@ from perennial.loyalty.memberships import worker as membership_events
 from perennial.loyalty.orders import service as orders
 from perennial.loyalty.orders.facts import OrderEvent, What
 from perennial.loyalty.points import service as points
+from perennial.loyalty.programme import service as programmes
 from perennial.loyalty.referrals import service as referrals
 from perennial.loyalty.referrals import worker as referral_events
 from perennial.loyalty.tiers import service as tiers
@@ -80,7 +82,8 @@ async def earn(session: WriteSession, events: list[ResolvedEvent]) -> None:
 
 async def asked(session: ReadSession) -> set[str]:
     """The events, other than orders, that some version of the programme asks about."""
-    return await earning.names(session) | await content.names(session)
+    earners = await programmes.history(session)
+    return earning.names(earners) | content.names(earners)
 
 
 def _happening(event: ResolvedEvent) -> Happening:
@@ -108,11 +111,14 @@ def tells_birthday(event: ResolvedEvent) -> bool:
 
 
 async def refresh(session: WriteSession, stale: Stale) -> None:
-    """Derive what customers used and where they stand."""
-    await referrals.refresh(session, stale)
+    """Derive what customers used, and where those stand of whom more has changed than what they spent."""
+    more = replace(stale, live={who: live for who, live in stale.live.items() if stale.concerns.get(who) != SPENT})
+    if more.live or more.gone:
+        await referrals.refresh(session, more)
     await points.settle(session, stale.live)
-    await tiers.refresh(session, stale)
-    await memberships.refresh(session, stale)
+    if more.live or more.gone:
+        await tiers.refresh(session, more)
+        await memberships.refresh(session, more)
 
 
 REACTIONS = (
@@ -122,4 +128,5 @@ REACTIONS = (
     Reaction(ResolvedEvent, learn_birthdays, tells_birthday),
     on(ResolvedEvent, earn, types=["track"], asked=asked),
 )
-DERIVATION = Derivation(refresh, rest=8)
+SPENT = frozenset({"spent"})
+DERIVATION = Derivation(refresh, rest=8, concerned=True)

@@ -25,12 +25,11 @@ PREVIEW = Preview(
         "tier_history": OF_CUSTOMERS,
         "lot": OF_VIAS,
         "posting": OF_VIAS,
-        "entry": "posting_id IN (SELECT id FROM posting WHERE via = ANY($2::uuid[]))",
         "account": OF_VIAS,
         "membership": OF_CUSTOMERS,
         "referral": f"{OF_VIAS} OR friend = ANY($2::uuid[])",
         "split_debt": f"{OF_VIAS} OR lender = ANY($2::uuid[])",
         "lot_use": """lot_id IN (SELECT id FROM lot WHERE via = ANY($2::uuid[]))
-            OR posting_id IN (SELECT posting_id FROM entry WHERE via = ANY($2::uuid[]) AND lot_id IS NULL)""",
+            OR posting_id IN (SELECT id FROM posting WHERE via = ANY($2::uuid[]) AND lot_id IS NULL)""",
     },
 )

@@ -59,11 +59,11 @@ class Holdings:
 async def holdings(session: ReadSession, vias: Collection[UUID]) -> dict[str, Holdings]:
     """The lots and spendings of identifiers, by currency."""
     spent = await session.execute(
-        text("""SELECT e.via, p.currency, p.id, p.at,
+        text("""SELECT p.via, p.currency, p.id, p.at,
                        CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0
-                            ELSE -e.points END AS points
-                FROM entry e JOIN posting p ON p.id = e.posting_id AND p.returns IS NULL
-                WHERE e.via = ANY(CAST(:vias AS uuid[])) AND e.lot_id IS NULL"""),
+                            ELSE -p.points END AS points
+                FROM posting p
+                WHERE p.via = ANY(CAST(:vias AS uuid[])) AND p.lot_id IS NULL AND p.returns IS NULL"""),
         {"vias": list(vias)},
     )
     spendings: dict[str, list[tuple[UUID, Spending]]] = {}

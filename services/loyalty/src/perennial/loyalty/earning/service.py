@@ -1,6 +1,6 @@
 """The verbs of earning: count what happened, learn birthdays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from typing import Any
@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from perennial.common import commerce
-from perennial.common.db import ReadSession, WriteSession, settings_of
+from perennial.common.db import WriteSession, settings_of
 from perennial.loyalty.earning import queries
 from perennial.loyalty.earning.asking import Verdict, worth_of
 from perennial.loyalty.earning.booking import Earned, book
@@ -45,9 +45,8 @@ class Judged:
     verdicts: Sequence[Verdict]
 
 
-async def names(session: ReadSession) -> set[str]:
+def names(earners: Iterable[Earner]) -> set[str]:
     """The events that some version of the programme asks about, orders left out."""
-    earners = await programmes.history(session)
     return {name for earner in earners for name in earner.by_event} - {commerce.ORDER_COMPLETED}
 
 

@@ -17,40 +17,45 @@ _UNSETTLED = """
         FROM lot l LEFT JOIN identity_map m ON m.via = l.via
         LEFT JOIN (SELECT lot_id, sum(points) AS used FROM lot_use GROUP BY lot_id) u ON u.lot_id = l.id
     ), spendings AS (
-        SELECT coalesce(m.customer_id, e.via) AS customer, p.currency, e.posting_id AS id, p.at,
-               CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0 ELSE -e.points END AS points,
+        SELECT coalesce(m.customer_id, p.via) AS customer, p.currency, p.id, p.at,
+               CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0 ELSE -p.points END AS points,
                coalesce(u.covered, 0) AS covered
-        FROM entry e JOIN posting p ON p.id = e.posting_id LEFT JOIN identity_map m ON m.via = e.via
-        LEFT JOIN (SELECT posting_id, sum(points) AS covered FROM lot_use GROUP BY posting_id) u
-            ON u.posting_id = e.posting_id
-        WHERE e.lot_id IS NULL AND e.via IS NOT NULL AND p.returns IS NULL
+        FROM posting p LEFT JOIN identity_map m ON m.via = p.via
+        LEFT JOIN (SELECT posting_id, sum(points) AS covered FROM lot_use GROUP BY posting_id) u ON u.posting_id = p.id
+        WHERE p.lot_id IS NULL AND p.returns IS NULL
     )"""
 
 CHECKS = {
     "the entries of a posting sum to zero": """
         SELECT posting_id, sum(points) AS sum FROM entry
         GROUP BY posting_id HAVING sum(points) <> 0 ORDER BY posting_id LIMIT 1""",
-    "a posting is what its entries say": """
-        SELECT coalesce(p.id, e.posting_id) AS posting_id, p.points, p.pending, e.customer, e.waiting
-        FROM posting p FULL JOIN (
-            SELECT posting_id, coalesce(sum(points) FILTER (WHERE account = 'customer'), 0) AS customer,
-                   coalesce(sum(points) FILTER (WHERE account = 'pending'), 0) AS waiting, min(via::text) AS via
-            FROM entry GROUP BY posting_id) e ON e.posting_id = p.id
-        WHERE (p.points = e.customer AND p.pending = e.waiting AND p.via::text = e.via) IS NOT TRUE
+    "a posting moves what its kind moves, of a lot or of the customer": """
+        SELECT id AS posting_id, kind, points, pending, lot_id FROM posting
+        WHERE (CASE kind
+                WHEN 'earn' THEN lot_id IS NOT NULL AND least(points, pending) = 0 AND points + pending > 0
+                WHEN 'activate' THEN lot_id IS NOT NULL AND points > 0
+                WHEN 'spend' THEN lot_id IS NULL AND points < 0 AND pending = 0
+                WHEN 'return' THEN lot_id IS NULL AND points > 0 AND pending = 0
+                WHEN 'adjust' THEN (lot_id IS NOT NULL) = (points > 0) AND pending = 0 AND points <> 0
+                ELSE lot_id IS NOT NULL AND greatest(points, pending) = 0 AND points + pending < 0
+            END) IS NOT TRUE
         ORDER BY 1 LIMIT 1""",
+    "a posting is about a lot of its own identifier": """
+        SELECT p.id AS posting_id, p.lot_id, p.via, l.via AS holder, p.currency, l.currency AS lot_currency
+        FROM posting p JOIN lot l ON l.id = p.lot_id WHERE (p.via, p.currency) <> (l.via, l.currency)
+        ORDER BY 1 LIMIT 1""",
+    "what names a lot waits for no posting": "SELECT posting_id, lot_id FROM entry_lot ORDER BY 1 LIMIT 1",
     "an account is the sum of its entries": """
         SELECT coalesce(a.via, e.via) AS via, coalesce(a.currency, e.currency) AS currency, a.balance, a.pending,
                e.balance AS entries, e.pending AS entries_pending
         FROM account a FULL JOIN (
-            SELECT e.via, p.currency, sum(e.points) FILTER (WHERE e.account = 'customer') AS balance,
-                   sum(e.points) FILTER (WHERE e.account = 'pending') AS pending,
-                   sum(e.points) FILTER (WHERE p.kind = 'earn') AS earned,
-                   -sum(e.points) FILTER (WHERE p.kind IN ('spend', 'return')) AS spent,
-                   -sum(e.points) FILTER (WHERE p.kind = 'reverse') AS reversed,
-                   -sum(e.points) FILTER (WHERE p.kind = 'expire') AS expired,
-                   sum(e.points) FILTER (WHERE p.kind = 'adjust') AS adjusted
-            FROM entry e JOIN posting p ON p.id = e.posting_id
-            WHERE e.via IS NOT NULL GROUP BY e.via, p.currency) e ON e.via = a.via AND e.currency = a.currency
+            SELECT via, currency, sum(points) AS balance, sum(pending) AS pending,
+                   sum(points + pending) FILTER (WHERE kind = 'earn') AS earned,
+                   -sum(points + pending) FILTER (WHERE kind IN ('spend', 'return')) AS spent,
+                   -sum(points + pending) FILTER (WHERE kind = 'reverse') AS reversed,
+                   -sum(points + pending) FILTER (WHERE kind = 'expire') AS expired,
+                   sum(points + pending) FILTER (WHERE kind = 'adjust') AS adjusted
+            FROM posting GROUP BY via, currency) e ON e.via = a.via AND e.currency = a.currency
         WHERE ((a.balance, a.pending, a.earned, a.spent, a.reversed, a.expired, a.adjusted) =
                (coalesce(e.balance, 0), coalesce(e.pending, 0), coalesce(e.earned, 0), coalesce(e.spent, 0),
                 coalesce(e.reversed, 0), coalesce(e.expired, 0), coalesce(e.adjusted, 0))) IS NOT TRUE
@@ -59,12 +64,11 @@ CHECKS = {
         SELECT coalesce(l.id, e.lot_id) AS lot_id, l.points, l.reversed, l.expired, l.state, e.issued,
                e.reversed AS entries_reversed, e.expired AS entries_expired, e.pending
         FROM lot l FULL JOIN (
-            SELECT e.lot_id, coalesce(sum(e.points) FILTER (WHERE p.kind IN ('earn', 'adjust')), 0) AS issued,
-                   coalesce(-sum(e.points) FILTER (WHERE p.kind = 'reverse'), 0) AS reversed,
-                   coalesce(-sum(e.points) FILTER (WHERE p.kind = 'expire'), 0) AS expired,
-                   coalesce(sum(e.points) FILTER (WHERE e.account = 'pending'), 0) AS pending
-            FROM entry e JOIN posting p ON p.id = e.posting_id
-            WHERE e.via IS NOT NULL AND e.lot_id IS NOT NULL GROUP BY e.lot_id) e ON e.lot_id = l.id
+            SELECT lot_id, coalesce(sum(points + pending) FILTER (WHERE kind IN ('earn', 'adjust')), 0) AS issued,
+                   coalesce(-sum(points + pending) FILTER (WHERE kind = 'reverse'), 0) AS reversed,
+                   coalesce(-sum(points + pending) FILTER (WHERE kind = 'expire'), 0) AS expired,
+                   sum(pending) AS pending
+            FROM posting WHERE lot_id IS NOT NULL GROUP BY lot_id) e ON e.lot_id = l.id
         WHERE ((l.points, l.reversed, l.expired,
                 CASE l.state WHEN 'pending' THEN l.points - l.reversed - l.expired ELSE 0 END)
                = (e.issued, e.reversed, e.expired, e.pending)) IS NOT TRUE

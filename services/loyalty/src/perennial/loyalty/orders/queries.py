@@ -12,10 +12,12 @@ from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.common.db.arrays import array, json_array
+from perennial.loyalty.orders import writing
 from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, Stated
 
 _encode = msgspec.json.Encoder().encode
 _NOTHING = (None,) * 4
+MANY = 100
 
 _TYPES = {
     "id": "uuid",
@@ -56,8 +58,10 @@ _LOCK = text(f"SELECT {_COLUMNS} FROM purchase WHERE id = ANY(:ids) ORDER BY id 
 _FIND = text(f"SELECT {_COLUMNS} FROM purchase WHERE id = :id")  # noqa: S608
 
 
-async def insert(session: WriteSession, purchases: Sequence[Purchase]) -> set[UUID]:
-    """Add the orders that nobody has heard of; returns which somebody had."""
+async def insert(session: WriteSession, purchases: Sequence[Purchase], *, fresh: bool = False) -> set[UUID]:
+    """Add the orders that nobody has heard of; returns which somebody had. `fresh`: as a rule that is none."""
+    if fresh and len(purchases) >= MANY and await writing.add(session, purchases):
+        return set()
     made = await (await raw(session)).fetchval(_INSERT, *_values(purchases))
     return set() if made is None else {item.id for item in purchases} - set(made)
 

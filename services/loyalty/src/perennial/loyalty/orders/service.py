@@ -7,12 +7,11 @@ from datetime import tzinfo
 from uuid import UUID
 
 import structlog
-from pydantic import TypeAdapter
 
 from perennial.common import audit, derive, identity_map
 from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
-from perennial.common.contracts.loyalty import PointsEarned, PointsReversed
+from perennial.common.contracts.loyalty import PointsReversed
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.ids import digest_uuid
 from perennial.common.web import NotFound
@@ -23,14 +22,13 @@ from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, Stated,
 from perennial.loyalty.orders.stating import grant, state
 from perennial.loyalty.points import queries as ledger
 from perennial.loyalty.points import service as points
+from perennial.loyalty.points import telling
 from perennial.loyalty.points.posting import Lot, Posting, issue
 from perennial.loyalty.programme import service as programmes
 from perennial.loyalty.programme.definition import POINTS
 from perennial.loyalty.programme.earning import Earner, in_force
 
 log = structlog.get_logger()
-
-_FACTS = TypeAdapter(list[PointsEarned])  # all at once, at half the time
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,8 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     bought = {event.purchase_id for event in events if event.live and event.what != "refunded"}
     owners = await identity_map.customers_of(session, {item.via for item in items.values() if item.via})
     lots, postings = [lot for lot, _ in earned], [posting for _, posting in earned]
-    await points.book(session, postings, lots, *_earned(earned, owners, bought))
+    told = telling.earned([pair for pair in earned if pair[0].purchase_id in bought], owners)
+    await points.book(session, postings, lots, encoded=told)
     delivered = {event.purchase_id for event in events if event.what == "delivered"}
     await releasing.follow(session, earners, [items[key] for key in sorted(delivered)])
     if wanted:
@@ -102,7 +101,8 @@ async def _heard(
     late = set(fresh) if limited else {event.purchase_id for event in refunds}
     for key, item in fresh.items():
         item.earned = {} if late and key in late else item.target[0]
-    old = await queries.insert(session, list(fresh.values()))
+    simple = all(event.what == "completed" for heard in orders.values() for event in heard)
+    old = await queries.insert(session, list(fresh.values()), fresh=simple)
     result: dict[UUID, tuple[Purchase, Points]] = {key: (item, {}) for key, item in fresh.items() if key not in old}
     if old or late:
         again = [key for key in fresh if key in old or key in late]
@@ -189,18 +189,6 @@ async def release(session: WriteSession, principal: Principal, source: str, orde
     await audit.record(session, principal, "loyalty.released", str(key), {"points": dict(total)})
     owner = (await identity_map.customer_of(session, item.via)) or item.via
     return Released(key, source, order_id, owner, dict(total), [posting.id for posting in made])
-
-
-def _earned(earned: Iterable[tuple[Lot, Posting]], owners: Mapping[UUID, UUID], live: set[UUID]) -> list[PointsEarned]:
-    return _FACTS.validate_python([
-        {
-            "posting_id": posting.id, "via": lot.via, "customer": owners.get(lot.via, lot.via), "points": lot.points,
-            "reason": posting.reason, "reference": posting.reference, "currency": lot.currency,
-            "occurred_at": lot.earned_at,
-        }
-        for lot, posting in earned
-        if lot.purchase_id in live
-    ])  # fmt: skip
 
 
 def _reversed(posting: Posting, owners: Mapping[UUID, UUID]) -> PointsReversed:

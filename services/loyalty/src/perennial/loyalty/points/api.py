@@ -4,16 +4,16 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.db import WriteSession
 from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Write, documented
-from perennial.common.web.deps import runtime_of
 from perennial.common.web.idempotency import Once, is_replayed
 from perennial.loyalty.accounts import service as accounts
-from perennial.loyalty.points import plain, service
+from perennial.loyalty.points import service
+from perennial.loyalty.points.plain import posting_of
 from perennial.loyalty.points.posting import Posting
 from perennial.loyalty.points.schemas import AdjustIn, PostedOut, SpendIn
 from perennial.loyalty.programme import service as programme
@@ -26,16 +26,11 @@ Adjuster = Annotated[Principal, Depends(requires("loyalty:adjust"))]
 
 
 @router.post("/spend", status_code=201, response_model=PostedOut, responses=documented(400, 404, 409))
-async def spend_points(request: Request, _: Writer, customer_id: UUID, body: SpendIn, once: Idempotent) -> Response:
+async def spend_points(_: Writer, session: Write, customer_id: UUID, body: SpendIn, once: Idempotent) -> Response:
     """Take points from a customer, who must have them."""
-    database = runtime_of(request).database
-    posted = await plain.spend(database, once, _posting(customer_id, body, once), body.currency)
-    if posted is not None:
-        return Response(posted, 201, media_type="application/json")
-    async with database.write() as session:
-        answer = await once.run(session, lambda: _spend(session, customer_id, body, once, anybody=True))
-        if is_replayed(answer):
-            await accounts.owner_of(session, customer_id)  # who is forgotten is not spoken of
+    answer = await once.run(session, lambda: _spend(session, customer_id, body, once, anybody=True))
+    if is_replayed(answer):
+        await accounts.owner_of(session, customer_id)  # who is forgotten is not spoken of
     return answer
 
 
@@ -64,15 +59,8 @@ async def spend_my_points(via: CustomerVia, session: Write, body: SpendIn, once:
     return await once.run(session, lambda: _spend(session, via, body, once))
 
 
-def _posting(who: UUID, body: SpendIn, once: Once) -> Posting:
-    return Posting(
-        digest_uuid("spend", once.id.hex()), "spend", who, datetime.now(UTC), body.reason, -body.points,
-        reference=body.reference,
-    )  # fmt: skip
-
-
 async def _spend(session: WriteSession, who: UUID, body: SpendIn, once: Once, *, anybody: bool = False) -> PostedOut:
-    posting = _posting(who, body, once)
+    posting = posting_of(who, body, once)
     spent = await service.spend_in(session, body.currency, posting, anybody=anybody)
     return _posted(posting, spent.currency, spent.customer, body.points, spent.balance)
 

@@ -1,4 +1,4 @@
-"""The ledger's tables. Postings and entries are only ever added; accounts and lots are their sums."""
+"""The ledger's tables. Postings are only ever added; accounts and lots are their sums."""
 
 from sqlalchemy import (
     BigInteger,
@@ -29,7 +29,8 @@ def _currency(*, primary_key: bool = False) -> "Column[str]":
 
 # One reason for points to move. The id is made of its cause, so the same cause cannot be posted twice.
 # `points` and `pending` are what it does to the balance and to what is pending of `via`. `returns`: the spending that
-# it gives back, whole and once.
+# it gives back, whole and once. `lot_id`: the lot that it is about; what names none concerns the customer as a whole.
+# Both legs of it are functions of its row, so it is balanced by itself: the view `entry` shows them.
 posting = Table(
     "posting",
     metadata,
@@ -44,28 +45,18 @@ posting = Table(
     Column("reason", Text, nullable=False),
     Column("reference", Text),
     Column("returns", Uuid),
+    Column("lot_id", Uuid),
     CheckConstraint("kind IN ('earn', 'activate', 'spend', 'return', 'reverse', 'expire', 'adjust')", name="kind"),
     CheckConstraint("(returns IS NOT NULL) = (kind = 'return')", name="returns"),
     Index("ix_posting_via", "via", "at", "id"),
 )
+Index("ix_posting_unlinked", posting.c.via, postgresql_where=posting.c.lot_id.is_(None))
 Index("ux_posting_returns", posting.c.returns, unique=True, postgresql_where=posting.c.returns.is_not(None))
 
-# The legs of a posting, in its currency, which sum to zero: two accounts of the customer's (spendable and pending),
-# the rest of the programme's. What names no lot was taken from the customer as a whole.
-entry = Table(
-    "entry",
-    metadata,
-    Column("posting_id", Uuid, primary_key=True),
-    Column("account", Text, primary_key=True),
-    Column("via", Uuid),
-    Column("lot_id", Uuid),
-    Column("points", BigInteger, nullable=False),
-    CheckConstraint(
-        "account IN ('customer', 'pending', 'issuance', 'redemption', 'breakage', 'adjustment')", name="account"
-    ),
-    CheckConstraint("(via IS NOT NULL) = (account IN ('customer', 'pending'))", name="via"),
+# What the version before names of legs, until its statement ends: then it is the posting's. Empty otherwise.
+entry_lot = Table(
+    "entry_lot", metadata, Column("posting_id", Uuid, primary_key=True), Column("lot_id", Uuid, nullable=False)
 )
-Index("ix_entry_unlinked", entry.c.via, postgresql_where=entry.c.lot_id.is_(None) & entry.c.via.is_not(None))
 
 account = Table(
     "account",

@@ -11,17 +11,6 @@ from perennial.loyalty.programme.definition import POINTS
 
 Kind = Literal["earn", "activate", "spend", "return", "reverse", "expire", "adjust"]
 
-# Where the points come from or go to; activating moves them inside the customer's own accounts.
-AGAINST: dict[Kind, str] = {
-    "earn": "issuance",
-    "activate": "pending",
-    "spend": "redemption",
-    "return": "redemption",
-    "reverse": "issuance",
-    "expire": "breakage",
-    "adjust": "adjustment",
-}
-
 
 class Posting(msgspec.Struct, frozen=True):
     """A change of `points` in the balance of `via` and of `pending` in what waits; the rest is the programme's.

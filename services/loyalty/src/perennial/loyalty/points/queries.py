@@ -157,9 +157,8 @@ async def spendings(session: ReadSession, customers: Collection[UUID]) -> dict[W
                 FROM identity_map m CROSS JOIN LATERAL (
                     SELECT p.currency, p.id, p.at,
                            CASE WHEN EXISTS (SELECT FROM posting r WHERE r.returns = p.id) THEN 0
-                                ELSE -e.points END AS points
-                    FROM entry e JOIN posting p ON p.id = e.posting_id AND p.returns IS NULL
-                    WHERE e.via = m.via AND e.lot_id IS NULL
+                                ELSE -p.points END AS points
+                    FROM posting p WHERE p.via = m.via AND p.lot_id IS NULL AND p.returns IS NULL
                     OFFSET 0  -- or Postgres begins with all spendings there are
                 ) AS s WHERE m.customer_id = ANY(:ids)"""),
         {"ids": list(customers)},

@@ -17,13 +17,15 @@ from perennial.common.contracts.base import Event
 from perennial.common.contracts.loyalty import Account, AccountsChanged, PointsSpent
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.notify import STALE, notify
-from perennial.common.outbox import emit
+from perennial.common.outbox import emit, say
+from perennial.common.packs import Said
 from perennial.common.web import Conflict, NotFound
 from perennial.loyalty.expiry import queries as expiries
 from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.points import queries
 from perennial.loyalty.points.posting import Lot, Posting, activate, cut, issue
 from perennial.loyalty.points.settling import allocate
+from perennial.loyalty.points.telling import changed
 from perennial.loyalty.points.writing import post
 from perennial.loyalty.programme import service as programme
 from perennial.loyalty.programme.definition import Programme
@@ -47,13 +49,22 @@ class Spent:
     currency: str
 
 
-async def book(session: WriteSession, postings: Sequence[Posting], lots: Sequence[Lot] = (), *events: Event) -> None:
-    """Write postings with the lots that they bring or cut, and say which accounts they changed, before `events`."""
+async def book(
+    session: WriteSession, postings: Sequence[Posting], lots: Sequence[Lot] = (), *events: Event,
+    encoded: Sequence[Said] = (),
+) -> None:  # fmt: skip
+    """Write postings with the lots that they bring or cut, and say which accounts they changed, before other facts.
+
+    Those are `events`, or many that are `encoded` already.
+    """
     rows = await post(session, postings, lots)
     faults.point("loyalty.posted")
     await queries.cut_lots(session, [item for item in postings if item.kind in {"reverse", "expire"}])
-    changed = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
-    said = _SAID.validate_python([{"accounts": [dict(row) for row in part]} for part in changed])
+    if encoded:
+        await say(session, [*changed(rows), *encoded])
+        return
+    parts = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
+    said = _SAID.validate_python([{"accounts": [dict(row) for row in part]} for part in parts])
     await emit(session, *said, *events)
 
 

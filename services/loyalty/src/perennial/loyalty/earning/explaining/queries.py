@@ -25,8 +25,7 @@ class Used:
 async def posting(session: ReadSession, vias: Sequence[UUID], posting_id: UUID) -> Row[Any] | None:
     """A posting of some identifiers, and its lot, if it is about one."""
     found = await session.execute(
-        text("""SELECT p.id, p.kind, p.currency, p.at, p.points, p.pending, p.reason, p.reference, p.via,
-                       (SELECT min(e.lot_id::text)::uuid FROM entry e WHERE e.posting_id = p.id) AS lot_id
+        text("""SELECT p.id, p.kind, p.currency, p.at, p.points, p.pending, p.reason, p.reference, p.via, p.lot_id
                 FROM posting p WHERE p.id = :id AND p.via = ANY(:vias)"""),
         {"id": posting_id, "vias": list(vias)},
     )

@@ -113,6 +113,17 @@ def _ledger() -> None:
         ),
     )
     op.create_index("ix_posting_via", "posting", ["via", "at", "id"])
+    create_entries()
+    op.create_table(
+        "account",
+        sa.Column("via", sa.Uuid(), primary_key=True),
+        *map(_points, ("balance", "pending", "earned", "spent", "reversed", "expired", "adjusted")),
+        sa.Column("version", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+    )
+
+
+def create_entries() -> None:
+    """The legs of postings."""
     op.create_table(
         "entry",
         sa.Column("posting_id", sa.Uuid(), primary_key=True),
@@ -128,12 +139,6 @@ def _ledger() -> None:
     )
     unlinked = sa.text("lot_id IS NULL AND via IS NOT NULL")
     op.create_index("ix_entry_unlinked", "entry", ["via"], postgresql_where=unlinked)
-    op.create_table(
-        "account",
-        sa.Column("via", sa.Uuid(), primary_key=True),
-        *map(_points, ("balance", "pending", "earned", "spent", "reversed", "expired", "adjusted")),
-        sa.Column("version", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
-    )
 
 
 def _lots() -> None:

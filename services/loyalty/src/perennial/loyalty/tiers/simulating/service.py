@@ -11,9 +11,9 @@ from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.operations import OperationOut, Step
+from perennial.common.sheets import MEDIA_TYPE, lines
 from perennial.loyalty.programme import service as programme
 from perennial.loyalty.programme.definition import Definition
-from perennial.loyalty.sheets import MEDIA_TYPE, lines
 from perennial.loyalty.tiers import queries as tiers
 from perennial.loyalty.tiers.service import ladder_of, positions
 from perennial.loyalty.tiers.simulating import queries

@@ -1,0 +1,81 @@
+"""Many new orders at once: COPY, at a third of what an insert that looks for conflicts takes."""
+
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from perennial.common.db import WriteSession
+from perennial.common.db.copying import NULL, copy, instant, word
+from perennial.loyalty.orders.facts import Points, Purchase, Stated
+
+COLUMNS = (
+    "id", "source", "order_id", "via", "completed_at", "completed_by", "completed_amount", "completed_points",
+    "completed_told", "updated_at", "updated_by", "updated_amount", "updated_points", "updated_told", "earned",
+    "delivered_at", "released_at",
+)  # fmt: skip
+_NUMBER = struct.pack(">h", len(COLUMNS))
+_UUID = struct.pack(">i", 16)
+_INSTANT = struct.Struct(">iq").pack
+_LENGTH = struct.Struct(">i").pack
+_encode = msgspec.json.Encoder().encode
+
+
+async def add(session: WriteSession, purchases: Sequence[Purchase]) -> bool:
+    """Add orders of which nothing has been reversed yet; False, and nothing is done, where somebody has heard of one.
+
+    What waits for another transaction to end waits here, and is found out then.
+    """
+    try:
+        async with session.begin_nested():
+            await copy(session, "purchase", COLUMNS, map(_row, purchases))
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+def _row(item: Purchase) -> Iterable[bytes]:
+    return (
+        _NUMBER, _uuid(item.id), word(item.source), word(item.order_id), _uuid(item.via), *_stated(item.completed),
+        *_stated(item.updated), _points(item.earned), _at(item.delivered_at), _at(item.released_at),
+    )  # fmt: skip
+
+
+def _stated(stated: Stated | None) -> tuple[bytes, ...]:
+    if stated is None:
+        return (NULL,) * 5
+    told = NULL if stated.told is None else _json(json.dumps(stated.told).encode())
+    return _at(stated.at), _uuid(stated.by), numeric(stated.amount), _points(stated.points), told
+
+
+def _uuid(value: UUID | None) -> bytes:
+    return NULL if value is None else _UUID + value.int.to_bytes(16)
+
+
+def _at(at: datetime | None) -> bytes:
+    return NULL if at is None else _INSTANT(8, instant(at))
+
+
+def _points(points: Points) -> bytes:
+    return _json(_encode(points))
+
+
+def _json(document: bytes) -> bytes:
+    return _LENGTH(len(document) + 1) + b"\1" + document
+
+
+def numeric(amount: Decimal) -> bytes:
+    """A column of an amount that has cents at most."""
+    cents = int(amount.scaleb(2))
+    rest, part = divmod(abs(cents), 100)
+    digits = [part * 100]
+    while rest:
+        rest, digit = divmod(rest, 10_000)
+        digits.append(digit)
+    count, sign = len(digits), 0x4000 if cents < 0 else 0
+    return struct.pack(f">i4H{count}H", 8 + 2 * count, count, (count - 2) & 0xFFFF, sign, 2, *reversed(digits))

@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -17,13 +18,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import uvloop
 
 from perennial.local.platform import Platform
-from tests.load import edge, identity, latency, loyalty, profile, search, segments
+from tests.load import edge, identity, latency, loyalty, profile, relay, search, segments
 from tests.load.events import batches
 from tests.load.limit import Copy
 from tests.load.measure import Load, Slice
 
 ROUNDS, EVENTS_PER_ROUND, BATCH, SMALL_BATCH = 5, 10_000, 100, 20
 LATENCY_SECONDS, LOAD_SHARE = 12, 0.3
+BENCHES: dict[str, tuple[Callable[[Platform], Coroutine[None, None, None]], tuple[str, ...]]] = {
+    "identity": (identity.measure, ("identity",)),
+    "search": (search.measure, ("identity", "profile")),
+    "profile": (profile.measure, ("identity", "profile")),
+    "loyalty": (loyalty.measure, ("loyalty",)),
+    "segments": (segments.measure, ("profile", "segments")),
+    "relay": (relay.measure, ("segments",)),
+    "latency": (latency.measure, ("identity", "profile", "segments")),
+}
 
 
 async def measure(name: str, platform: Platform) -> None:
@@ -67,30 +77,16 @@ def report(name: str, rounds: list[tuple[float, Slice]]) -> None:
 
 def main() -> None:
     """The gateway alone, then both platforms; or only what the command line names."""
-    wanted = sys.argv[1:] or ["edge", "identity", "profile", "search", "loyalty", "segments", "platforms"]
+    wanted = sys.argv[1:] or ["edge", "identity", "profile", "search", "loyalty", "segments", "relay", "platforms"]
     if "edge" in wanted:
         env = {"PERENNIAL_STREAM_BYTES_INGEST": str(edge.INGEST_BYTES)}
         with _home() as home, Platform(Path(home), port=0, services=("identity",), env=env) as platform:
             platform.stop_process("identity")
             uvloop.run(edge.measure(platform))
-    if "identity" in wanted:
-        with _home() as home, Platform(Path(home), port=0, services=("identity",)) as platform:
-            uvloop.run(identity.measure(platform))
-    if "search" in wanted:
-        with _home() as home, Platform(Path(home), port=0, services=("identity", "profile")) as platform:
-            uvloop.run(search.measure(platform))
-    if "profile" in wanted:
-        with _home() as home, Platform(Path(home), port=0, services=("identity", "profile")) as platform:
-            uvloop.run(profile.measure(platform))
-    if "loyalty" in wanted:
-        with _home() as home, Platform(Path(home), port=0, services=("loyalty",)) as platform:
-            uvloop.run(loyalty.measure(platform))
-    if "segments" in wanted:
-        with _home() as home, Platform(Path(home), port=0, services=("profile", "segments")) as platform:
-            uvloop.run(segments.measure(platform))
-    if "latency" in wanted:
-        with _home() as home, Platform(Path(home), port=0, services=("identity", "profile", "segments")) as platform:
-            uvloop.run(latency.measure(platform))
+    for name, (bench, services) in BENCHES.items():
+        if name in wanted:
+            with _home() as home, Platform(Path(home), port=0, services=services) as platform:
+                uvloop.run(bench(platform))
     if "platforms" in wanted:
         for name, services in (("identity + profile", ("identity", "profile")), ("all services", ())):
             with _home() as home, Platform(Path(home), port=0, services=services) as platform:

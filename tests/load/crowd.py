@@ -118,23 +118,45 @@ async def _bulk(admin: asyncpg.Connection, table: str, statement: str) -> None:
 
 
 def rules() -> Iterator[dict[str, Any]]:
-    """A hundred as people write them: two in five of traits, the others of events in windows and of both."""
-    chance = random.Random(7)
-    while True:
-        days, city, group = chance.choice((7, 14, 30, 90)), chance.choice(CITIES), chance.choice(GROUPS)
-        age, count, plan = chance.randrange(18, 60), chance.randrange(1, 4), {"trait": "plan", "is": "pro"}
-        window, ordered = f"P{days}D", {"event": ORDERED, "within": f"P{days}D"}
-        viewed = {"event": VIEWED, "within": window}
-        yield {"trait": "city", "is": city}
-        yield {"all": [plan, {"trait": "age", "between": [age, age + 10]}]}
-        yield {"trait": "rfm.group", "is": group}
-        yield {"all": [{"trait": "rfm.r", "gte": count + 1}, {"trait": "city", "in": chance.sample(CITIES, 3)}]}
-        yield {**viewed, "count": {"gte": count}}
-        yield {"all": [{**ordered, "count": {"gte": count}}, plan]}
-        yield {"all": [{"event": ADDED, "within": "P7D"}, {**ordered, "within": "P7D", "count": {"eq": 0}}]}
-        yield {**ordered, "sum": {"property": "revenue", "gte": 50 * count}}
-        yield {**viewed, "where": [{"property": "category", "is": chance.choice(CATEGORIES)}], "count": {"gte": count}}
-        yield {"sequence": [{"event": ADDED}, {"event": ORDERED, "within": "P2D"}], "within": window}
+    """A hundred as people write them, no two alike: two in five of traits, the others of events in windows and of both.
+
+    Those who added something to the cart and ordered nothing in about a week churn the most.
+    """
+    chance, seen = random.Random(7), list[dict[str, Any]]()
+    for number in range(SEGMENTS):
+        rule = _drawn(chance)[number % 10]
+        while rule in seen:
+            rule = _drawn(chance)[number % 10]
+        seen.append(rule)
+        yield rule
+
+
+def _drawn(chance: random.Random) -> list[dict[str, Any]]:
+    """One of each shape."""
+    days, about_a_week, city = chance.choice((7, 14, 30, 90)), f"P{chance.randrange(2, 13)}D", chance.choice(CITIES)
+    age, count, plan = chance.randrange(18, 60), chance.randrange(1, 4), {"trait": "plan", "is": "pro"}
+    window, ordered = f"P{days}D", {"event": ORDERED, "within": f"P{days}D"}
+    viewed = {"event": VIEWED, "within": window}
+    return [
+        {"trait": "city", "is": city},
+        {"all": [plan, {"trait": "age", "between": [age, age + 10]}]},
+        {"trait": "rfm.group", "in": sorted(chance.sample(GROUPS, chance.choice((1, 2))))},
+        {"all": [{"trait": "rfm.r", "gte": count + 1}, {"trait": "city", "in": sorted(chance.sample(CITIES, 3))}]},
+        {**viewed, "count": {"gte": count}},
+        {"all": [{**ordered, "count": {"gte": count}}, plan]},
+        {
+            "all": [
+                {"event": ADDED, "within": about_a_week},
+                {**ordered, "within": about_a_week, "count": {"eq": 0}},
+            ]
+        },
+        {**ordered, "sum": {"property": "revenue", "gte": 50 * count}},
+        {**viewed, "where": [{"property": "category", "is": chance.choice(CATEGORIES)}], "count": {"gte": count}},
+        {
+            "sequence": [{"event": ADDED}, {"event": ORDERED, "within": f"P{chance.choice((1, 2, 3))}D"}],
+            "within": window,
+        },
+    ]
 
 
 async def sizes(admin: asyncpg.Connection) -> dict[str, float]:

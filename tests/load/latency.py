@@ -7,6 +7,7 @@ the instant at which the marker leaves its window, both to when a subscriber hea
 """
 
 import asyncio
+import math
 import os
 import random
 import statistics
@@ -25,6 +26,7 @@ import psutil
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from perennial.common import packs
 from perennial.common.contracts.segments import MembershipEntered, MembershipExited
 from perennial.local.platform import Platform
 from tests.load import crowd
@@ -40,14 +42,13 @@ LATELY: dict[str, Any] = {**EVER, "within": f"PT{WINDOW.seconds}S"}
 AIM_ENTERED, AIM_EXITED = 1.0, 2.0
 BUILT_SECONDS, GIVE_UP_SECONDS = 120, 20
 _MARKERS = """
-    WITH said AS (
-        SELECT (body ->> 'customer')::uuid AS customer_id, created_at
-        FROM (SELECT convert_from(body, 'UTF8')::jsonb AS body, created_at FROM segments.outbox WHERE subject = $2) AS o
-        WHERE body ->> 'segment_id' = $3)
     SELECT properties ->> 'marker' AS marker, customer_id, extract(epoch FROM e.at)::float AS at,
-           extract(epoch FROM i.at)::float AS taken, extract(epoch FROM created_at)::float AS begun
+           extract(epoch FROM i.at)::float AS taken
     FROM segments.event AS e JOIN segments.identity_map USING (via) JOIN segments.inbox AS i ON i.event_id = e.id
-    LEFT JOIN said USING (customer_id) WHERE name = $1"""
+    WHERE name = $1"""
+_SAID = """
+    SELECT subject, headers, body, extract(epoch FROM created_at)::float AS begun FROM segments.outbox
+    WHERE subject = ANY($1::text[])"""
 _LEFT = """
     SELECT EXISTS (SELECT FROM {0}.outbox WHERE published_at IS NULL) OR EXISTS (SELECT FROM {0}.stale)
         OR EXISTS (SELECT FROM {0}.operation WHERE finished_at IS NULL)"""
@@ -194,8 +195,8 @@ async def measure(platform: Platform) -> None:
     print(f"  {total:,} events in batches of {SIZES[0]} to {SIZES[1]}, {reached:,.0f} accepted a second")
     work.report()
     await _settled(subscriber, lately, len(sender.accepted))
-    rows = await database.fetch(_MARKERS, MARKED, MembershipEntered.subject, str(ever))
-    marked = [Marker(who, sender.accepted[name], *times) for name, who, *times in rows]
+    rows, begun = await database.fetch(_MARKERS, MARKED), await _begun(database, ever)
+    marked = [Marker(who, sender.accepted[name], at, taken, begun.get(who, math.nan)) for name, who, at, taken in rows]
     await asyncio.gather(database.close(), client.close(), sender.http.aclose())
     report(subscriber, ever, lately, marked, len(sender.accepted))
 
@@ -214,6 +215,18 @@ def report(subscriber: Subscriber, ever: UUID, lately: UUID, marked: Sequence[Ma
     _print(f"entered for {WINDOW.seconds} s, after the 200", waits, everybody, AIM_ENTERED)
     ends = [gone[one.customer] - one.at - WINDOW.total_seconds() for one in marked if one.customer in gone]
     _print("exited, after the instant", ends, everybody, AIM_EXITED)
+
+
+async def _begun(database: asyncpg.Connection, segment: UUID) -> dict[UUID, float]:
+    """When the transaction began that says of each that they entered."""
+    found = {}
+    for row in await database.fetch(_SAID, [MembershipEntered.subject, packs.SUBJECT]):
+        for fact in packs.facts(row["subject"], row["headers"], row["body"]):
+            if fact.subject == MembershipEntered.subject:
+                entered = msgspec.json.decode(fact.body, type=_Fact)
+                if entered.segment_id == segment:
+                    found[entered.customer] = row["begun"]
+    return found
 
 
 async def _quiet(database: asyncpg.Connection) -> None:

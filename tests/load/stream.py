@@ -70,7 +70,7 @@ class Raw(asyncio.Protocol):
         self._transport.abort()
 
 
-def command(subject: str, headers: bytes, payload: bytes) -> bytes:
-    """One HPUB that asks for an acknowledgement."""
+def command(subject: str, headers: bytes, payload: bytes, reply: str = "_INBOX.bench") -> bytes:
+    """One HPUB that asks for an acknowledgement, unless `reply` is empty."""
     sizes = f"{len(headers)} {len(headers) + len(payload)}"
-    return f"HPUB {subject} _INBOX.bench {sizes}\r\n".encode() + headers + payload + b"\r\n"
+    return f"HPUB {subject} {reply} {sizes}\r\n".encode() + headers + payload + b"\r\n"

@@ -1,7 +1,7 @@
 """The clock, slow rules and the nightly comparison: nobody is late, nobody holds up the others."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common import timers
+from perennial.common.derive import mark
 from perennial.common.ids import partition_of, uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
@@ -58,7 +59,12 @@ async def test_a_customer_has_one_timer_the_first_of_all_rules(
     assert (timer.key, timer.due_at - first.timestamp) == (str(first.via), timedelta(days=25))
     await hear(order(first.via, days=1))
     [timer] = await waiting(runtime)
-    assert timer.due_at - first.timestamp > timedelta(days=26), "the newer order put it off"
+    assert timer.due_at - first.timestamp == timedelta(days=25), "a member who orders again is not asked at all"
+    async with runtime.database.write() as session:
+        await mark(session, [first.via], live=True)
+    await settle()
+    [timer] = await waiting(runtime)
+    assert timer.due_at - first.timestamp > timedelta(days=26), "whoever asks puts it off"
 
 
 async def test_a_timer_waits_for_the_partitions_of_all_identifiers(
@@ -76,8 +82,8 @@ async def test_a_timer_waits_for_the_partitions_of_all_identifiers(
     assert [timer.partition, *timer.payload["then"]] == both
     lagging = {both[1]}
 
-    async def passed(_: Runtime, partition: int | None) -> datetime:
-        return NOW if partition in lagging else NOW + timedelta(days=9)
+    async def passed(_: Runtime, partitions: Sequence[int | None]) -> dict[int | None, datetime]:
+        return {partition: NOW if partition in lagging else NOW + timedelta(days=9) for partition in partitions}
 
     monkeypatch.setattr(timers, "_passed", passed)
     late = NOW + timedelta(days=2)

@@ -273,9 +273,9 @@ async def test_a_preview_shows_where_they_are_already(
     tried = (await client.post("/v1/segments/preview", json={"rule": rule})).json()
     assert (tried["count"], set(tried["sample"])) == (2, {str(one.via), str(other.via)})
     assert [(leaf["pointer"], leaf["count"]) for leaf in tried["leaves"]] == [("/all/0", 2), ("/all/1/not", 0)]
-    assert tried["overlaps"] == [{"segment_id": twice["id"], "name": "twice", "count": 1, "size": 1}]
+    assert tried["overlaps"] == [{"segment_id": twice["id"], "name": "twice", "count": 1, "margin": 0, "size": 1}]
     assert tried["unheard"] == ["Refunded Twice"]
-    assert tried["estimated"] is False
+    assert (tried["estimated"], tried["exact"], tried["margin"]) == (False, True, 0)
     monkeypatch.setattr(previews, "PART", 1)
     tried = (await client.post("/v1/segments/preview", json={"rule": rule})).json()
     assert (tried["estimated"], [item["count"] for item in tried["overlaps"]] in ([], [2])) == (True, True)

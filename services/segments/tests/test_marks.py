@@ -1,22 +1,28 @@
 """A million marks of a backfill do not stand before the few of today."""
 
+import pytest
 from sqlalchemy import text
 
+from perennial.common import derive
 from perennial.common.db import Database
 
 
-async def test_live_marks_are_found_without_sorting_all(committed: Database) -> None:
+@pytest.mark.parametrize("hurried", [True, False], ids=["hurried", "at leisure"])
+async def test_marks_are_claimed_without_looking_at_all(committed: Database, *, hurried: bool) -> None:
+    """Whatever the statistics say: these are of a table that was empty."""
     async with committed.write() as session:
+        await session.execute(text("ANALYZE stale"))
         await session.execute(
             text("""INSERT INTO stale (customer_id, live, at)
                     SELECT gen_random_uuid(), n % 1000 = 0, now() - n * interval '1 ms'
                     FROM generate_series(1, 30000) AS n""")
         )
-        await session.execute(text("ANALYZE stale"))
-        plan = await session.execute(
-            text("""EXPLAIN SELECT id FROM stale WHERE at <= clock_timestamp() ORDER BY live DESC, at LIMIT 250
-                    FOR UPDATE SKIP LOCKED""")
-        )
+    async with committed.write() as session:
+        await session.execute(derive._SEQSCAN, {"value": "off"})
+        values = derive._first(1000, hurried=hurried)
+        plan = await session.execute(text(f"EXPLAIN {derive._TAKE_CONCERNED.text}"), values)
         steps = "\n".join(plan.scalars())
-    assert "ix_stale_live_at" in steps, steps
-    assert "Sort" not in steps, steps
+    for index in ("ix_stale_live_at", "ix_stale_customer_id"):
+        assert index in steps, steps
+    for slow in ("Seq Scan", "Sort", "Join"):
+        assert slow not in steps, steps

@@ -12,6 +12,8 @@ from sqlalchemy import text
 from perennial.common.ids import uuid7
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.segments.rfm.clusters import kmeans, service
+from perennial.segments.rfm.runs import service as wishes
+from perennial.segments.rfm.runs.computing import compute_next
 
 Hear = Callable[..., Awaitable[None]]
 Run = Callable[[], Awaitable[None]]
@@ -118,5 +120,56 @@ async def test_too_few_customers_are_told_why(
     await run()
     runs = (await client.get("/v1/rfm/runs")).json()["items"]
     detail = (await client.get(f"/v1/rfm/runs/{runs[0]['id']}")).json()
-    assert detail["model"]["clusters"] == {"centroids": [], "reason": service.TOO_FEW}
+    assert detail["model"]["clusters"] == {"centroids": [], "reason": service.TOO_FEW, "as_of": None}
     assert (await client.get("/v1/rfm/customers")).json()["items"][0]["cluster"] is None
+
+
+async def test_clusters_are_kept_for_a_day_unless_somebody_asks_or_the_shop_outgrows_them(
+    database: BoundDatabase, hear: Hear, bought: Callable[..., Any], run: Run, shop: Callable[..., Any]
+) -> None:
+    async def found(cause: str) -> tuple[bool, list[float]]:
+        """Whether the run has found its centroids itself, and those."""
+        async with database.write() as session:
+            await wishes.want(session, cause)
+        assert await compute_next(database)
+        async with database.read() as session:
+            rows = await session.execute(
+                text("""SELECT clustered_at = m.as_of, centers FROM rfm_model AS m JOIN rfm_scoring AS s
+                        ON s.id = m.run_id WHERE s.state = 'serving' AND currency = 'USD'""")
+            )
+        new, centers = rows.one()
+        return new, centers
+
+    customers = await shop(10)
+    new, first = await found("new")
+    assert new
+    await hear(*(bought(via, 10_000) for via in customers[:5]))
+    assert await found("change") == (False, first)
+    assert await found("day") == (False, first)
+    new, second = await found("asked")
+    assert (new, second != first) == (True, True)
+    async with database.write() as session:
+        await session.execute(text("UPDATE rfm_model SET clustered_at = clustered_at - interval '1 day'"))
+    assert (await found("change"))[0]
+    await hear(*(bought(revenue=number) for number in range(9)))
+    assert not (await found("change"))[0]
+    await hear(bought(revenue=99))
+    assert (await found("change"))[0]
+
+
+async def test_who_is_in_which_cluster_follows_the_centroids_that_are_kept(
+    client: httpx.AsyncClient, database: BoundDatabase, hear: Hear, bought: Callable[..., Any], shop: Callable[..., Any]
+) -> None:
+    customers = await shop(10)
+    told = []
+    for cause in ("new", "change"):
+        async with database.write() as session:
+            await wishes.want(session, cause)
+        assert await compute_next(database)
+        items = (await client.get("/v1/rfm/customers")).json()["items"]
+        told.append({item["customer_id"]: item["cluster"] for item in items})
+        if cause == "new":
+            await hear(*(bought(customers[0], 1000) for _ in range(20)))
+    lost, best = told[0].pop(str(customers[0])), told[1].pop(str(customers[0]))
+    assert (lost, best) == ("lost", "high_value")
+    assert told[0] == told[1]

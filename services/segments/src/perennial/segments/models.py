@@ -32,7 +32,10 @@ add_operation_tables(metadata)
 _stale = metadata.tables["stale"]
 Index("ix_stale_live_at", _stale.c.live.desc(), _stale.c.at)
 _stale.append_column(Column("concern", Text, comment="What it is about, as a list of words; * and none: anything."))
+Index("ix_stale_customer_id", _stale.c.customer_id)
 Index("ix_stale_anything", _stale.c.customer_id, postgresql_where=_stale.c.concern == "*")
+_map = metadata.tables["identity_map"]
+Index("ix_identity_map_hash", func.uuid_hash(_map.c.customer_id))
 trait, event = fact_tables(metadata, by_month=True)
 purchase = order_table(metadata)
 

@@ -6,9 +6,18 @@ from perennial.common.settings import CommonSettings
 
 
 class SegmentsSettings(CommonSettings):
-    """For how long events are kept for rules that are yet to be written."""
+    """For how long events are kept for rules that are yet to be written, and how often RFM is computed."""
 
     event_days: int = Field(
         default=400, ge=31, le=36_600,
         description="Events are kept for so many days at least, and for as long as any rule looks back.",
     )  # fmt: skip
+    rfm_pause_seconds: float = Field(
+        default=60, ge=1, le=86_400, description="A run that orders want begins so long after the one before, at least."
+    )
+    rfm_share: float = Field(
+        default=0.02, gt=0, le=1, description="Of the time: such runs take no more, however many customers there are."
+    )
+    rfm_cluster_hours: float = Field(
+        default=23, ge=0, description="Clusters so old are found anew: by default with each day's run."
+    )

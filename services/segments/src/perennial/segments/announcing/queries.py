@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession
+from perennial.common.packs import COUNTED
 
 # Whoever was merged into another is no customer of their own: they leave as soon as they are computed.
 _MEMBERS = """
@@ -17,7 +18,9 @@ _COUNT = text(f"SELECT count(*) {_MEMBERS}")
 _PAGE = text(f"""
     SELECT m.customer_id, m.since, m.version {_MEMBERS} AND (CAST(:after AS uuid) IS NULL OR m.customer_id > :after)
     ORDER BY m.customer_id LIMIT :limit""")
-_WAITING = text("SELECT count(*) FROM (SELECT FROM outbox WHERE published_at IS NULL LIMIT :most) AS waiting")
+_WAITING = text(f"""
+    SELECT coalesce(sum({COUNTED}), 0)
+    FROM (SELECT subject, headers FROM outbox WHERE published_at IS NULL LIMIT :most) AS waiting""")  # noqa: S608 (ours)
 _RUNNING = text("""
     SELECT EXISTS (SELECT FROM operation WHERE kind = :kind AND state IN ('queued', 'running')
                    AND input ->> 'segment_id' = CAST(:id AS text))""")

@@ -10,6 +10,7 @@ from perennial.common.web.fields import Flag, left_out
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Kind = Literal["rule", "list"]
+MARGIN = "`count` is off by this at most, at 95 %; 0: it is exact."
 
 
 class SegmentIn(BaseModel):
@@ -120,6 +121,11 @@ class PreviewIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rule: dict[str, Any]
+    exact: Flag = Field(
+        default=False,
+        description="Count everybody, however many they are; it is refused only after 15 s. Otherwise what takes more"
+        " than a second or so of 200,000 customers and more is estimated from a part of them.",
+    )
 
 
 class LeafOut(BaseModel):
@@ -128,6 +134,7 @@ class LeafOut(BaseModel):
     pointer: str
     phrase: str
     count: int | None
+    margin: int | None = Field(description=MARGIN)
 
 
 class OverlapOut(BaseModel):
@@ -136,6 +143,7 @@ class OverlapOut(BaseModel):
     segment_id: UUID
     name: str
     count: int = Field(description="Of those whom the rule holds for.")
+    margin: int = Field(description=MARGIN)
     size: int = Field(description="Of everybody.")
 
 
@@ -143,11 +151,13 @@ class PreviewOut(BaseModel):
     """How many customers a rule would hold for, some of them, and where they are already."""
 
     count: int
+    margin: int = Field(description=MARGIN)
+    exact: bool = Field(description="False: `count` is estimated from a part of the customers.")
     sample: list[UUID]
     sentence: str
     leaves: list[LeafOut]
     overlaps: list[OverlapOut] = Field(description="The largest, at most 20.")
-    estimated: bool = Field(description="The counts of overlaps are taken from 10,000 of those it holds for.")
+    estimated: bool = Field(description="The counts of overlaps are estimated from 10,000 of those it holds for.")
     unheard: list[str] = Field(description="Events of the rule that nobody has ever sent: perhaps they are misspelt.")
     events_since: datetime | None = Field(
         description="Events before it are kept no longer, and the rule looks further back than that; null: it does not."

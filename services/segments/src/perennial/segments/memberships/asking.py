@@ -17,14 +17,14 @@ __all__ = ["Asked", "Customer", "Segment"]
 
 
 class Customer(NamedTuple):
-    """Who is asked what: `before` are the places of the segments that have the customer as a member.
+    """Who is asked what: `before` has the places, as bits, of the segments that have the customer as a member.
 
     `timer`: when the clock may next change something, by what was known so far.
     """
 
     view: View
     plan: Plan
-    before: AbstractSet[int]
+    before: int
     timer: datetime | None
 
 
@@ -39,6 +39,7 @@ class Asked:
         self._due = [None if customer.plan.timed else customer.timer for customer in customers]
         # For most no event leaves any window before the timer that stands: whether one does is looked at but once.
         self._calm = [_is_calm(customer, now) for customer in customers]
+        self._coming = [any(found[-1].at > now for found in one.view.events.values()) for one in customers]
         self._mentioned = {inner for segment in segments for inner in segment.reads.segments}
         self.asked: dict[int, list[int]] = {}
         for n, customer in enumerate(customers):
@@ -49,15 +50,15 @@ class Asked:
         """One segment, those that its rule mentions having been asked."""
         holds, now, customers = segment.holds, self._now, self._customers
         flips, due, mentioned = segment.flips, self._due, segment.id in self._mentioned
-        calm, rolls = self._calm, segment.rolling is not None
+        calm, coming, rolls, stays = self._calm, self._coming, segment.rolling is not None, segment.stays
         for n in self.asked[place]:
             view, _, before, _ = customers[n]
             is_in = segment.id in listed.get(view.customer_id, ()) if holds is None else holds(view, now)
             if mentioned:
                 _show(view, segment.id, is_in=is_in)
-            if is_in != (place in before):
+            if is_in != (before >> place & 1):
                 (self.entering if is_in else self.leaving).append((segment.id, view.customer_id))
-            if flips is not None and not (rolls and calm[n]):
+            if flips is not None and not (rolls and (calm[n] or (is_in is stays and not coming[n]))):
                 at = flips(view, now, is_in, due[n])
                 if at is not None:
                     due[n] = at

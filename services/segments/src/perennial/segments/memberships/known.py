@@ -29,12 +29,13 @@ async def all_of(session: ReadSession, customers: Collection[UUID]) -> list[tupl
     return [(segment, customer) for customer, segments in found.items() for segment in segments]
 
 
-async def places(
-    session: ReadSession, customers: Sequence[UUID], segments: Sequence[UUID]
-) -> dict[UUID, frozenset[int]]:
-    """The segments that each of these customers is in, as places in a list of segments."""
+async def places(session: ReadSession, customers: Sequence[UUID], segments: Sequence[UUID]) -> list[int]:
+    """Of each of these customers the segments that they are in: their places in a list of segments, as bits."""
     rows = await (await raw(session)).fetch(_PLACES, list(customers), list(segments))
-    return {customers[n - 1]: frozenset(found) for n, found in rows}
+    found, bit = [0] * len(customers), [1 << place for place in range(len(segments))]
+    for n, among in rows:
+        found[n - 1] = sum([bit[place] for place in among])
+    return found
 
 
 async def timers(session: ReadSession, kind: str, customers: Collection[UUID]) -> dict[UUID, datetime]:

@@ -10,32 +10,40 @@ from perennial.common.db import WriteSession, raw
 from perennial.common.db.arrays import array, arrays
 from perennial.common.db.sessions import ASIDE
 
-_ENTER = """
-    WITH present AS MATERIALIZED (
-        SELECT id FROM segment WHERE id = ANY($4::text::uuid[]) AND state <> 'archived' {hold}),
-    entered AS (
-        INSERT INTO membership (segment_id, customer_id, since, version)
-        SELECT s, c, $3, nextval('membership_version')
-        FROM unnest($1::text::uuid[], $2::text::uuid[]) AS p (s, c) JOIN present ON present.id = s
-        ON CONFLICT DO NOTHING RETURNING segment_id, customer_id, version),
+# All that a statement changes bears one number: of one membership they still rise. As a rule all change that are named:
+# then no row comes back, and nothing is to be read here.
+_CHANGED = """
+    drawn AS MATERIALIZED (SELECT nextval('membership_version') AS version),
+    {changed} RETURNING m.segment_id, m.customer_id),
     noted AS (
         INSERT INTO membership_change (segment_id, customer_id, entered, at)
-        SELECT segment_id, customer_id, true, $3 FROM entered)
-    SELECT * FROM entered"""
-_LEAVE = """
-    WITH ended AS (
+        SELECT segment_id, customer_id, {entered}, $3 FROM changed),
+    counted AS MATERIALIZED (SELECT count(*) < cardinality($1::text::uuid[]) AS fewer FROM changed)
+    SELECT drawn.version,
+           CASE WHEN fewer THEN ARRAY(SELECT segment_id FROM changed) END,
+           CASE WHEN fewer THEN ARRAY(SELECT customer_id FROM changed) END
+    FROM drawn CROSS JOIN counted"""
+_ENTERED = """
+    changed AS (
+        INSERT INTO membership AS m (segment_id, customer_id, since, version)
+        SELECT s, c, $3, drawn.version
+        FROM unnest($1::text::uuid[], $2::text::uuid[]) AS p (s, c) JOIN present ON present.id = s CROSS JOIN drawn
+        ON CONFLICT DO NOTHING"""
+_LEFT = """
+    changed AS (
         DELETE FROM membership AS m USING unnest($1::text::uuid[], $2::text::uuid[]) AS p (s, c)
-        WHERE m.segment_id = s AND m.customer_id = c
-        RETURNING m.segment_id, m.customer_id, nextval('membership_version') AS version),
-    noted AS (
-        INSERT INTO membership_change (segment_id, customer_id, entered, at)
-        SELECT segment_id, customer_id, false, $3 FROM ended)
-    SELECT * FROM ended"""
+        WHERE m.segment_id = s AND m.customer_id = c"""
+_ENTER = f"""
+    WITH present AS MATERIALIZED (
+        SELECT id FROM segment WHERE id = ANY($4::text::uuid[]) AND state <> 'archived' {{hold}}),
+    {_CHANGED.format(changed=_ENTERED, entered="true")}"""  # noqa: S608 (constants of ours)
+_LEAVE = f"WITH {_CHANGED.format(changed=_LEFT, entered='false')}"
 
 Pairs = Sequence[tuple[UUID, UUID]]
+Moved = list[tuple[UUID, UUID, int]]
 
 
-async def enter(session: WriteSession, pairs: Pairs, at: datetime) -> list[asyncpg.Record]:
+async def enter(session: WriteSession, pairs: Pairs, at: datetime) -> Moved:
     """Make (segment, customer) pairs members; returns those that were not, with their versions.
 
     Nobody enters a segment that was archived while they were computed.
@@ -43,10 +51,18 @@ async def enter(session: WriteSession, pairs: Pairs, at: datetime) -> list[async
     hold = "" if session.info.get(ASIDE) else "FOR KEY SHARE"
     segments = array([*{segment for segment, _ in pairs}])
     driver = await raw(session)
-    return await driver.fetch(_ENTER.format(hold=hold), *arrays(pairs), at, segments)
+    [row] = await driver.fetch(_ENTER.format(hold=hold), *arrays(pairs), at, segments)
+    return _moved(pairs, row)
 
 
-async def leave(session: WriteSession, pairs: Pairs, at: datetime) -> list[asyncpg.Record]:
+async def leave(session: WriteSession, pairs: Pairs, at: datetime) -> Moved:
     """End memberships of (segment, customer) pairs; returns those that ended, with new versions."""
     driver = await raw(session)
-    return await driver.fetch(_LEAVE, *arrays(pairs), at)
+    [row] = await driver.fetch(_LEAVE, *arrays(pairs), at)
+    return _moved(pairs, row)
+
+
+def _moved(pairs: Pairs, row: asyncpg.Record) -> Moved:
+    version, segments, customers = row
+    moved = pairs if segments is None else zip(segments, customers, strict=True)
+    return [(segment, customer, version) for segment, customer in moved]

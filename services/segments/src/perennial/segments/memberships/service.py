@@ -27,6 +27,7 @@ from perennial.common.rules import Rule, RuleError, Sql
 from perennial.common.rules.flip import timed
 from perennial.common.rules.footprint import NOTHING
 from perennial.common.rules.rolling import rolling_alone
+from perennial.common.rules.turning import Turn, turns
 from perennial.common.rules.views import load_each
 from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
@@ -46,10 +47,10 @@ spent = metrics.get_meter("perennial").create_counter(
 FLIP = "flip"
 AT_ONCE = 5000
 JUST_BEFORE = timedelta(microseconds=1)
-NOWHERE: frozenset[int] = frozenset()
 SLOW_SECONDS = 20.0  # of CPU, for one rule and one batch of customers: a hundred rules take a tenth of one
 
 
+_STAYS = {frozenset({Turn.RISING}): False, frozenset({Turn.FALLING}): True}
 _compiled: dict[tuple[UUID, int], Segment | None] = {}
 _latest: list[tuple[list[tuple[UUID, str, int]], Serving]] = []  # as long as the same serve
 
@@ -86,7 +87,11 @@ def _read(row: Row[Any]) -> Segment | None:
         log.error("segment.unreadable", segment_id=str(row.id), error=str(error))  # noqa: TRY400 (no fault of ours)
         return None
     flips, windows = (rules.flips(rule), rolling_alone(rule)) if timed(rule) else (None, None)
-    return Segment(row.id, row.name, rules.footprint(rule), rules.compile(rule), flips, windows)
+    reads = rules.footprint(rule)
+    # Another segment may turn either way; a trait, too: of those no turn is known.
+    known = {} if reads.segments else {concerns.of_event(name): turn for name, turn in turns(rule).items()}
+    stays = _STAYS.get(frozenset(known.values())) if windows else None
+    return Segment(row.id, row.name, reads, rules.compile(rule), flips, windows, known, stays)
 
 
 def held(row: Row[Any], now: datetime) -> Sql:
@@ -132,14 +137,19 @@ async def _customers(
 
     Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps.
     """
-    timers = await known.timers(session, FLIP, concerned)
     before = await known.places(session, concerned, [segment.id for segment in serving.segments])
+    narrowed = [
+        (customer, plan, places)
+        for customer, places in zip(concerned, before, strict=True)
+        if (plan := serving.narrow(plans[customer], places)).places or plan.all
+    ]
+    timers = await known.timers(session, FLIP, [customer for customer, _, _ in narrowed])
     moments = {customer: at - JUST_BEFORE for customer, at in timers.items() if at <= now}
-    reads = {customer: plans[customer].reads for customer in concerned}
+    reads = {customer: plan.reads for customer, plan, _ in narrowed}
     views = await load_each(session, reads, min([now, *moments.values()]))
     found: dict[datetime, list[Customer]] = {}
-    for customer in concerned:
-        one = Customer(views[customer], plans[customer], before.get(customer, NOWHERE), timers.get(customer))
+    for customer, plan, places in narrowed:
+        one = Customer(views[customer], plan, places, timers.get(customer))
         found.setdefault(moments.get(customer, now), []).append(one)
     return found
 

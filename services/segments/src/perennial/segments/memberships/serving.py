@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from graphlib import TopologicalSorter
 from operator import or_
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from perennial.common import rules
@@ -14,6 +14,7 @@ from perennial.common.rules import Footprint
 from perennial.common.rules.flip import Flip
 from perennial.common.rules.footprint import NOTHING
 from perennial.common.rules.rolling import Rolling
+from perennial.common.rules.turning import Turn
 from perennial.segments.facts import concerns
 
 MOST_PLANS = 10_000
@@ -23,7 +24,8 @@ class Segment(NamedTuple):
     """A segment that serves, ready to be asked. A list has no predicate: it says itself who is on it.
 
     Without `flips` the clock changes nobody's membership. With `rolling` it does so only when one of these events
-    leaves its window.
+    leaves its window. `turns`: which way more of these events can turn the answer, by the words of `concerns`.
+    `stays`: the answer that the clock cannot change where nothing is to come: who has not done it has not later.
     """
 
     id: UUID
@@ -32,19 +34,25 @@ class Segment(NamedTuple):
     holds: rules.Predicate | None
     flips: Flip | None
     rolling: Rolling | None = None
+    turns: Mapping[str, Turn] = {}
+    stays: bool | None = None
 
 
 class Plan(NamedTuple):
     """What a customer is asked: segments by their places, in order, and what they read together.
 
     `rolling` are the windows of those segments that change by nothing else. `timed`: all that the clock can change is
-    among them. `all`: every segment is, and nothing is known of before.
+    among them. `all`: every segment is, and nothing is known of before. Sets of places are bits of integers: `asked`
+    has those of `places`, `rising` those whom nobody can leave by what has changed, `falling` whom nobody can enter.
     """
 
     places: tuple[int, ...]
     reads: Footprint
     rolling: Rolling
     timed: bool
+    asked: int
+    rising: int = 0
+    falling: int = 0
     all: bool = False
 
 
@@ -55,12 +63,16 @@ class Serving:
         graph = {segment.id: segment.reads.segments & known.keys() for segment in known.values()}
         self.segments = [known[segment] for segment in TopologicalSorter(graph).static_order()]
         self.predicates = {segment.holds for segment in self.segments}
-        self._timed = {place for place, segment in enumerate(self.segments) if segment.flips}
+        self._timed = bits(place for place, segment in enumerate(self.segments) if segment.flips)
+        self._alike = _alike(self.segments)
+        self._together: dict[int, tuple[Footprint, Rolling]] = {}
+        self._narrow: dict[int, Plan] = {}
         self.everything = self._plan(range(len(self.segments)))._replace(all=True)
         self._askers = _askers(self.segments)
+        self._words = [_words(segment) for segment in self.segments]
         self._of_word: dict[str, set[int]] = {}
-        for place, segment in enumerate(self.segments):
-            for word in _words(segment):
+        for place, words in enumerate(self._words):
+            for word in words:
                 self._of_word.setdefault(word, set()).add(place)
         self._plans: dict[Concern, Plan] = {}
 
@@ -70,11 +82,34 @@ class Serving:
             return self.everything
         known = self._plans.get(concern)
         if known is None:
-            if len(self._plans) >= MOST_PLANS:
-                self._plans.clear()
-            asked = self._and_askers(place for word in concern for place in self._of_word.get(word, ()))
-            known = self._plans[concern] = self._plan(sorted(asked))
+            asked = sorted(self._and_askers(place for word in concern for place in self._of_word.get(word, ())))
+            turns = [self._turn(place, concern) for place in asked]
+            rising, falling = (
+                bits(place for place, found in zip(asked, turns, strict=True) if found is turn)
+                for turn in (Turn.RISING, Turn.FALLING)
+            )
+            known = self._plan(asked)._replace(rising=rising, falling=falling)
+            _remember(self._plans, concern, known)
         return known
+
+    def narrow(self, plan: Plan, before: int) -> Plan:
+        """The same without the segments whose answer what has changed cannot turn, for a customer of these places.
+
+        Who is in, and can only be in all the longer, is not asked; nor is their timer, which is never too late.
+        """
+        asked = plan.asked & ~(plan.rising & before | plan.falling & ~before)
+        if asked == plan.asked or plan.all:
+            return plan
+        known = self._narrow.get(asked)
+        if known is None:
+            known = self._plan([place for place in plan.places if asked >> place & 1])
+            _remember(self._narrow, asked, known)
+        return known
+
+    def _turn(self, place: int, concern: Concern) -> Turn:
+        turns = self.segments[place].turns
+        found = {turns.get(word, Turn.EITHER) for word in concern & self._words[place]}
+        return found.pop() if len(found) == 1 else Turn.EITHER
 
     def _and_askers(self, places: Iterable[int]) -> set[int]:
         found, waiting = set[int](), deque(places)
@@ -86,9 +121,35 @@ class Serving:
         return found
 
     def _plan(self, places: Sequence[int]) -> Plan:
-        reads = reduce(or_, (self.segments[place].reads for place in places), NOTHING)
-        windows = {window for place in places for window in self.segments[place].rolling or ()}
-        return Plan(tuple(places), reads, tuple(sorted(windows)), timed=self._timed.issubset(places))
+        asked = bits(places)
+        users = bits(n for n, (_, _, alike) in enumerate(self._alike) if alike & asked)
+        known = self._together.get(users)
+        if known is None:
+            used = [(reads, rolling) for n, (reads, rolling, _) in enumerate(self._alike) if users >> n & 1]
+            windows = {window for _, rolling in used for window in rolling or ()}
+            known = reduce(or_, (reads for reads, _ in used), NOTHING), tuple(sorted(windows))
+            _remember(self._together, users, known)
+        return Plan(tuple(places), *known, timed=not self._timed & ~asked, asked=asked)
+
+
+def bits(places: Iterable[int]) -> int:
+    """A set of places as an integer."""
+    return sum(1 << place for place in set(places))
+
+
+def _remember(known: dict[Any, Any], key: object, value: object) -> None:
+    if len(known) >= MOST_PLANS:
+        known.clear()
+    known[key] = value
+
+
+def _alike(segments: Sequence[Segment]) -> list[tuple[Footprint, Rolling | None, int]]:
+    """What segments read, and the places of those that read the same."""
+    found: dict[tuple[Footprint, Rolling | None], int] = {}
+    for place, segment in enumerate(segments):
+        key = (segment.reads, segment.rolling)
+        found[key] = found.get(key, 0) | 1 << place
+    return [(*key, places) for key, places in found.items()]
 
 
 def _askers(segments: Sequence[Segment]) -> list[list[int]]:

@@ -3,8 +3,7 @@
 The bodies are those of the contracts, encoded without a model for each; a test holds them to it.
 """
 
-import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from uuid import UUID
@@ -12,19 +11,17 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from perennial.common import notify
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.segments import MembershipEntered, MembershipExited, MembershipsChanged
 from perennial.common.db import WriteSession
-from perennial.common.db.copying import copy, word
 from perennial.common.events import Encoder
 from perennial.common.ids import uuid7, uuid7_text
+from perennial.common.outbox import say
+from perennial.common.packs import Said
 
 PER_FACT = 1000
 Changed = tuple[UUID, UUID, int] | asyncpg.Record  # segment, customer, version
 
-_COPIED = ("event_id", "subject", "headers", "body")
-_ID, _JSON, _LENGTH = struct.Struct(">hi16s"), struct.Struct(">iB"), struct.Struct(">i")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -68,38 +65,27 @@ async def tell(
 ) -> None:  # fmt: skip
     """How things stand with these memberships; single facts only where something live was the cause."""
     said = [*_states(entered, names, at, member=True), *_states(left, names, at, member=False)]
-    if not said:
-        return
-    await copy(session, "outbox", _COPIED, _rows(said, live, at))
-    await notify.notify(session, notify.OUTBOX)
+    await say(session, list(_facts(said, live, at)))
 
 
-def _rows(said: list[_State], live: Mapping[UUID, bool], at: datetime) -> Iterator[Iterable[bytes]]:
+def _facts(said: list[_State], live: Mapping[UUID, bool], at: datetime) -> Iterator[Said]:
     states, entries, exits = _headers(at)
     for part in _parts(said):
         identifier = uuid7_text()
-        yield _row(MembershipsChanged, states, identifier, _States(identifier, at, part))
+        yield _fact(MembershipsChanged, states, identifier, _States(identifier, at, part))
     for one in said:
         if not live.get(one.customer):
             continue
         identifier = uuid7_text()
         what = (identifier, at, one.segment_id, one.segment_name, one.customer, one.version)
         if one.member:
-            yield _row(MembershipEntered, entries, identifier, _Entered(*what))
+            yield _fact(MembershipEntered, entries, identifier, _Entered(*what))
         else:
-            yield _row(MembershipExited, exits, identifier, _Exited(*what))
+            yield _fact(MembershipExited, exits, identifier, _Exited(*what))
 
 
-def _row(contract: type[Event], head: str, identifier: str, said: msgspec.Struct) -> Iterable[bytes]:
-    headers, body = head.replace(_PLACE, identifier).encode(), _encode(said)
-    return (
-        _ID.pack(len(_COPIED), 16, bytes.fromhex(identifier.replace("-", ""))),
-        word(contract.subject),
-        _JSON.pack(len(headers) + 1, 1),
-        headers,
-        _LENGTH.pack(len(body)),
-        body,
-    )
+def _fact(contract: type[Event], head: str, identifier: str, said: msgspec.Struct) -> Said:
+    return Said(identifier, contract.subject, head.replace(_PLACE, identifier), _encode(said))
 
 
 _NOBODY = uuid7()

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query, Response
 from perennial.common import identity_map
 from perennial.common.db import ReadSession
 from perennial.common.problems import BadRequest, NotFound
-from perennial.common.web import Page, PageQuery, Read, documented, paged
-from perennial.common.web.pages import PageRequest, bad_cursor
+from perennial.common.web import Page, PageQuery, Read, cursors, documented, paged
+from perennial.common.web.cursors import PageRequest
 from perennial.segments.rfm.deps import Currency, Labelling, Reader, Settings
 from perennial.segments.rfm.names import By
 from perennial.segments.rfm.runs import queries as runs
@@ -105,13 +105,11 @@ async def list_rfm(
 
 async def _place(session: ReadSession, page: PageRequest) -> tuple[UUID | None, UUID | None]:
     """The run that is read, and the last customer seen."""
-    if not page.after:
+    place = cursors.last(page, cursors.uuid, cursors.uuid)
+    if place is None:
         serving = await runs.serving(session)
         return serving and serving.id, None
-    try:
-        run, after = (UUID(str(part)) for part in page.after)
-    except ValueError as error:
-        raise bad_cursor() from error
+    run, after = place
     if await runs.one(session, run) is None:
         raise BadRequest("cursor: its run is kept no more, begin anew", code="bad_cursor", pointer="query/cursor")
     return run, after

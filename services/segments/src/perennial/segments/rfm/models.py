@@ -37,7 +37,7 @@ scoring = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("state", Text, nullable=False, comment="wanted, computing, serving (the one that is read), past, failed"),
-    Column("cause", Text, nullable=False, comment="day, change, new, asked or settings"),
+    Column("cause", Text, nullable=False, comment="day, change, new, growth, asked or settings"),
     Column("wanted_at", _instant, server_default=func.now(), nullable=False),
     Column("as_of", _instant, comment="The moment at which the facts were read and the thresholds frozen."),
     Column("served_at", _instant),
@@ -45,6 +45,7 @@ scoring = Table(
     Column("customers", Integer, comment="With an order in the deployment's currency."),
     Column("version", BigInteger, comment="The last version of a standing that was drawn before it served."),
     Column("error", Text),
+    Column("seconds", Double, comment="How long it took: the longer, the later the next one that orders want."),
 )
 Index("ix_rfm_scoring_wanted", scoring.c.state, unique=True, postgresql_where=scoring.c.state == "wanted")
 Index("ix_rfm_scoring_serving", scoring.c.state, unique=True, postgresql_where=scoring.c.state == "serving")
@@ -70,6 +71,8 @@ model = Table(
     Column("cluster_names", ARRAY(Text)),
     Column("clusters", JSONB, nullable=False, comment="The centroids explained, or the reason why there are none."),
     Column("report", JSONB, nullable=False, comment="Customers, orders and money by group when it was computed."),
+    Column("clustered_at", _instant, comment="When the centroids were found: by this run, or one before."),
+    Column("clustered", Integer, comment="Of how many customers they were found."),
 )
 standing_version = Sequence("rfm_version", metadata=metadata)
 standing = Table(

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Row
 
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged
+from perennial.common.web.cursors import last_id
 from perennial.common.web.idempotency import run as run_once
-from perennial.common.web.pages import PageRequest, bad_cursor
 from perennial.segments.rfm.deps import Currency, Labelling, Reader, Writer
 from perennial.segments.rfm.names import KINDS
 from perennial.segments.rfm.runs import queries, service
@@ -23,15 +23,8 @@ MOST_CURRENCIES = 50
 @router.get("", responses=documented(400))
 async def list_rfm_runs(page: PageQuery, session: Read, who: Reader) -> Page[RunOut]:
     """The runs that are kept, the newest first."""
-    rows = await queries.page(session, _before(page), page.limit + 1)
+    rows = await queries.page(session, last_id(page), page.limit + 1)
     return paged([RunOut.of(row) for row in rows], page, lambda item: [str(item.id)])
-
-
-def _before(page: PageRequest) -> UUID | None:
-    try:
-        return UUID(str(page.after[0])) if page.after else None
-    except ValueError as error:
-        raise bad_cursor() from error
 
 
 @router.post("", status_code=201, response_model=RunOut)
@@ -71,7 +64,7 @@ def _model(row: Row[Any]) -> ModelOut:
         high=dict(zip("rfm", row.high, strict=True)),
         high_value=f"{row.value:.2f}",
         active_since=row.active_since,
-        clusters=Clusters(**row.clusters),
+        clusters=Clusters(**row.clusters, as_of=row.clustered_at),
         groups={
             by: figures(
                 by,

@@ -8,10 +8,13 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import WriteSession
+from perennial.common.derive import spell
+from perennial.segments.facts.concerns import ORDERS
 from perennial.segments.rfm.formulas import COLUMNS, LABELS, LOGARITHMS, RANKS, STANDARDISED, orders, standings
 from perennial.segments.rfm.standings.queries import move
 
 SAMPLE = 50_000
+GROWTH = 2  # of so many times the customers centroids are found anew
 PART = 100_000  # standings written by one statement
 
 _CUTS = text("""
@@ -48,14 +51,22 @@ _SCALES = text(f"""
           FROM (SELECT o.currency, {LOGARITHMS[0]} AS r, {LOGARITHMS[1]} AS f, {LOGARITHMS[2]} AS m
                 FROM rfm_fact AS o JOIN rfm_model AS k ON k.run_id = :run AND k.currency = o.currency) AS spread
           GROUP BY currency) AS measured
-    WHERE target.run_id = :run AND target.currency = measured.currency
+    WHERE target.run_id = :run AND target.currency = measured.currency AND target.clustered_at IS NULL
     RETURNING target.currency, target.scales""")  # noqa: S608 (constants of ours)
+# Centroids of hours ago, unless the shop has outgrown them: that today is later than then counts in what is nearest.
+_KEEP_CLUSTERS = text("""
+    UPDATE rfm_model AS target SET scales = known.scales, centers = known.centers, clusters = known.clusters,
+        cluster_names = known.cluster_names, clustered_at = known.clustered_at, clustered = known.clustered
+    FROM rfm_model AS known
+    WHERE target.run_id = :run AND known.run_id = :before AND known.currency = target.currency
+      AND known.clustered_at > :since AND target.customers < known.clustered * :growth""")
 _POINTS = text(f"""
     SELECT zr, zf, zm FROM rfm_fact AS o
     JOIN rfm_model AS k ON k.run_id = :run AND k.currency = o.currency {STANDARDISED}
     WHERE o.currency = :currency ORDER BY uuid_hash_extended(o.customer_id, 0), o.customer_id LIMIT :n""")  # noqa: S608 (constants of ours)
 _CLUSTERED = text("""
-    UPDATE rfm_model SET centers = :centers, cluster_names = :names, clusters = CAST(:clusters AS jsonb)
+    UPDATE rfm_model SET centers = :centers, cluster_names = :names, clusters = CAST(:clusters AS jsonb),
+        clustered_at = CASE WHEN CAST(:centers AS double precision[]) IS NOT NULL THEN as_of END, clustered = customers
     WHERE run_id = :run AND currency = :currency""")
 _STAND = text(f"""
     INSERT INTO rfm_standing ({COLUMNS}, version)
@@ -69,8 +80,8 @@ _REPORT = """
     FROM rfm_standing WHERE run_id = :run AND NOT gone
     GROUP BY currency, GROUPING SETS (("group"), (class), (quadrant), (cluster))"""
 _DIFFERENT = text(f"""
-    INSERT INTO stale (customer_id, live, at)
-    SELECT customer_id, false, now() FROM (
+    INSERT INTO stale (customer_id, live, at, concern)
+    SELECT customer_id, false, now(), :concern FROM (
         SELECT customer_id, ARRAY[r, f, m] AS scores, {LABELS} AS labels FROM rfm_standing
         WHERE run_id = :run AND currency = :currency) AS new
     FULL JOIN (
@@ -106,8 +117,14 @@ async def add_models(session: WriteSession, rows: Sequence[Mapping[str, Any]], *
         await session.execute(_AVERAGES, {"run": rows[0]["run"]})
 
 
+async def keep_clusters(session: WriteSession, run: UUID, before: UUID, since: datetime) -> None:
+    """Keep the centroids that the run before had, where they were found since then."""
+    values = {"run": run, "before": before, "since": since, "growth": GROWTH}
+    await session.execute(_KEEP_CLUSTERS, values)
+
+
 async def scales(session: WriteSession, run: UUID) -> dict[str, list[float]]:
-    """Freeze by what means and deviations each currency is standardised."""
+    """Freeze by what means and deviations each currency is standardised, but for those that keep centroids."""
     return {row.currency: row.scales for row in await session.execute(_SCALES, {"run": run})}
 
 
@@ -144,8 +161,9 @@ async def report(session: WriteSession, run: UUID) -> None:
 
 
 async def mark_different(session: WriteSession, run: UUID, before: UUID | None, currency: str) -> None:
-    """Have the customers derived again whose labels are others than in the run before."""
-    await session.execute(_DIFFERENT, {"run": run, "before": before, "currency": currency})
+    """Have the customers derived again whose labels are others than before, as far as rules ask for these."""
+    values = {"run": run, "before": before, "currency": currency, "concern": spell(ORDERS)}
+    await session.execute(_DIFFERENT, values)
 
 
 async def catch_up(session: WriteSession, run: UUID, currency: str) -> list[UUID]:

@@ -5,29 +5,33 @@ alone waits for derivations in flight. A process that dies leaves the run `compu
 """
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Row
 
 from perennial.common.db import Database, WriteSession, lock, settings_of, try_lock
-from perennial.common.derive import mark
+from perennial.common.derive import mark, spell
 from perennial.common.failures import is_infrastructure
 from perennial.common.timers import cancel
+from perennial.segments.facts.concerns import ORDERS
 from perennial.segments.rfm.clusters import service as clusters
 from perennial.segments.rfm.runs import building, queries
 from perennial.segments.rfm.runs.service import SCORE, SETTLE, want_daily
 from perennial.segments.rfm.settings import service as settings
 from perennial.segments.rfm.settings.schemas import Bands, SettingsOut
 from perennial.segments.rfm.standings.queries import GATE
+from perennial.segments.settings import SegmentsSettings
 
 log = structlog.get_logger()
 
 CENT = Decimal("0.01")
+CLUSTERING = frozenset({"asked", "settings"})  # somebody wants them found anew, however old they are
 MOST_CLUSTERED = 20  # currencies: clients make them up
 NOT_CLUSTERED = "only the twenty currencies with the most customers are clustered"
 
@@ -38,16 +42,20 @@ async def compute_next(database: Database) -> bool:
         run = await _begin(session)
     if run is None:
         return False
+    began = time.monotonic()
     try:
         async with database.write() as session:
-            if not await try_lock(session, "segments", "rfm", "run") or not await queries.is_begun(session, run):
+            if not await try_lock(session, "segments", "rfm", "run") or not (
+                cause := await queries.cause_of(session, run)
+            ):
                 return False
-            await _compute(session, run)
+            await _compute(session, run, cause)
+            await queries.took(session, run, time.monotonic() - began)
     except Exception as error:
         if is_infrastructure(error):
             raise
         log.exception("rfm.failed", run_id=str(run))
-        await _fail(database, run, error)
+        await _fail(database, run, error, time.monotonic() - began)
     await _tidy(database)
     return True
 
@@ -64,21 +72,24 @@ async def _begin(session: WriteSession) -> UUID | None:
     return run
 
 
-async def _compute(session: WriteSession, run: UUID) -> None:
+async def _compute(session: WriteSession, run: UUID, cause: str) -> None:
     """Everything of one run, in one transaction."""
     chosen, currency = await settings.current(session), settings_of(session).currency
     as_of = datetime.now(UTC)
     rows = await freeze(session, run, chosen, as_of)
+    before = await queries.serving(session)
+    if before is not None and cause not in CLUSTERING:
+        since = as_of - timedelta(hours=cast("SegmentsSettings", settings_of(session)).rfm_cluster_hours)
+        await building.keep_clusters(session, run, before.id, since)
     await _cluster(session, run)
     await building.stand(session, run, rows)
     await building.report(session, run)
-    before = await queries.serving(session)
     await building.mark_different(session, run, before and before.id, currency)
     touched = await building.catch_up(session, run, currency)
     await lock(session, *GATE)
     touched += await building.catch_up(session, run, currency)
     await building.switch(session, run, as_of, chosen.version, currency)
-    await mark(session, touched, live=False)
+    await mark(session, touched, live=False, concern=spell(ORDERS))
     await cancel(session, SCORE, [SETTLE])
     await want_daily(session)
     log.info("rfm.computed", run_id=str(run), standings=rows, caught_up=len(touched))
@@ -132,6 +143,8 @@ async def _cluster(session: WriteSession, run: UUID) -> None:
     scales = await building.scales(session, run)
     for place, model in enumerate(await queries.models(session, run)):
         currency = model.currency
+        if currency not in scales:
+            continue
         found = None
         if place < MOST_CLUSTERED and model.customers >= len(clusters.RULE):
             found = await clusters.find(await building.points(session, run, currency))
@@ -145,9 +158,10 @@ async def _cluster(session: WriteSession, run: UUID) -> None:
         await building.freeze_clusters(session, run, currency, centers, names, json.dumps(told))
 
 
-async def _fail(database: Database, run: UUID, error: Exception) -> None:
+async def _fail(database: Database, run: UUID, error: Exception, seconds: float) -> None:
     async with database.write() as session:
         await queries.fail(session, run, type(error).__name__)
+        await queries.took(session, run, seconds)
         await want_daily(session)
 
 

@@ -14,12 +14,15 @@ _COLUMNS = "id, state, cause, wanted_at, as_of, served_at, settings_version, cus
 DROPPED = 20_000
 
 
+_WANT = text("""
+    INSERT INTO rfm_scoring AS s (id, state, cause) VALUES (:id, 'wanted', :cause)
+    ON CONFLICT (state) WHERE state = 'wanted' DO UPDATE SET cause = excluded.cause
+    WHERE s.cause IN ('change', 'new', 'growth') AND excluded.cause NOT IN ('change', 'new', 'growth')""")
+
+
 async def want(session: WriteSession, run: UUID, cause: str) -> None:
-    """A run to compute, unless one waits already."""
-    await session.execute(
-        text("INSERT INTO rfm_scoring (id, state, cause) VALUES (:id, 'wanted', :cause) ON CONFLICT DO NOTHING"),
-        {"id": run, "cause": cause},
-    )
+    """A run to compute; one that waits already is it, and knows of a cause that weighs more than its own."""
+    await session.execute(_WANT, {"id": run, "cause": cause})
 
 
 async def ask(session: WriteSession, run: UUID) -> Row[Any]:
@@ -46,12 +49,28 @@ async def begin(session: WriteSession, run: UUID) -> None:
     )
 
 
-async def is_begun(session: ReadSession, run: UUID) -> bool:
-    """Whether a run is still to be computed."""
+async def cause_of(session: ReadSession, run: UUID) -> str | None:
+    """Why a run is wanted that is still to be computed; None where it is no more."""
     rows = await session.execute(
-        text("SELECT true FROM rfm_scoring WHERE id = :id AND state = 'computing'"), {"id": run}
+        text("SELECT cause FROM rfm_scoring WHERE id = :id AND state = 'computing'"), {"id": run}
     )
-    return rows.first() is not None
+    return rows.scalar_one_or_none()
+
+
+async def last(session: ReadSession) -> Row[Any] | None:
+    """The last run that has ended in whatever way (state): when it did (at), or was wanted, and its seconds."""
+    rows = await session.execute(
+        text("""SELECT coalesce(served_at, wanted_at) AS at, seconds, state FROM rfm_scoring
+                WHERE state IN ('serving', 'past', 'failed') ORDER BY id DESC LIMIT 1""")
+    )
+    return rows.one_or_none()
+
+
+async def took(session: WriteSession, run: UUID, seconds: float) -> None:
+    """Keep how long a run was computed."""
+    await session.execute(
+        text("UPDATE rfm_scoring SET seconds = :seconds WHERE id = :run"), {"run": run, "seconds": seconds}
+    )
 
 
 async def fail(session: WriteSession, run: UUID, error: str) -> None:
@@ -101,7 +120,7 @@ async def page(session: ReadSession, before: UUID | None, limit: int) -> Sequenc
 
 
 _FROZEN = """SELECT currency, customers, orders, monetary, reached, recency, frequency, monetary_cuts, high, value,
-                    active_since, clusters, report FROM rfm_model WHERE run_id = :run"""
+                    active_since, clusters, clustered_at, report FROM rfm_model WHERE run_id = :run"""
 
 
 async def models(session: ReadSession, run: UUID) -> Sequence[Row[Any]]:

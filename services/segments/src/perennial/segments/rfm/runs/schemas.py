@@ -18,7 +18,7 @@ class RunOut(BaseModel):
     state: str = Field(description="wanted, computing, serving (the one that is read), past or failed")
     cause: str = Field(
         description="day (one has begun), change (standings have moved), new (the first orders, or a currency's), "
-        "asked or settings"
+        "growth (twice as many customers), asked or settings"
     )
     wanted_at: datetime
     as_of: datetime | None = Field(description="The moment at which the thresholds were frozen.")
@@ -57,6 +57,9 @@ class Clusters(BaseModel):
     """The five centroids, or the reason why there are none."""
 
     centroids: list[Centroid] = []
+    as_of: datetime | None = Field(
+        default=None, description="When they were found: by this run, or by one before and kept."
+    )
     reason: str | None = None
 
 

@@ -4,7 +4,7 @@ A run is wanted by a row and computed by a loop (see `computing`), so that a tim
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -17,12 +17,13 @@ from perennial.common.notify import notify
 from perennial.common.problems import NotFound
 from perennial.common.timers import Timer, schedule
 from perennial.segments.rfm.runs import queries
+from perennial.segments.settings import SegmentsSettings
 
 SCORE, RUNS = "rfm", "rfm_runs"
-CHANGE, NEW = "change", "new"
-SETTLE = "settle"
+CHANGE, NEW, GROWTH = "change", "new", "growth"
+BY_ORDERS = frozenset({CHANGE, NEW, GROWTH})  # what orders want waits for its turn
+SOON, SETTLE = "soon", "settle"
 EVERY_SECONDS = 5
-SETTLED_SECONDS = 60
 FEW = 20_000  # so many customers are computed in a second or two
 FEW_SHARE, MANY_SHARE = 20, 4  # of the customers: one in so many has changed since the thresholds were frozen
 
@@ -58,16 +59,33 @@ async def find_served(session: ReadSession, run: UUID, pointer: str = "query/run
 
 
 async def want_soon(session: WriteSession, cause: str) -> None:
-    """A run at the next round instant: however many orders come, there is one in a few seconds."""
-    now = datetime.now(UTC).timestamp()
-    due = datetime.fromtimestamp((now // EVERY_SECONDS + 1) * EVERY_SECONDS, UTC) + timedelta(milliseconds=1)
-    await schedule(session, [Timer(SCORE, due.isoformat(), due, {"cause": cause})])
+    """A run in a few seconds where there was none lately: however many orders come, it is one."""
+    due = max(datetime.now(UTC) + timedelta(seconds=EVERY_SECONDS), await _turn(session, cause))
+    await schedule(session, [Timer(SCORE, SOON, due, {"cause": cause})])
 
 
 async def want_settled(session: WriteSession) -> None:
     """A run in a minute, for whatever has changed by then: of few customers each one shifts the others' ranks."""
-    due = datetime.now(UTC) + timedelta(seconds=SETTLED_SECONDS)
+    pause = timedelta(seconds=_settings(session).rfm_pause_seconds)
+    due = max(datetime.now(UTC) + pause, await _turn(session, CHANGE))
     await schedule(session, [Timer(SCORE, SETTLE, due, {"cause": CHANGE})])
+
+
+async def _turn(session: ReadSession, cause: str) -> datetime:
+    """From when on orders may have another run: all of theirs together take but a small share of the time.
+
+    Growth waits for no turn: the customers are twice as many each time, which is not often.
+    """
+    last, settings = await queries.last(session), _settings(session)
+    if last is None or (cause == GROWTH and last.state != "failed"):
+        return datetime.fromtimestamp(0, UTC)
+    pause = max(settings.rfm_pause_seconds, (last.seconds or 0) / settings.rfm_share)
+    ended: datetime = last.at
+    return ended + timedelta(seconds=pause)
+
+
+def _settings(session: ReadSession) -> SegmentsSettings:
+    return cast("SegmentsSettings", settings_of(session))
 
 
 async def want_daily(session: WriteSession) -> None:
@@ -81,11 +99,16 @@ async def want_daily(session: WriteSession) -> None:
 async def wake(session: WriteSession, timers: list[Timer]) -> None:
     """The instant has come, and all that was received before it is known.
 
-    A change that another run has seen to meanwhile wants none of its own.
+    A change that another run has seen to meanwhile wants none of its own, and has to wait after it.
     """
     causes = {str(timer.payload.get("cause", CHANGE)) for timer in timers}
-    if causes != {CHANGE} or await queries.has_moved(session):
-        await want(session, min(causes - {CHANGE}, default=CHANGE))
+    if causes == {CHANGE} and not await queries.has_moved(session):
+        return
+    cause = min(causes - {CHANGE}, default=CHANGE)
+    if cause in BY_ORDERS and await _turn(session, cause) > datetime.now(UTC):
+        await want_soon(session, cause)
+    else:
+        await want(session, cause)
 
 
 def outgrown(customers: int, moved: int) -> bool:

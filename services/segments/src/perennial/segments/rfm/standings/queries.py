@@ -19,7 +19,8 @@ _STATE = text("""
            coalesce(pg_sequence_last_value('rfm_version'), 0) AS version,
            EXISTS (SELECT FROM rfm_scoring WHERE state = 'computing') AS computing,
            EXISTS (SELECT FROM rfm_scoring WHERE state = 'wanted') AS wanted,
-           EXISTS (SELECT FROM timer WHERE kind = 'rfm' AND key = 'settle') AS settling
+           EXISTS (SELECT FROM timer WHERE kind = 'rfm' AND key = 'settle') AS settling,
+           (SELECT payload ->> 'cause' FROM timer WHERE kind = 'rfm' AND key = 'soon') AS soon
     FROM (VALUES (1)) AS always LEFT JOIN rfm_scoring AS serving ON serving.state = 'serving'""")
 _MOVE = text(f"""
     WITH facts AS ({orders(some=True)}),
@@ -69,6 +70,16 @@ async def move(
     """
     values = {"run": run, "ids": list(ids), "all": [*ids, *gone], "currency": currency}
     return (await session.execute(_MOVE, values)).one()
+
+
+async def has_doubled(session: ReadSession, run: UUID, currency: str, customers: int) -> bool:
+    """Whether so many customers have come since a run as it had."""
+    statement = text("""
+        SELECT count(*) >= :customers FROM (
+            SELECT FROM rfm_standing WHERE run_id = :run AND currency = :currency AND late AND NOT gone
+            LIMIT :customers) AS come""")
+    values = {"run": run, "currency": currency, "customers": max(1, customers)}
+    return bool((await session.execute(statement, values)).scalar_one())
 
 
 async def touch(session: WriteSession, ids: Collection[UUID]) -> None:

@@ -13,7 +13,7 @@ from perennial.common.derive import Stale
 from perennial.common.rules.facts import TraitFact, load_views, record_traits
 from perennial.common.rules.footprint import Footprint
 from perennial.segments.facts.concerns import ORDERS, of_trait
-from perennial.segments.rfm.runs.service import CHANGE, FEW, NEW, outgrown, want_settled, want_soon
+from perennial.segments.rfm.runs.service import CHANGE, FEW, GROWTH, NEW, outgrown, want_settled, want_soon
 from perennial.segments.rfm.standings import queries
 
 TRAIT = "rfm"
@@ -48,12 +48,23 @@ async def follow(session: WriteSession, stale: Stale) -> Stale:
 async def _want(session: WriteSession, now: Row[Any], done: Row[Any]) -> None:
     """A run where customers have no thresholds to be scored by, or where the thresholds are of too long ago."""
     if now.id is None:
-        if done.buyers and not now.computing:
+        if done.buyers and not now.computing and now.soon is None:
             await want_soon(session, NEW)
     elif done.strange:
-        await want_soon(session, NEW)
+        if now.soon not in {NEW, GROWTH}:
+            await want_soon(session, NEW)
     elif done.moved and not now.computing:
-        if outgrown(now.customers, now.version - now.base + done.moved):
+        await _want_again(session, now, now.version - now.base + done.moved)
+
+
+async def _want_again(session: WriteSession, now: Row[Any], moved: int) -> None:
+    if now.soon != GROWTH and now.customers <= min(FEW, moved):
+        currency = settings_of(session).currency
+        if await queries.has_doubled(session, now.id, currency, now.customers):
+            await want_soon(session, GROWTH)
+            return
+    if now.soon is None:
+        if outgrown(now.customers, moved):
             await want_soon(session, CHANGE)
         elif now.customers <= FEW and not now.settling:
             await want_settled(session)

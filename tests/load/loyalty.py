@@ -1,36 +1,31 @@
 """`python tests/load loyalty`: postings a second, as ratios to pgbench's tpcb-like on the same server in one run.
 
 Single postings are one call each, by eight connections: spread over all accounts, and on one. Batches are orders from
-decoded events to the commit, as a worker handles them: each lane has partitions of its own, so no two wait for the same
-account. What follows a commit (tiers derived, facts published) is left out of that figure, as nothing follows those of
-pgbench and of single postings: the service stands still meanwhile. `behind` is with all that: from decoded events until
-nothing is left to derive or publish. HTTP is spending at the gateway, each with its own key.
+decoded events to the commit, as one worker handles them, and two at once: workers scale by themselves, and pgbench has
+both cores as well. What follows a commit (tiers derived, facts published) is left out of that figure, as nothing
+follows those of pgbench and of single postings: the service stands still meanwhile. `behind` is with all that: from
+decoded events until nothing is left to derive or publish. HTTP is spending at the gateway, each with its own key.
 """
 
 import asyncio
-import gc
-import itertools
 import os
 import random
 import re
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
+import psutil
 from sqlalchemy import text
 
 from perennial.common.contracts.base import utc_now
-from perennial.common.contracts.identity import Assignment, ResolvedEvent
-from perennial.common.db import Database
+from perennial.common.contracts.identity import Assignment
 from perennial.common.derive import derive_once
 from perennial.common.identity_map import apply
-from perennial.common.ids import partition_of, uuid7
-from perennial.common.messaging.batch import react
-from perennial.common.runtime import Runtime
-from perennial.common.testing.events import tracked
+from perennial.common.ids import uuid7
 from perennial.local.platform import Platform
 from perennial.local.postgres import binary
 from perennial.loyalty.ledger.service import verify
@@ -38,14 +33,16 @@ from perennial.loyalty.main import SERVICE
 from perennial.loyalty.points import service as points
 from perennial.loyalty.points.posting import Lot, issue
 from perennial.loyalty.programme.queries import mark_everyone
-from perennial.loyalty.worker import DERIVATION, REACTIONS
+from perennial.loyalty.worker import DERIVATION
+from tests.load.orders import LANES, ORDERS, Share, Worker, serve
+from tests.load.writer import Second
 
 ACCOUNTS = int(os.environ.get("PERENNIAL_BENCH_ACCOUNTS", "20000"))
 CLIENTS, SECONDS, ROUNDS, SCALE = 8, 3, 5, 10
-ORDERS, LANES, FILL = 1_000, 2, 1_000
+FILL = 1_000
 BATCHES, FEW = 20, 5  # of each lane
 SETTLE_SECONDS = 300
-AIMS = {"spread": 0.75, "hot": 0.4, "batches": 4.0, "http": 0.15}
+AIMS = {"spread": 0.75, "hot": 0.4, "batches": 4.0, "two": 4.0, "http": 0.15}
 _WAITING = text("SELECT EXISTS (SELECT FROM stale) OR EXISTS (SELECT FROM outbox WHERE published_at IS NULL)")
 _FILLED = ("account", "lot", "posting", "identity_map")
 _BUSY = "SELECT EXISTS (SELECT FROM stale) OR EXISTS (SELECT FROM outbox WHERE published_at IS NULL)"
@@ -82,19 +79,17 @@ class Wire(asyncio.Protocol):
 class Bench:
     """A full ledger, and the ways of posting to it."""
 
-    def __init__(self, platform: Platform, database: Database) -> None:
-        self.platform = platform
-        self.database = database
-        self.runtime = Runtime(SERVICE, database.info["settings"], database, nats=None)  # type: ignore[arg-type]
-        self.vias = [uuid7() for _ in range(ACCOUNTS)]
-        self.number = itertools.count()
+    def __init__(self, platform: Platform, worker: Worker) -> None:
+        self.platform, self.worker, self.vias = platform, worker, worker.vias
+        self.database = worker.database
+        self.postgres = psutil.Process(platform.processes()["postgres"]["pid"])
 
     @classmethod
     async def open(cls, platform: Platform) -> "Bench":
         """By loyalty's own settings and login."""
         env = platform.environment_of("loyalty")
         os.environ.update({name: value for name, value in env.items() if name.startswith("PERENNIAL_")})
-        return cls(platform, Database.connect(SERVICE.settings(), "bench"))  # type: ignore[call-arg]
+        return cls(platform, Worker([uuid7() for _ in range(ACCOUNTS)]))
 
     async def fill(self) -> None:
         """Give everybody a million points."""
@@ -123,41 +118,37 @@ class Bench:
 
         return await _rate(client)
 
-    async def batches(self) -> float:
-        """Postings a second, of orders in batches, by themselves."""
+    async def batches(self, costs: list[tuple[float, float]], second: Second | None = None) -> float:
+        """Postings a second, of orders in batches, by themselves.
+
+        `costs` gets the µs of CPU per order, the workers' and Postgres'.
+        """
         await asyncio.to_thread(self.platform.stop_process, "loyalty")
-        lanes = self._lanes(BATCHES)
+        lanes = LANES * 2 if second else LANES
+        self.worker.prepare(Share(BATCHES, range(LANES), lanes))
+        if second:
+            second.prepare(Share(BATCHES, range(LANES, lanes), lanes))
+        count, ours, theirs = lanes * BATCHES * ORDERS, time.process_time(), self._spent()
         started = time.perf_counter()
-        await asyncio.gather(*map(self._handle, lanes))
-        rate = LANES * BATCHES * ORDERS / (time.perf_counter() - started)
+        beside = asyncio.ensure_future(second.write()) if second else None
+        await self.worker.work()
+        elsewhere = await beside if beside else 0.0
+        rate = count / (time.perf_counter() - started)
+        ours, theirs = time.process_time() - ours + elsewhere, self._spent() - theirs
+        costs.append((ours / count * 1e6, theirs / count * 1e6))
         await asyncio.to_thread(self.platform.start_process, "loyalty")
         return rate
 
+    def _spent(self) -> float:
+        return sum(sum(part.cpu_times()[:2]) for part in [self.postgres, *self.postgres.children(recursive=True)])
+
     async def behind(self) -> float:
         """Orders a second, until what follows from them is derived and published."""
-        lanes = self._lanes(FEW)
+        self.worker.prepare(Share(FEW, range(LANES), LANES))
         started = time.perf_counter()
-        await asyncio.gather(*map(self._handle, lanes))
+        await self.worker.work()
         await self.settled()
         return LANES * FEW * ORDERS / (time.perf_counter() - started)
-
-    async def _handle(self, batches: Iterable[list[ResolvedEvent]]) -> None:
-        for orders in batches:
-            async with self.database.write() as session:
-                await react(self.runtime, session, REACTIONS, orders)
-
-    def _lanes(self, batches: int) -> list[list[list[ResolvedEvent]]]:
-        """Orders for each lane, by customers of its own partitions; made before the clock runs."""
-        shares = [[via for via in self.vias if partition_of(via) % LANES == lane] for lane in range(LANES)]
-        made = [[[self._order(via) for via in random.sample(mine, ORDERS)] for _ in range(batches)] for mine in shares]
-        gc.collect()
-        gc.freeze()  # as a process does after its start, and seldom looks again at what came since
-        gc.set_threshold(50_000, 20, 50)
-        return made
-
-    def _order(self, via: UUID) -> ResolvedEvent:
-        properties = {"order_id": f"bench-{next(self.number)}", "revenue": random.randint(100, 50_000) / 100}
-        return tracked("Order Completed", properties, via=via)
 
     async def http(self) -> float:
         """Postings a second at the gateway."""
@@ -242,32 +233,44 @@ async def measure(platform: Platform) -> None:
     await bench.fill()
     hot = bench.vias[0]
     rates: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
-        rates.setdefault("limit", []).append(await tpcb(platform))
-        rates.setdefault("spread", []).append(await bench.each(lambda: random.choice(bench.vias)))
-        rates.setdefault("hot", []).append(await bench.each(lambda: hot))
-        rates.setdefault("batches", []).append(await bench.batches())
-        await bench.settled()
-        rates.setdefault("behind", []).append(await bench.behind())
-        rates.setdefault("http", []).append(await bench.http())
-        await bench.settled()
-    report(rates)
+    costs: dict[str, list[tuple[float, float]]] = {"batches": [], "two": []}
+    with Second.beside(bench.vias, serve) as second:
+        for _ in range(ROUNDS):
+            rates.setdefault("limit", []).append(await tpcb(platform))
+            rates.setdefault("spread", []).append(await bench.each(lambda: random.choice(bench.vias)))
+            rates.setdefault("hot", []).append(await bench.each(lambda: hot))
+            rates.setdefault("batches", []).append(await bench.batches(costs["batches"]))
+            await bench.settled()
+            rates.setdefault("two", []).append(await bench.batches(costs["two"], second))
+            await bench.settled()
+            rates.setdefault("behind", []).append(await bench.behind())
+            rates.setdefault("http", []).append(await bench.http())
+            await bench.settled()
+    report(rates, costs)
     await bench.prove()
     print("  the books balance")
     await bench.database.close()
 
 
-def report(rates: dict[str, list[float]]) -> None:
+def report(rates: dict[str, list[float]], costs: dict[str, list[tuple[float, float]]]) -> None:
     """One block of figures."""
     print(f"loyalty: {ROUNDS} rounds of {SECONDS} s each, {CLIENTS} clients, {ACCOUNTS:,} accounts")
     limit = statistics.median(rates["limit"])
     print(f"  limit: pgbench tpcb-like     {limit:>9,.0f} transactions/s")
     named = {
         "spread": "one posting a call", "hot": "the same on one account", "batches": f"orders, {ORDERS} a batch",
-        "behind": "the same, all behind it done", "http": "spending at the gateway",
+        "two": "the same, by two workers",
+        "behind": "by one, all behind it done", "http": "spending at the gateway",
     }  # fmt: skip
     for name, shown in named.items():
         ratio = statistics.median(made / bare for made, bare in zip(rates[name], rates["limit"], strict=True))
         rate = statistics.median(rates[name])
         aim = f", aim {AIMS[name]}" if name in AIMS else ""
-        print(f"  {shown:<28} {rate:>9,.0f} postings/s   {ratio:.2f} x tpcb{aim}")
+        print(f"  {shown:<28} {rate:>9,.0f} postings/s   {ratio:.2f} x tpcb{aim}{_cost(costs.get(name))}")
+
+
+def _cost(taken: list[tuple[float, float]] | None) -> str:
+    if not taken:
+        return ""
+    ours, postgres = (statistics.median(column) for column in zip(*taken, strict=True))
+    return f"; CPU per order: Python {ours:.1f} µs, Postgres {postgres:.1f} µs"

@@ -5,7 +5,7 @@ import gc
 import multiprocessing
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -82,16 +82,18 @@ class Second:
 
     @classmethod
     @contextmanager
-    def beside(cls, vias: Sequence[UUID]) -> Iterator[Self]:
-        """As long as the block lasts."""
+    def beside(
+        cls, vias: Sequence[UUID], serve: Callable[[Connection, Sequence[UUID]], None] | None = None
+    ) -> Iterator[Self]:
+        """As long as the block lasts; `serve` is what it does, if it is not profile's writing."""
         ours, theirs = multiprocessing.Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, vias), daemon=True)
+        process = multiprocessing.get_context("spawn").Process(target=serve or _serve, args=(theirs, vias), daemon=True)
         process.start()
         yield cls(ours)
         ours.send(None)
         process.join()
 
-    def prepare(self, share: Share) -> None:
+    def prepare(self, share: tuple[Any, ...]) -> None:
         """Have the share ready."""
         self._line.send(share)
         self._line.recv()

@@ -7,10 +7,10 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from perennial.common import notify
 from perennial.common.db import Database
+from perennial.common.db.lone import Lone
 from perennial.common.db.waking import Waker
 
 
@@ -71,18 +71,17 @@ async def test_who_never_looks_is_told_with_the_commit(committed: Database, hear
     assert heard == ["probe.operations", "probe.stale"]
 
 
-async def test_a_connection_that_was_lost_keeps_nobody_asleep(
-    committed: Database, heard: list[str], database_urls: Any
-) -> None:
-    async with committed.write() as session:
-        lost = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+async def test_a_connection_that_was_lost_keeps_nobody_asleep(heard: list[str], database_urls: Any) -> None:
+    lone = Lone(lambda: asyncpg.connect(database_urls.login), 1)
+    lost = await lone.fetchval("SELECT pg_backend_pid()")
     admin = await asyncpg.connect(database_urls.admin)
     await admin.execute("SELECT pg_terminate_backend($1, 20000)", lost)
     await admin.close()
-    waker = Waker(committed.engine)
+    waker = Waker(lone)
     waker.wake({notify.STALE})
     await until(heard, 1)
     await waker.close()
+    await lone.close()
     assert heard == ["probe.stale"]
 
 
@@ -101,7 +100,6 @@ async def test_a_commit_whose_answer_nobody_waits_for_wakes(committed: Database,
 
 
 async def test_a_process_ends_though_nothing_can_be_said() -> None:
-    nowhere = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
-    waker = Waker(nowhere)
+    waker = Waker(Lone(lambda: asyncpg.connect("postgresql://nobody@127.0.0.1:1/nothing"), 1))
     waker.wake({notify.STALE})
     await asyncio.wait_for(waker.close(), 60)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.db import WriteSession
+from perennial.common.web.cursors import encode_cursor
 from perennial.identity.decisions.service import Keys
 from perennial.identity.suggestions import likeness, matching, queries, service
 from perennial.identity.suggestions.pairs import FEWEST, Agreement, Pair
@@ -230,3 +231,7 @@ async def test_bad_input_is_named(client: httpx.AsyncClient) -> None:
     assert (await client.post(f"{missing}/approve", json={"reason": " "})).status_code == 422
     assert (await client.get("/v1/suggestions", params={"state": "x"})).status_code == 422
     assert (await client.get("/v1/suggestions", params={"cursor": "WzFd"})).json()["code"] == "bad_cursor"
+    for weight in ("1e300", "-inf", "nan", 7):
+        cursor = encode_cursor([weight, UUID(int=1)])
+        assert (await client.get("/v1/suggestions", params={"cursor": cursor})).json()["code"] == "bad_cursor"
+    assert (await client.get("/v1/suggestions", params={"cursor": encode_cursor(["-7.25", UUID(int=1)])})).is_success

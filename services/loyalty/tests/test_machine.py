@@ -7,6 +7,7 @@ from itertools import count
 from math import floor
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -16,6 +17,7 @@ from perennial.common.ids import uuid7
 from perennial.common.problems import Conflict
 from perennial.common.testing.events import tracked
 from perennial.loyalty.dates import add_months
+from perennial.loyalty.orders import queries as orders
 from perennial.loyalty.points import service
 from perennial.loyalty.points.posting import Posting, give_back
 
@@ -285,9 +287,13 @@ class Machine:
         assert used == {via: points for via, points in expected.items() if points}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("many", [1, 100], ids=["as though many", "one by one"])
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(step, min_size=8, max_size=30))
-async def test_after_every_step_the_books_equal_the_oracle(shop: Any, steps: list[tuple[Any, ...]]) -> None:
+async def test_after_every_step_the_books_equal_the_oracle(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, many: int, steps: list[tuple[Any, ...]]
+) -> None:
+    monkeypatch.setattr(orders, "MANY", many)
     async with shop.session.begin_nested() as example:
         machine = Machine(shop)
         await shop.programme(datetime(2020, 1, 1, tzinfo=UTC), pending_days=3, expiry_months=2)

@@ -316,3 +316,56 @@ async def test_only_what_a_change_concerns_is_asked_and_an_earlier_timer_stands(
         members, waiting = await world.shown()
         assert waiting[str(via)] <= at + timedelta(days=2)
     assert members == {(segment, via) for segment in world.segments}
+
+
+async def test_who_cannot_change_by_what_happened_is_not_asked(
+    runtime: Runtime, settle: Settle, hear: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is in by having done it stays in when they do it again, and nothing is read of them for that."""
+    world = World(runtime, settle)
+    await world.forget()
+    via, week = world.vias[0], {"within": "P7D"}
+    await hear(tracked("Hello", via=via))
+    await world.define([
+        {"event": "A", **week}, {"not": {"event": "A", **week, "count": {"gte": 1}}},
+        {"all": [{"event": "A", **week}, {"event": "B", **week, "count": {"eq": 0}}]}, {"event": "A", "count": {"eq": 2}},
+    ])  # fmt: skip
+    await settle()
+    asked: list[UUID] = []
+    real = Asked.ask
+
+    def ask(self: Asked, place: int, segment: Segment, *args: Any) -> None:
+        asked.append(segment.id)
+        real(self, place, segment, *args)
+
+    monkeypatch.setattr(Asked, "ask", ask)
+    has, has_not, not_yet, twice = world.segments
+    for name, concerned, members in (
+        ("A", {has, has_not, not_yet, twice}, {has, not_yet}),
+        ("A", {twice}, {has, not_yet, twice}),
+        ("B", {not_yet}, {has, twice}),
+        ("B", set(), {has, twice}),
+        ("A", {not_yet, twice}, {has}),
+    ):
+        asked.clear()
+        await hear(tracked(name, via=via, at=datetime.now(UTC)))
+        assert (set(asked), (await world.shown())[0]) == (concerned, {(segment, via) for segment in members})
+
+
+async def test_what_serves_is_read_once_as_long_as_it_stays(runtime: Runtime, settle: Settle, client: Any) -> None:
+    world = World(runtime, settle)
+    await world.define([{"event": "A"}, {"trait": "plan", "is": "pro"}])
+    await settle()
+
+    async def serving() -> Any:
+        async with runtime.database.read() as session:
+            return await service.live_segments(session)
+
+    known = await serving()
+    assert await serving() is known
+    renamed = await client.patch(
+        f"/v1/segments/{world.segments[0]}", json={"name": "another\nname"}, headers={"If-Match": "*"}
+    )
+    assert renamed.status_code == 200, renamed.text
+    assert (await serving()).names[world.segments[0]] == "another\nname"
+    assert await serving() is await serving()

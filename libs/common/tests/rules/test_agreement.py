@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from perennial.common import rules
 from perennial.common.rules import Occurrence, View
 from perennial.common.rules.facts import EventFact, TraitFact, load_views, record_events, record_traits
+from perennial.common.rules.turning import Turn, stays, turns
 
 Naive = Callable[..., bool]
 
@@ -233,6 +234,9 @@ documents = st.recursive(
     ),
     max_leaves=4,
 )
+COUNTED: list[dict[str, Any]] = [
+    {"event": "Page", "within": "P30D", "count": {limit: 2}} for limit in ("gt", "gte", "lt", "lte", "eq")
+] + [{"event": "Page", "within": "P1D", "count": {"eq": 0}}, {"event": "Page", "within": "P30D", "count": {"gte": 0}}]
 ZONES = ["Pacific/Auckland", "Etc/GMT+12", "America/New_York", "Asia/Kathmandu", "UTC"]
 zones = st.sampled_from([*ZONES, "asia/shanghai", "EST", "UTC+3", "", "localtime", "Nowhere/Land", 5, None])
 trait_facts = st.lists(
@@ -355,6 +359,52 @@ def test_no_answer_changes_before_the_flip(history: History, chosen: list[dict[s
         now, flip = holds(view, NOW), rules.next_flip(rule, view, NOW, ZoneInfo(zone))
         assert flip is None or (flip > NOW and holds(view, flip) != now)
         assert all(holds(view, at) == now for at in moments if flip is None or at < flip)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=histories(), chosen=questions, zone=st.sampled_from(ZONES), customer=st.sampled_from(CUSTOMERS))
+def test_one_event_more_turns_an_answer_only_the_way_that_is_told(
+    history: History, chosen: list[dict[str, Any]], zone: str, customer: UUID
+) -> None:
+    """At no moment: who is in by what happened more often is then asked no more, and their timer stands."""
+    more, moments = history.view(customer), [NOW + span for span in (timedelta(), *SPANS.values())]
+    for document, name in product([*chosen, *COUNTED], more.events):
+        rule = rules.parse(document)
+        holds, turn = rules.compile(rule, ZoneInfo(zone)), turns(rule).get(name, Turn.EITHER)
+        for left_out in more.events[name] if turn is not Turn.EITHER else ():
+            some = [item for item in more.events[name] if item is not left_out]
+            fewer = replace(more, events={**more.events, name: some})
+            for at in moments:
+                before, after = holds(fewer, at), holds(more, at)
+                assert before == after or after is (turn is Turn.RISING)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=histories(), chosen=questions, customer=st.sampled_from(CUSTOMERS))
+def test_an_answer_that_stays_is_not_changed_by_the_clock(
+    history: History, chosen: list[dict[str, Any]], customer: UUID
+) -> None:
+    view = history.view(customer)
+    past = {name: [item for item in found if item.at <= NOW] for name, found in view.events.items()}
+    for document in [*chosen, *COUNTED]:
+        rule = rules.parse(document)
+        holds = rules.compile(rule)
+        known = replace(view, events={name: found for name, found in past.items() if found})
+        if stays(rule) is holds(known, NOW):
+            assert all(holds(known, at + span) is stays(rule) for at in INSTANTS if at > NOW for span in SPANS.values())
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=histories(), chosen=questions, customer=st.sampled_from(CUSTOMERS), zone=st.sampled_from(ZONES))
+def test_what_rules_have_in_common_is_found_out_once_and_alike(
+    history: History, chosen: list[dict[str, Any]], customer: UUID, zone: str
+) -> None:
+    view = history.view(customer)
+    keeps, asked = replace(view, memo={}), [rules.parse(document) for document in [*chosen, *COUNTED]]
+    for rule in asked:
+        holds, flips = rules.compile(rule, ZoneInfo(zone)), rules.flips(rule, ZoneInfo(zone))
+        assert holds(keeps, NOW) is holds(view, NOW)
+        assert flips(keeps, NOW) == flips(view, NOW)
 
 
 def plain(document: Any) -> Any:

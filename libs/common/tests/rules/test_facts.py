@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -90,6 +90,22 @@ async def test_a_merge_and_its_undo_are_the_map_alone(facts: AsyncSession) -> No
     for owner, expected in ((TWO, {TWO}), (ONE, {ONE}), (TWO, {TWO})):
         await own(facts, TWO, owner)
         assert set((await facts.execute(text(query.text), query.params)).scalars()) == expected
+
+
+BOUNDS = [{operator: bound} for operator in ("eq", "gt", "gte", "lt", "lte") for bound in range(3)]
+BOUNDS += [{"gte": 1, "lt": 2}, {"gt": 0, "lte": 1}]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS, ids=str)
+async def test_where_one_occurrence_decides_and_where_not(facts: AsyncSession, bounds: dict[str, int]) -> None:
+    for count, customer in enumerate((ONE, TWO, THREE)):
+        await own(facts, customer, customer)
+        await record_events(facts, [EventFact(uuid4(), customer, "Order", NOW, {}) for _ in range(count)])
+    rule = rules.parse({"event": "Order", "count": bounds})
+    query, holds = rules.to_sql(rule, NOW), rules.compile(rule)
+    views = await load_views(facts, [ONE, TWO, THREE], rules.footprint(rule), NOW)
+    expected = {customer for customer, view in views.items() if holds(view, NOW)}
+    assert set((await facts.execute(text(query.text), query.params)).scalars()) == expected
 
 
 async def test_the_same_event_twice_is_one(facts: AsyncSession) -> None:

@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from perennial.common.problems import Problem
+from perennial.common.web.protocol import has_arrived, when_gone
 from perennial.gateway.problems import problem
 
 WHOLE_BYTES = 64 * 1024
@@ -42,10 +43,21 @@ class Body:
             return None
         _check_length(self._length, self._limit)
         if self._length.isdigit() and int(self._length) <= WHOLE_BYTES:
+            if has_arrived(self._receive):  # at the same moment at which somebody looked who asks
+                self._ended.set()
+                return b"".join([chunk async for chunk in _limited(self._receive, self._limit)])
             return b"".join([chunk async for chunk in self._chunks()])
         return self._chunks()
 
-    async def gone(self) -> None:
+    def watch(self, leave: Callable[[], object]) -> asyncio.Task[None] | None:
+        """Have `leave` called once the client has left; the task that waits for it, where one must."""
+        if self._ended.is_set() and when_gone(self._receive, leave):
+            return None
+        task = asyncio.ensure_future(self._gone())
+        task.add_done_callback(lambda done: _left(done, leave))
+        return task
+
+    async def _gone(self) -> None:
         """Wait until the client has left: it may, after its body has arrived."""
         await self._ended.wait()
         while (await self._receive())["type"] != "http.disconnect":
@@ -69,6 +81,12 @@ class Body:
     async def _in_time(self) -> Message:
         async with asyncio.timeout_at(self._deadline):
             return await self._receive()
+
+
+def _left(done: asyncio.Task[None], leave: Callable[[], object]) -> None:
+    if not done.cancelled():
+        done.exception()  # whatever it is, nobody is there any more
+        leave()
 
 
 async def whole(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:

@@ -174,14 +174,11 @@ async def _while_there(exchange: Coroutine[Any, Any, None], body: Body) -> None:
     assert work is not None  # noqa: S101 (a coroutine runs in one)
     left = over = False
 
-    def leave(gone: asyncio.Task[None]) -> None:
+    def leave() -> None:
         nonlocal left
-        if not gone.cancelled():
-            gone.exception()  # whatever it is, nobody is there any more
-            left = not over and work.cancel()
+        left = not over and work.cancel()
 
-    gone = asyncio.ensure_future(body.gone())
-    gone.add_done_callback(leave)
+    waiting = body.watch(leave)
     try:
         await exchange
     except asyncio.CancelledError:
@@ -190,7 +187,8 @@ async def _while_there(exchange: Coroutine[Any, Any, None], body: Body) -> None:
         raise
     finally:
         over = True
-        gone.cancel()
+        if waiting is not None:
+            waiting.cancel()
 
 
 def _problem_of(service: str, error: Exception) -> Problem:

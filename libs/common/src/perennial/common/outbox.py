@@ -21,7 +21,7 @@ from perennial.common.db.locks import lock_key
 from perennial.common.events import Encoder
 from perennial.common.failures import is_infrastructure
 from perennial.common.packs import COUNTED, Fact, Said
-from perennial.common.publishing import MOST, Publisher
+from perennial.common.publishing import MOST, STREAM_FULL, Publisher
 from perennial.common.runtime import Runtime
 
 log = structlog.get_logger()
@@ -32,7 +32,6 @@ BATCH = MOST  # facts of a round
 BYTES = 4 * 1024 * 1024  # of a round, if it is more than one row
 IDLE_SECONDS = 30.0
 MEASURE_SECONDS = 5.0
-STREAM_FULL = 10077
 PACE_SECONDS = 0.03  # between rounds that found little: what is committed meanwhile shares the next one
 BUSY, BUSY_PACE_SECONDS = 10, 0.1  # facts of a round; where more is said, more shares the next, and costs less
 KEEP = timedelta(days=1)

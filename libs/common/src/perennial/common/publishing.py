@@ -21,7 +21,8 @@ ROOM = 8 * 1024  # for the headers, which count as payload
 SHARE = 8  # a batch is no more than this many times the greatest payload
 ANSWER_SECONDS = 10.0  # covers a leader election
 SINGLY_SECONDS = 10.0  # after a refusal that the next batch would meet, too
-DUPLICATE = 10201
+STREAM_FULL, DUPLICATE = 10077, 10201
+ONCE = frozenset({STREAM_FULL, DUPLICATE})  # the next batch meets neither: there is room again, repeats are through
 NO_RESPONDERS = "503"
 
 
@@ -74,7 +75,7 @@ class Publisher:
             refusal = await self._together(facts)
             if refusal is None:
                 return [None] * len(facts)
-            if getattr(refusal, "err_code", None) != DUPLICATE:  # what is sent again after a crash: this once
+            if getattr(refusal, "err_code", None) not in ONCE:
                 self._singly_until = asyncio.get_running_loop().time() + SINGLY_SECONDS
             log.info("outbox.singly", error=repr(refusal))
         return await self._singly(facts)

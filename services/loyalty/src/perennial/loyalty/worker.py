@@ -1,7 +1,8 @@
 """The table of reactions: what loyalty hears, and which verb answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from perennial.common import commerce
 from perennial.common.contracts.hot import effective_traits, read_body
@@ -58,11 +59,15 @@ def read_order(event: ResolvedEvent) -> Iterator[OrderEvent]:
     what = _WHAT[event.name]
     if what == "refunded" and amount is not None:
         amount = abs(amount)
-    refund_id = properties.get("refund_id")
     yield OrderEvent(
         event.id, what, event.source, order_id, digest_uuid(event.source, order_id), event.via, event.timestamp,
-        event.live, amount, properties, refund_id[:255] if isinstance(refund_id, str) and refund_id else str(event.id),
+        event.live, amount, properties, _refund_key(event, properties) if what == "refunded" else "",
     )  # fmt: skip
+
+
+def _refund_key(event: ResolvedEvent, properties: Mapping[str, Any]) -> str:
+    refund_id = properties.get("refund_id")
+    return refund_id[:255] if isinstance(refund_id, str) and refund_id else str(event.id)
 
 
 async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:

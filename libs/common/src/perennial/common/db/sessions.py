@@ -62,9 +62,9 @@ class Database:
         self.info = {"settings": settings}
         self._read = async_sessionmaker(engine, class_=ReadSession, expire_on_commit=False, info=self.info)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False, info=self.info)
-        self._waker = Waker(engine)
         self._lone = Lone(lambda: asyncpg.connect(settings.dsn(), **connecting), settings.pool_size)
         _LONE.add(self._lone)
+        self._waker = Waker(self._lone)
         self._aside: AsyncEngine | None = None
         self.asides = asyncio.Semaphore(ASIDES)
 

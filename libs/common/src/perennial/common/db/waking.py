@@ -8,8 +8,8 @@ import contextlib
 import contextvars
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+
+from perennial.common.db.lone import Lone
 
 log = structlog.get_logger()
 
@@ -19,14 +19,14 @@ WAKES = "wakes"
 PACE_SECONDS = 0.01
 RETRY_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
-_NOTIFY = text("SELECT pg_notify(current_schema() || '.' || name, '') FROM unnest(CAST(:names AS text[])) AS name")
+_NOTIFY = "SELECT count(pg_notify(current_schema() || '.' || name, '')) FROM unnest($1::text[]) AS name"
 
 
 class Waker:
     """Notifies channels soon. A process that dies before it does leaves the loops to their next look by themselves."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # one round trip, not three
+    def __init__(self, lone: Lone) -> None:
+        self._lone = lone
         self._names: set[str] = set()
         self._sending: asyncio.Task[None] | None = None
         self._closing = False
@@ -52,8 +52,7 @@ class Waker:
             names, self._names = sorted(self._names), set()
             pace = PACE_SECONDS
             try:
-                async with self._engine.begin() as connection:
-                    await connection.execute(_NOTIFY, {"names": names})
+                await self._lone.fetchval(_NOTIFY, names)
             except Exception as error:  # noqa: BLE001 (whatever it is, the loops must be woken)
                 log.warning("notify.failed", channels=names, error=repr(error))
                 if self._closing:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from hashlib import sha256
-from itertools import count
 from typing import assert_never
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from perennial.common.rules.conditions import bounds, on_calendar
 from perennial.common.rules.counting import counted
 from perennial.common.rules.criteria import When
 from perennial.common.rules.events import matching, measure, occurred
+from perennial.common.rules.memory import remembered, shared
 from perennial.common.rules.nodes import (
     AllOf,
     AnyOf,
@@ -31,10 +31,6 @@ from perennial.common.rules.view import View
 from perennial.common.rules.zones import deployment_zone, localiser
 
 Predicate = Callable[[View, datetime], bool]
-MOST_LEAVES = 20_000
-_MOMENT = 0  # where a view's memo keeps the moment; the numbers of leaves follow
-_LEAVES: dict[tuple[str, str, str], Predicate] = {}
-_numbers = count(1)
 
 
 def compile_rule(rule: Rule, zone: tzinfo | None = None) -> Predicate:  # noqa: PLR0911 (one return per kind of node)
@@ -89,37 +85,20 @@ def _any(checks: list[Predicate]) -> Predicate:
 
 
 def _shared(rule: OnTrait | OnElement | OnEvent | OnSequence, zone: tzinfo | None) -> Predicate:
-    """A leaf that is the same in several rules is one, and a view with a memo asks it once."""
+    """A leaf that is the same in several rules is one, and a view with a memo asks it once, if to ask is no quicker."""
     key = (type(rule).__name__, rule.model_dump_json(by_alias=True, exclude_none=True), str(zone or deployment_zone()))
-    known = _LEAVES.get(key)
-    if known is None:
-        if len(_LEAVES) >= MOST_LEAVES:
-            _LEAVES.clear()
-        known = _LEAVES[key] = _remembered(_leaf(rule, zone), next(_numbers))
-    return known
 
+    def leaf() -> Predicate:
+        quick = counted(rule) if isinstance(rule, OnEvent) else None
+        return quick or remembered(_leaf(rule, zone))
 
-def _remembered(leaf: Predicate, number: int) -> Predicate:
-    def holds(view: View, now: datetime) -> bool:
-        memo = view.memo
-        if memo is None:
-            return leaf(view, now)
-        if memo.get(_MOMENT) is not now:
-            if memo:
-                return leaf(view, now)
-            memo[_MOMENT] = now
-        answer = memo.get(number)
-        if answer is None:
-            answer = memo[number] = leaf(view, now)
-        return answer is True
-
-    return holds
+    return shared(key, leaf)
 
 
 def _leaf(rule: OnTrait | OnElement | OnEvent | OnSequence, zone: tzinfo | None) -> Predicate:
     match rule:
         case OnEvent():
-            return counted(rule) or _event(rule, zone)
+            return _event(rule, zone)
         case OnSequence():
             return happens(rule, zone)
         case _:

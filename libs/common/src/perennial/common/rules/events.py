@@ -11,11 +11,12 @@ from typing import cast
 from perennial.common.rules.calendars import Calendar, windows
 from perennial.common.rules.conditions import Timed, affirmative, bounds, check, on_calendar, time_check
 from perennial.common.rules.criteria import Amount, Beside, Bounds, Condition, Element, Property, When
+from perennial.common.rules.memory import remembered, shared
 from perennial.common.rules.nodes import OnEvent
 from perennial.common.rules.paths import Step, parse_path, reader
 from perennial.common.rules.values import EXACT, number, text
 from perennial.common.rules.view import Occurrence, View
-from perennial.common.rules.zones import localiser
+from perennial.common.rules.zones import deployment_zone, localiser
 
 Found = Sequence[Occurrence]
 Occurred = Callable[[View, datetime], Found]
@@ -51,6 +52,14 @@ def happened(
     zone: tzinfo | None = None,
 ) -> Occurred:
     """The occurrences in `now - within < at <= now`, or in a calendar window, with the properties wanted."""
+    said = tuple(item.model_dump_json(by_alias=True, exclude_none=True) for item in where)
+    key = ("happened", name, within, said, str(zone or deployment_zone()))
+    return shared(key, lambda: remembered(_happened(name, within, where, zone)))
+
+
+def _happened(
+    name: str, within: timedelta | Calendar | None, where: Sequence[Property | Element], zone: tzinfo | None
+) -> Occurred:
     reached = _calendar(within, zone) if isinstance(within, Calendar) else _rolling(within)
     wanted = [matching(item, parse_path(item.property)) for item in where if not on_calendar(item)]
     local = [matching(item, parse_path(item.property)) for item in where if on_calendar(item)]

@@ -50,10 +50,14 @@ def happens(rule: OnSequence, zone: tzinfo | None = None) -> Callable[[View, dat
     """Whether the whole was completed in time: what `chains` and `completed` say, without how it came to that."""
     steps = [(step.within, happened(step.event, rule.within, step.where, zone)) for step in rule.steps]
     names, span = {step.event for step in rule.steps}, rule.span
+    rolling = rule.within if isinstance(rule.within, timedelta) else None
 
     def holds(view: View, now: datetime) -> bool:
-        if not names <= view.events.keys():
-            return False
+        events, start = view.events, now - rolling if rolling else None
+        for name in names:
+            known = events.get(name)
+            if not known or (start and known[-1].at <= start):
+                return False
         times: list[datetime] | None = None
         began: list[datetime] = []
         for within, find in steps:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from perennial.common.rules.criteria import Amount, Bounds
 from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnEvent, OnSequence, Rule
+from perennial.common.rules.rolling import rolling_alone
 
 
 class Turn(Enum):
@@ -17,6 +18,9 @@ class Turn(Enum):
     def opposite(self) -> "Turn":
         """That of the rule's negation."""
         return Turn(-self.value)
+
+
+_STAYS = {Turn.RISING: False, Turn.FALLING: True}
 
 
 def turns(rule: Rule) -> Mapping[str, Turn]:
@@ -37,6 +41,15 @@ def turns(rule: Rule) -> Mapping[str, Turn]:
             return dict.fromkeys([step.event for step in rule.steps], Turn.RISING)
         case _:
             return {}
+
+
+def stays(rule: Rule) -> bool | None:
+    """The answer that the clock alone never changes where no event is to come; None: it may change either.
+
+    Who has not done in a window what makes the rule hold does not come to have done it as the window moves on.
+    """
+    found = set(turns(rule).values()) if rolling_alone(rule) else set()
+    return _STAYS.get(found.pop()) if len(found) == 1 else None
 
 
 def _measured(rule: OnEvent) -> Turn:

@@ -1,7 +1,7 @@
 """Loading what rules read of customers: only the names, properties and traits that somebody asks about."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache, reduce
@@ -45,32 +45,30 @@ async def load_views(
     session: AsyncSession, customer_ids: Collection[UUID], footprint: Footprint, now: datetime
 ) -> dict[UUID, View]:
     """What the footprint reads of each customer, in at most three queries; future events included."""
-    wanted = dict.fromkeys(customer_ids, footprint)
-    views = await _load(session, wanted, [View(customer, {}, {}, set()) for customer in wanted], now)
-    return dict(zip(wanted, views, strict=True))
+    views = [View(customer, {}, {}, set()) for customer in dict.fromkeys(customer_ids)]
+    await _load(session, views, [footprint] * len(views), now)
+    return {view.customer_id: view for view in views}
 
 
-async def load_each(session: AsyncSession, wanted: Mapping[UUID, Footprint], now: datetime) -> dict[UUID, View]:
+async def load_each(session: AsyncSession, wanted: Sequence[tuple[UUID, Footprint]], now: datetime) -> list[View]:
     """The same of customers of whom not the same is asked, many rules each: not to be changed but for segments."""
-    views = await _load(session, wanted, [View(customer, {}, {}, set(), {}) for customer in wanted], now)
-    return dict(zip(wanted, views, strict=True))
+    views = [View(customer, {}, {}, set(), {}) for customer, _ in wanted]
+    await _load(session, views, [reads for _, reads in wanted], now)
+    return views
 
 
-async def _load(
-    session: AsyncSession, wanted: Mapping[UUID, Footprint], views: list[View], now: datetime
-) -> list[View]:
-    customers, reads = list(wanted), list(wanted.values())
-    every = reduce(or_, set(reads), NOTHING)
-    if customers and every != NOTHING:
+async def _load(session: AsyncSession, views: Sequence[View], reads: Sequence[Footprint], now: datetime) -> None:
+    every = reduce(or_, {id(one): one for one in reads}.values(), NOTHING)  # as a rule there are few, shared by many
+    if every != NOTHING:
         driver = await _driver(session)
         if every.traits:
             await _load_traits(driver, views, reads)
         if every.events:
             await _load_events(driver, views, reads, every, now)
         if every.segments:
+            customers = [view.customer_id for view in views]
             for n, segment in await driver.fetch(_MEMBERSHIPS, customers, list(every.segments)):
                 cast("set[UUID]", views[n - 1].segments).add(segment)
-    return views
 
 
 async def _driver(session: AsyncSession) -> asyncpg.Connection:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -23,10 +24,66 @@ def has_arrived(receive: object) -> bool:
     return isinstance(cycle, RequestResponseCycle) and not cycle.more_body
 
 
+def when_gone(receive: object, call: Callable[[], object]) -> bool:
+    """Have `call` called once the client has left before its answer is whole; false where nobody can tell.
+
+    By a request's `receive`: for those who would otherwise have a task wait for nothing else.
+    """
+    cycle = getattr(receive, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle) or not isinstance(cycle.transport, Together):
+        return False
+    if cycle.disconnected:
+        call()
+    else:
+        cycle.transport.gone = call
+    return True
+
+
+def _tell(cycle: RequestResponseCycle) -> None:
+    if isinstance(cycle.transport, Together) and cycle.transport.gone is not None:
+        cycle.transport.gone()
+
+
 class HeadersTooLarge(Problem):
     """431."""
 
     status, code = 431, "headers_too_large"
+
+
+class Together:
+    """Sends the head of an answer with what comes next of it, if that comes at once: each write is a system call.
+
+    Of a transport, it has what an answer needs.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._waited = False
+        self.is_closing = transport.is_closing
+        self.gone: Callable[[], object] | None = None
+
+    def write(self, data: bytes) -> None:
+        """Send, or hold what is first until the loop turns."""
+        if not self._waited:
+            self._waited, self._head = True, data
+            self._loop.call_soon(self._send)
+        elif self._head is None:
+            self._transport.write(data)
+        else:
+            head, self._head = self._head, None
+            self._transport.writelines([head, data])
+
+    def close(self) -> None:
+        """Close behind what was written."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)
 
 
 class Protocol(HttpToolsProtocol):
@@ -58,7 +115,10 @@ class Protocol(HttpToolsProtocol):
         self._deaf = True
         self._expect(None)
         self._set_stalled(None)
+        cycle = self._unanswered()
         super().connection_lost(exc)
+        if cycle is not None:
+            _tell(cycle)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -93,6 +153,9 @@ class Protocol(HttpToolsProtocol):
         self._held = 0
         self._expect(None)
         super().on_headers_complete()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.transport is self.transport:
+            cycle.transport = Together(self.transport, self.loop)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._held -= FRAMING * len(body)
@@ -158,6 +221,7 @@ class Protocol(HttpToolsProtocol):
         if (cycle := self._unanswered()) is not None:
             cycle.disconnected = True
             cycle.message_event.set()
+            _tell(cycle)
             if cycle.response_started:
                 self.transport.abort()
                 return

@@ -1,10 +1,11 @@
-"""Many new orders at once: COPY, at a third of what an insert that looks for conflicts takes."""
+"""Many new orders at once, by COPY: it looks for no conflict first, and a savepoint takes it back where there is one."""
 
 import json
 import struct
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from uuid import UUID
 
 import asyncpg
@@ -23,6 +24,7 @@ _NUMBER = struct.pack(">h", len(COLUMNS))
 _UUID = struct.pack(">i", 16)
 _INSTANT = struct.Struct(">iq").pack
 _LENGTH = struct.Struct(">i").pack
+_word = lru_cache(256)(word)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -41,7 +43,7 @@ async def add(session: WriteSession, purchases: Sequence[Purchase]) -> bool:
 
 def _row(item: Purchase) -> Iterable[bytes]:
     return (
-        _NUMBER, _uuid(item.id), word(item.source), word(item.order_id), _uuid(item.via), *_stated(item.completed),
+        _NUMBER, _uuid(item.id), _word(item.source), word(item.order_id), _uuid(item.via), *_stated(item.completed),
         *_stated(item.updated), _points(item.earned), _at(item.delivered_at), _at(item.released_at),
     )  # fmt: skip
 

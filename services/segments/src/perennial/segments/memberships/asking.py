@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from perennial.common.rules import View
+from perennial.common.rules import Predicate, View
 from perennial.common.rules.rolling import still
-from perennial.segments.memberships.serving import Plan, Segment
+from perennial.segments.memberships.serving import Plan, Segment, Serving
 
 __all__ = ["Asked", "Customer", "Segment"]
 
@@ -31,16 +31,17 @@ class Customer(NamedTuple):
 class Asked:
     """Who is to enter and who to leave, as (segment, customer), and whose timer is to be another."""
 
-    def __init__(self, segments: Sequence[Segment], customers: Sequence[Customer], now: datetime) -> None:
+    def __init__(self, serving: Serving, customers: Sequence[Customer], now: datetime) -> None:
         self.entering: list[tuple[UUID, UUID]] = []
         self.leaving: list[tuple[UUID, UUID]] = []
         self._now, self._customers = now, customers
+        self._views, self._before = [one.view for one in customers], [one.before for one in customers]
         # Where not all is asked that the clock can change, what was known before stands, unless something comes sooner.
         self._due = [None if customer.plan.timed else customer.timer for customer in customers]
         # For most no event leaves any window before the timer that stands: whether one does is looked at but once.
         self._calm = [_is_calm(customer, now) for customer in customers]
         self._coming = [any(found[-1].at > now for found in one.view.events.values()) for one in customers]
-        self._mentioned = {inner for segment in segments for inner in segment.reads.segments}
+        self._mentioned = serving.mentioned
         self.asked: dict[int, list[int]] = {}
         for n, customer in enumerate(customers):
             for place in customer.plan.places:
@@ -48,15 +49,15 @@ class Asked:
 
     def ask(self, place: int, segment: Segment, listed: Mapping[UUID, AbstractSet[UUID]]) -> None:
         """One segment, those that its rule mentions having been asked."""
-        holds, now, customers = segment.holds, self._now, self._customers
-        flips, due, mentioned = segment.flips, self._due, segment.id in self._mentioned
+        holds, now, views, before = segment.holds or _on_list(segment.id, listed), self._now, self._views, self._before
+        flips, due, mentioned, bit = segment.flips, self._due, segment.id in self._mentioned, 1 << place
         calm, coming, rolls, stays = self._calm, self._coming, segment.rolling is not None, segment.stays
         for n in self.asked[place]:
-            view, _, before, _ = customers[n]
-            is_in = segment.id in listed.get(view.customer_id, ()) if holds is None else holds(view, now)
+            view = views[n]
+            is_in = holds(view, now)
             if mentioned:
                 _show(view, segment.id, is_in=is_in)
-            if is_in != (before >> place & 1):
+            if is_in is not (before[n] & bit != 0):
                 (self.entering if is_in else self.leaving).append((segment.id, view.customer_id))
             if flips is not None and not (rolls and (calm[n] or (is_in is stays and not coming[n]))):
                 at = flips(view, now, is_in, due[n])
@@ -78,6 +79,10 @@ class Asked:
             for customer, at in zip(self._customers, self._due, strict=True)
             if at is None and customer.timer is not None
         ]
+
+
+def _on_list(segment: UUID, listed: Mapping[UUID, AbstractSet[UUID]]) -> Predicate:
+    return lambda view, _now: segment in listed.get(view.customer_id, ())
 
 
 def _show(view: View, segment: UUID, *, is_in: bool) -> None:

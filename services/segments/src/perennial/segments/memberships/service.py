@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 from opentelemetry import metrics
+from opentelemetry.metrics import Observation
 from sqlalchemy import Row
 
 from perennial.common import identity_map, rules
@@ -27,7 +28,7 @@ from perennial.common.rules import Rule, RuleError, Sql
 from perennial.common.rules.flip import timed
 from perennial.common.rules.footprint import NOTHING
 from perennial.common.rules.rolling import rolling_alone
-from perennial.common.rules.turning import Turn, turns
+from perennial.common.rules.turning import stays, turns
 from perennial.common.rules.views import load_each
 from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
@@ -40,19 +41,23 @@ from perennial.segments.memberships.telling import PER_FACT as PER_FACT  # noqa:
 from perennial.segments.memberships.telling import tell
 
 log = structlog.get_logger()
-spent = metrics.get_meter("perennial").create_counter(
-    "perennial.segments.spent", unit="s", description="CPU seconds of rules, by segment."
+_spent: dict[UUID, float] = {}
+metrics.get_meter("perennial").create_observable_counter(
+    "perennial.segments.spent",
+    callbacks=[lambda _: [Observation(at, {"segment": str(key)}) for key, at in list(_spent.items())]],
+    unit="s",
+    description="CPU seconds of rules, by segment.",
 )
 
 FLIP = "flip"
 AT_ONCE = 5000
 JUST_BEFORE = timedelta(microseconds=1)
+SHARE_SECONDS = 0.005  # of the loop, at a time
 SLOW_SECONDS = 20.0  # of CPU, for one rule and one batch of customers: a hundred rules take a tenth of one
 
 
-_STAYS = {frozenset({Turn.RISING}): False, frozenset({Turn.FALLING}): True}
 _compiled: dict[tuple[UUID, int], Segment | None] = {}
-_latest: list[tuple[list[tuple[UUID, str, int]], Serving]] = []  # as long as the same serve
+_latest: list[tuple[str, Serving]] = []  # as long as the same serve
 
 
 async def live_segments(session: ReadSession) -> Serving:
@@ -64,7 +69,7 @@ async def live_segments(session: ReadSession) -> Serving:
     if not _latest or _latest[0][0] != versions:
         rows = await definitions.serving(session)
         readable = {row.id: segment for row in rows if (segment := _compile(row)) is not None}
-        _latest[:] = [([(row.id, row.name, row.version) for row in rows], Serving(readable))]
+        _latest[:] = [(known.spelled(rows), Serving(readable))]
     return _latest[0][1]
 
 
@@ -90,8 +95,7 @@ def _read(row: Row[Any]) -> Segment | None:
     reads = rules.footprint(rule)
     # Another segment may turn either way; a trait, too: of those no turn is known.
     known = {} if reads.segments else {concerns.of_event(name): turn for name, turn in turns(rule).items()}
-    stays = _STAYS.get(frozenset(known.values())) if windows else None
-    return Segment(row.id, row.name, reads, rules.compile(rule), flips, windows, known, stays)
+    return Segment(row.id, row.name, reads, rules.compile(rule), flips, windows, known, stays(rule))
 
 
 def held(row: Row[Any], now: datetime) -> Sql:
@@ -108,7 +112,6 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     serving = await live_segments(session)
     plans = {customer: serving.plan(stale.concerns.get(customer)) for customer in stale.live}
     concerned = [customer for customer, plan in plans.items() if plan.places or plan.all]
-    names = {segment.id: segment.name for segment in serving.segments}
     leaving = await known.all_of(session, stale.gone) if stale.gone else []
     entering: list[tuple[UUID, UUID]] = []
     due: dict[UUID, datetime] = {}
@@ -116,14 +119,14 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     if concerned:
         listed = await lists.of_customers(session, concerned) if None in serving.predicates else {}
         for moment, customers in (await _customers(session, serving, concerned, plans, now)).items():
-            asked = Asked(serving.segments, customers, moment)
+            asked = Asked(serving, customers, moment)
             await _ask(session, serving, asked, listed)
             entering += asked.entering
             leaving += asked.leaving
             due |= asked.due()
             idle += asked.idle()
     live = await known.live_meanwhile(session, {customer for _, customer in (*entering, *leaving)}, stale.live)
-    await move(session, entering, leaving, names, live, now)
+    await move(session, entering, leaving, serving.names, live, now)
     if due:
         await _set_timers(session, due)
     if idle:
@@ -137,37 +140,41 @@ async def _customers(
 
     Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps.
     """
-    before = await known.places(session, concerned, [segment.id for segment in serving.segments])
+    before = await known.places(session, concerned, serving.spelled, len(serving.segments))
     narrowed = [
         (customer, plan, places)
         for customer, places in zip(concerned, before, strict=True)
         if (plan := serving.narrow(plans[customer], places)).places or plan.all
     ]
     timers = await known.timers(session, FLIP, [customer for customer, _, _ in narrowed])
-    moments = {customer: at - JUST_BEFORE for customer, at in timers.items() if at <= now}
-    reads = {customer: plan.reads for customer, plan, _ in narrowed}
-    views = await load_each(session, reads, min([now, *moments.values()]))
+    oldest = min([now, *(at - JUST_BEFORE for at in timers if at)])
+    views = await load_each(session, [(customer, plan.reads) for customer, plan, _ in narrowed], oldest)
     found: dict[datetime, list[Customer]] = {}
-    for customer, plan, places in narrowed:
-        one = Customer(views[customer], plan, places, timers.get(customer))
-        found.setdefault(moments.get(customer, now), []).append(one)
+    for view, timer, (_, plan, places) in zip(views, timers, narrowed, strict=True):
+        moment = timer - JUST_BEFORE if timer and timer <= now else now
+        found.setdefault(moment, []).append(Customer(view, plan, places, timer))
     return found
 
 
 async def _ask(
     session: WriteSession, serving: Serving, asked: Asked, listed: Mapping[UUID, AbstractSet[UUID]]
 ) -> None:  # fmt: skip
+    rested = time.thread_time()
     for place, customers in sorted(asked.asked.items()):
         segment, began = serving.segments[place], time.thread_time()
         asked.ask(place, segment, listed)
-        await _check_pace(session, segment, time.thread_time() - began, len(customers))
-        await asyncio.sleep(0)  # heartbeats go on
+        ended = time.thread_time()
+        _spent[segment.id] = _spent.get(segment.id, 0.0) + ended - began
+        if ended - began > SLOW_SECONDS:
+            await _suspend(session, segment, ended - began, len(customers))
+        if ended - rested > SHARE_SECONDS:
+            await asyncio.sleep(0)  # heartbeats go on
+            rested = ended
 
 
-async def _check_pace(session: WriteSession, segment: Segment, seconds: float, customers: int) -> None:
+async def _suspend(session: WriteSession, segment: Segment, seconds: float, customers: int) -> None:
     """A rule that holds up all the others serves no longer: its owner is told, the others go on."""
-    spent.add(seconds, {"segment": str(segment.id)})
-    if seconds > SLOW_SECONDS and not session.info.get(ASIDE):
+    if not session.info.get(ASIDE):
         log.error("segment.suspended", segment_id=str(segment.id), seconds=seconds, customers=customers)
         said = f"too slow to be kept up: {seconds:.0f} s of computing for {customers} customers"
         await definitions.suspend(session, segment.id, said)

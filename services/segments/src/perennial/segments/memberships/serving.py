@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from perennial.common import rules
+from perennial.common.db.arrays import array
 from perennial.common.derive import Concern
 from perennial.common.rules import Footprint
 from perennial.common.rules.flip import Flip
@@ -62,6 +63,9 @@ class Serving:
     def __init__(self, known: Mapping[UUID, Segment]) -> None:
         graph = {segment.id: segment.reads.segments & known.keys() for segment in known.values()}
         self.segments = [known[segment] for segment in TopologicalSorter(graph).static_order()]
+        self.names = {segment.id: segment.name for segment in self.segments}
+        self.mentioned = {inner for segment in self.segments for inner in segment.reads.segments}
+        self.spelled = array([segment.id for segment in self.segments])
         self.predicates = {segment.holds for segment in self.segments}
         self._timed = bits(place for place, segment in enumerate(self.segments) if segment.flips)
         self._alike = _alike(self.segments)

@@ -19,6 +19,7 @@ from perennial.common.identity_map import MapChange, customer_of
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import identified, tracked
+from perennial.common.testing.said import said
 from perennial.common.timers import Timer
 
 Json = dict[str, Any]
@@ -156,5 +157,5 @@ class World:
 
     async def said(self, subject: str) -> int:
         """How many facts of that subject wait in the outbox."""
-        found = await self.rows("SELECT count(*) FROM outbox WHERE subject = :subject", subject=subject)
-        return int(found[0][0])
+        async with self.database.read() as session:
+            return len(await said(session, subject))

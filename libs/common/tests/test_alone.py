@@ -1,11 +1,14 @@
 """A statement that is a transaction of its own."""
 
+import asyncio
 import contextlib
+from typing import Any
 
 import asyncpg
 import pytest
 
 from perennial.common.db import Database
+from perennial.common.db.lone import Lone
 
 
 async def test_it_is_committed(committed: Database) -> None:
@@ -27,3 +30,37 @@ async def test_a_connection_that_was_ended_is_replaced(committed: Database) -> N
     with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         await committed.alone("SELECT 1")  # the end may not have been noticed yet
     assert await committed.alone("SELECT pg_backend_pid()") != ended
+
+
+async def test_there_are_only_so_many_connections(database_urls: Any) -> None:
+    opened: list[asyncpg.Connection] = []
+
+    async def connect() -> asyncpg.Connection:
+        opened.append(await asyncpg.connect(database_urls.login))
+        return opened[-1]
+
+    lone = Lone(connect, 2)
+    assert await asyncio.gather(*[lone.fetchval("SELECT $1::int", n) for n in range(9)]) == list(range(9))
+    assert (len(opened), lone.used) == (2, 0)
+    await lone.close()
+    assert all(each.is_closed() for each in opened)
+
+
+async def test_what_nobody_waits_for_is_not_used_again(database_urls: Any) -> None:
+    lone = Lone(lambda: asyncpg.connect(database_urls.login), 1)
+    first = await lone.fetchval("SELECT pg_backend_pid()")
+    waiting = asyncio.create_task(lone.fetchval("SELECT pg_sleep(60)"))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await lone.fetchval("SELECT pg_backend_pid()") != first
+    await lone.close()
+
+
+async def test_who_cannot_connect_gives_its_place_back() -> None:
+    lone = Lone(lambda: asyncpg.connect("postgresql://nobody@127.0.0.1:1/nothing"), 1)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Connect call failed"):
+            await lone.fetchval("SELECT 1")
+    assert lone.used == 0

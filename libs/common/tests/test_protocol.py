@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from perennial.common.web.protocol import HEAD_BYTES, Protocol, has_arrived
+from perennial.common.web.protocol import HEAD_BYTES, Protocol, Together, has_arrived, when_gone
 
 HOST = b"Host: x\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -58,18 +58,26 @@ class Server:
         await send({"type": "http.response.body", "body": content})
 
 
+App = TypeVar("App", bound=Server)
+
+
+@contextlib.asynccontextmanager
+async def running(app: App) -> AsyncIterator[App]:
+    config = uvicorn.Config(app, port=0, http=Quick, ws="none", lifespan="off", log_level="critical")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    app.port = server.servers[0].sockets[0].getsockname()[1]
+    yield app
+    server.should_exit = True
+    await task
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    app = Server()
-    config = uvicorn.Config(app, port=0, http=Quick, ws="none", lifespan="off", log_level="critical")
-    running = uvicorn.Server(config)
-    task = asyncio.create_task(running.serve())
-    while not running.started:
-        await asyncio.sleep(0.01)
-    app.port = running.servers[0].sockets[0].getsockname()[1]
-    yield app
-    running.should_exit = True
-    await task
+    async with running(Server()) as app:
+        yield app
 
 
 async def connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -248,3 +256,98 @@ async def test_whether_a_body_is_here_already_is_known(server: Server) -> None:
         return None
 
     assert not has_arrived(receive)
+
+
+class Transport(asyncio.Transport):
+    """Notes each write that would be a system call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[bytes | str] = []
+
+    def write(self, data: Any) -> None:
+        self.said.append(bytes(data))
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.said.append(b"".join(list_of_data))
+
+    def close(self) -> None:
+        self.said.append("closed")
+
+
+async def test_a_head_goes_with_what_follows_at_once() -> None:
+    transport = Transport()
+    together = Together(transport, asyncio.get_running_loop())
+    together.write(b"head ")
+    together.write(b"body")
+    together.write(b"more")
+    await asyncio.sleep(0)
+    assert transport.said == [b"head body", b"more"]
+
+
+async def test_a_head_waits_for_nothing_that_is_late() -> None:
+    transport = Transport()
+    together = Together(transport, asyncio.get_running_loop())
+    together.write(b"head")
+    await asyncio.sleep(0)
+    assert transport.said == [b"head"]
+    together.write(b"body")
+    assert transport.said == [b"head", b"body"]
+
+
+async def test_what_is_held_goes_out_before_the_end() -> None:
+    transport = Transport()
+    together = Together(transport, asyncio.get_running_loop())
+    together.write(b"head")
+    together.close()
+    await asyncio.sleep(0)
+    assert transport.said == [b"head", "closed"]
+
+
+class Leaving(Server):
+    """An application that works on, and is told when nobody waits any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = asyncio.Event()
+        self.began = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        assert when_gone(receive, self.told.set)
+        self.began.set()
+        if scope["path"] == "/slow":
+            await self.told.wait()
+            again = asyncio.Event()
+            assert when_gone(receive, again.set)
+            assert again.is_set()
+            self.broken.set()
+        else:
+            await self.answer(send, b"ok")
+
+
+async def test_who_works_is_told_that_the_client_has_left() -> None:
+    async with running(Leaving()) as server:
+        _, writer = await connect(server)
+        writer.write(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")
+        await server.began.wait()
+        writer.close()
+        async with asyncio.timeout(20):
+            await server.broken.wait()
+
+
+async def test_who_has_answered_is_told_nothing() -> None:
+    async with running(Leaving()) as server:
+        reader, writer = await connect(server)
+        writer.write(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert (await reader.readuntil(b"ok")).endswith(b"ok")
+        writer.close()
+        await talk(server, b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        assert not server.told.is_set()
+
+
+async def test_without_the_protocol_nobody_can_tell() -> None:
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    assert not when_gone(receive, lambda: None)

@@ -160,7 +160,7 @@ async def test_what_is_odd_is_answered_by_the_framework(
         "Content-Type": "application/json", **more,
     }  # fmt: skip
     path = f"/v1/loyalty/accounts/{str(via).upper() if number % 2 else via}/spend{query}"
-    encoded = [(name, value.encode("latin-1")) for name, value in headers.items()]
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     content = sent or json.dumps(BODY).encode()
     found = [await each.post(path, content=content, headers=encoded) for each in (client, long)]
     assert [each.status_code for each in found] == [status, status]

@@ -328,7 +328,8 @@ async def test_who_cannot_change_by_what_happened_is_not_asked(
     await hear(tracked("Hello", via=via))
     await world.define([
         {"event": "A", **week}, {"not": {"event": "A", **week, "count": {"gte": 1}}},
-        {"all": [{"event": "A", **week}, {"event": "B", **week, "count": {"eq": 0}}]}, {"event": "A", "count": {"eq": 2}},
+        {"all": [{"event": "A", **week}, {"event": "B", **week, "count": {"eq": 0}}]},
+        {"event": "A", "count": {"eq": 2}},
     ])  # fmt: skip
     await settle()
     asked: list[UUID] = []
@@ -354,7 +355,7 @@ async def test_who_cannot_change_by_what_happened_is_not_asked(
 
 async def test_what_serves_is_read_once_as_long_as_it_stays(runtime: Runtime, settle: Settle, client: Any) -> None:
     world = World(runtime, settle)
-    await world.define([{"event": "A"}, {"trait": "plan", "is": "pro"}])
+    await world.define([{"event": "A"}, {"event": "B"}])
     await settle()
 
     async def serving() -> Any:

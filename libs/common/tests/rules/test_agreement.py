@@ -234,9 +234,17 @@ documents = st.recursive(
     ),
     max_leaves=4,
 )
+PAGE = {"event": "Page", "within": "P30D"}
 COUNTED: list[dict[str, Any]] = [
-    {"event": "Page", "within": "P30D", "count": {limit: 2}} for limit in ("gt", "gte", "lt", "lte", "eq")
-] + [{"event": "Page", "within": "P1D", "count": {"eq": 0}}, {"event": "Page", "within": "P30D", "count": {"gte": 0}}]
+    *({**PAGE, "count": {limit: 2}} for limit in ("gt", "gte", "lt", "lte", "eq")),
+    {"event": "Page", "within": "P1D", "count": {"eq": 0}},
+    {**PAGE, "count": {"gte": 0}},
+    {"not": PAGE},
+    {"all": [PAGE, {"event": "Order Completed", "within": "P1D", "count": {"eq": 0}}]},
+    {"any": [{"not": {**PAGE, "within": "P1D"}}, {"event": "Order Completed", "count": {"lt": 2}}]},
+    {"event": "Page", "within": {"last": "day"}},
+    {"sequence": [{"event": "Page"}, {"event": "Order Completed", "within": "P30D"}], "within": "P30D"},
+]
 ZONES = ["Pacific/Auckland", "Etc/GMT+12", "America/New_York", "Asia/Kathmandu", "UTC"]
 zones = st.sampled_from([*ZONES, "asia/shanghai", "EST", "UTC+3", "", "localtime", "Nowhere/Land", 5, None])
 trait_facts = st.lists(
@@ -341,7 +349,7 @@ async def test_three_evaluators_agree(
 @given(history=histories(), chosen=questions)
 def test_an_unsaved_view_answers_alike(naive: Naive, history: History, chosen: list[dict[str, Any]]) -> None:
     """The values as an event brings them, floats and all, before they went through Postgres."""
-    for document, customer in product(chosen, CUSTOMERS):
+    for document, customer in product([*chosen, *COUNTED], CUSTOMERS):
         view = history.view(customer)
         assert rules.compile(rules.parse(document))(view, NOW) == naive(document, view, NOW)
 

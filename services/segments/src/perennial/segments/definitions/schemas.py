@@ -123,8 +123,8 @@ class PreviewIn(BaseModel):
     rule: dict[str, Any]
     exact: Flag = Field(
         default=False,
-        description="Count everybody, however many they are; it is refused only after 15 s. Otherwise what takes more"
-        " than a second or so of 200,000 customers and more is estimated from a part of them.",
+        description="Count everybody, which is refused only after 15 s. Otherwise what takes more than a second or so"
+        " of 250,000 identifiers and more is estimated from a part of the customers.",
     )
 
 

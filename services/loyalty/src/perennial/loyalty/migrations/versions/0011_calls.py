@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from perennial.common.db.migrations import create_index_concurrently, drop_index_concurrently
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -75,15 +77,15 @@ SPEND_PLAIN = """
 
 
 def upgrade() -> None:
+    create_index_concurrently("ix_stale_customer_id", "stale", ["customer_id"])
     op.add_column(
         "stale",
         sa.Column("concern", sa.Text(), comment="What it is about, as a list of words; * and none: anything."),
     )
-    op.create_index("ix_stale_customer_id", "stale", ["customer_id"])
     op.execute(SPEND_PLAIN)
 
 
 def downgrade() -> None:
+    drop_index_concurrently("ix_stale_customer_id")
     op.execute("DROP FUNCTION spend_plain")
-    op.drop_index("ix_stale_customer_id")
     op.drop_column("stale", "concern")

@@ -185,7 +185,8 @@ async def test_a_service_that_talks_nonsense(
 async def test_a_cut_answer_does_not_look_whole(
     admin: httpx.AsyncClient, gateway: FastAPI, shop: FastAPI, serving: Any
 ) -> None:
-    async with serving(gateway) as port, httpx.AsyncClient(headers=admin.headers) as client:
+    # What it logs of the service's error takes seconds, on the same loop.
+    async with serving(gateway) as port, httpx.AsyncClient(headers=admin.headers, timeout=60) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(f"http://127.0.0.1:{port}/v1/broken?length=1000000")
         short = await client.get(f"http://127.0.0.1:{port}/v1/broken")

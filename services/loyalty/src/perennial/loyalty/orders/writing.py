@@ -1,4 +1,4 @@
-"""Many new orders at once, by COPY: it looks for no conflict first, and a savepoint takes it back where there is one."""
+"""Many new orders at once by COPY, which looks for no conflict; a savepoint takes it back where there is one."""
 
 import json
 import struct

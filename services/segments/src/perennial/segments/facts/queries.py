@@ -37,7 +37,9 @@ _SHOW = text("""
       AND (m.customer_id IS NULL OR m.customer_id = d.customer_id)
     ORDER BY d.customer_id, d.key
     ON CONFLICT (via, key) DO UPDATE
-    SET value = excluded.value, at = excluded.at, source = excluded.source, message_id = excluded.message_id""")
+    SET value = excluded.value, at = excluded.at, source = excluded.source, message_id = excluded.message_id
+    WHERE (trait.source, trait.message_id, trait.at, trait.value)
+          IS DISTINCT FROM (excluded.source, excluded.message_id, excluded.at, excluded.value)""")
 _FORGET = text("""
     UPDATE derived_trait SET value = NULL
     WHERE customer_id = ANY(CAST(:customers AS uuid[])) AND value IS NOT NULL RETURNING customer_id""")

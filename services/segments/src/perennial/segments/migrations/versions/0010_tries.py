@@ -1,7 +1,8 @@
 """Customers by a hash, for estimates in large shops."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from perennial.common.db.migrations import create_index_concurrently, drop_index_concurrently
 
 revision = "0010"
 down_revision = "0009"
@@ -10,8 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("ix_identity_map_hash", "identity_map", [sa.text("uuid_hash(customer_id)")])
+    create_index_concurrently("ix_identity_map_hash", "identity_map", [sa.text("uuid_hash(customer_id)")])
 
 
 def downgrade() -> None:
-    op.drop_index("ix_identity_map_hash", "identity_map")
+    drop_index_concurrently("ix_identity_map_hash")

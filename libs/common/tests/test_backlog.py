@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from sqlalchemy import text
 
-from perennial.common import backlog
+from perennial.common import backlog, outbox
 from perennial.common.contracts.identity import RESOLVED_SUBJECT, EventsResolved
 from perennial.common.db import Database
 from perennial.common.ids import partition_of
@@ -71,6 +71,28 @@ async def test_what_waits_in_the_tables(reader: InMemoryMetricReader, committed:
     backlog.forget()
     for name in ("perennial.outbox.depth", "perennial.outbox.lag", "perennial.parked.waiting"):
         assert values(reader, name) == [0], "another process relays now: an old value would stand for ever"
+
+
+async def test_what_never_gets_through_is_told(
+    reader: InMemoryMetricReader, live_runtime: Runtime, committed: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay that fails each time is still the one that is asked."""
+    seen: list[tuple[Any, Any]] = []
+    async with committed.write() as session:
+        await emit(session, ThingDone(what="unheard"))
+        await session.execute(
+            text("UPDATE outbox SET subject = 'elsewhere.thing.done.v1', created_at = now() - interval '90 seconds'")
+        )
+
+    async def pause(_: float) -> None:
+        seen.append((values(reader, "perennial.outbox.depth"), values(reader, "perennial.outbox.lag")))
+        if len(seen) == 3:
+            live_runtime.stopping.set()
+
+    monkeypatch.setattr(live_runtime, "pause", pause)
+    await asyncio.wait_for(outbox.relay(live_runtime), 60)
+    assert all(depth == [1] and 90 <= lag[0] < 1000 for depth, lag in seen)
+    assert values(reader, "perennial.outbox.depth") == [0], "this process relays no more"
 
 
 async def test_nothing_waits_in_empty_tables(reader: InMemoryMetricReader, committed: Database) -> None:

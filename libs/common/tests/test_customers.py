@@ -223,6 +223,36 @@ async def test_who_cannot_be_computed_is_put_off_with_all_that_is_due(session: W
     assert [tuple(row) for row in rows] == [(second, True), (first, False)]
 
 
+@pytest.mark.parametrize("live", [True, False])
+async def test_one_that_cannot_be_computed_holds_up_nobody_while_live_ones_keep_coming(
+    live: bool, service: Service, settings: CommonSettings, committed: Database
+) -> None:
+    """It is found, alone, whatever it was marked for: what is live comes first, but hides nobody."""
+    async with committed.write() as session:
+        bad, *rest = [await customer(session) for _ in range(30)]
+        busy = [await customer(session) for _ in range(3)]
+        await derive.mark(session, [bad], live=live)
+        await derive.mark(session, rest, live=False)
+        await derive.mark(session, busy, live=True)
+    waiting = set(rest)
+
+    async def handle(_: WriteSession, stale: Stale) -> None:
+        async with committed.write() as other:
+            await derive.mark(other, busy, live=True)
+        if bad in stale.live:
+            raise ValueError
+        waiting.difference_update(stale.live)
+        if not waiting:
+            runtime.stopping.set()
+
+    service = replace(service, derive=Derivation(handle, batch=20))
+    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    await asyncio.wait_for(derive.loop(runtime), 30)
+    async with committed.read() as found:
+        away = (await found.execute(text("SELECT customer_id FROM stale WHERE at > now()"))).scalars().all()
+    assert away == [bad]
+
+
 async def test_a_change_that_a_rival_was_just_writing_is_known(committed: Database) -> None:
     """Two consumers learn of one identifier at once: whoever comes second must still say where it was before."""
     via, owner = uuid7(), uuid7()

@@ -216,6 +216,29 @@ async def test_what_nobody_hears_is_too_large_or_cannot_be_read_stays_and_the_ot
     assert ids(await stored(live_runtime))[-1] == str(lone.id)
 
 
+async def test_a_fact_that_never_gets_through_costs_nothing_that_stays(
+    live_runtime: Runtime, committed: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay begins anew after each failure, with the same connection to the broker."""
+    failures = 0
+
+    async def pause(_: float) -> None:
+        nonlocal failures
+        failures += 1
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(live_runtime, "pause", pause)
+    await say(committed, said(ThingDone(what="unheard"))._replace(subject="elsewhere.thing.done.v1"))
+    before = len(live_runtime.nats._subs)
+
+    async def failed_often() -> bool:
+        return failures > 10
+
+    async with relaying(live_runtime):
+        await until(failed_often)
+        assert len(live_runtime.nats._subs) <= before + 1
+
+
 async def test_a_stream_that_is_full_is_trimmed_and_nothing_is_lost(live_runtime: Runtime, committed: Database) -> None:
     config = (await live_runtime.js.stream_info(STREAM)).config
     await live_runtime.js.update_stream(replace(config, max_bytes=100_000))

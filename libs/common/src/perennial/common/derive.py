@@ -99,7 +99,8 @@ class Derivation:
 
     `concerned`: the service's table `stale` has the column `concern`, and an index by customer. `rest`: how many times
     as long as a small batch took to wait for the next one, within bounds: the busier the machine, the more marks share
-    a batch. `hurried`: something live was there lately, so that of the rest a batch takes but a few.
+    a batch. `hurried`: something live was there lately, so that of the rest a batch takes but a few. A batch of less
+    than `FEW` has no such share: with `aside` it is of the rest alone.
     """
 
     handle: Callable[[WriteSession, Stale], Awaitable[None]]
@@ -107,6 +108,7 @@ class Derivation:
     concerned: bool = False
     rest: int = 0
     hurried: bool = False
+    aside: bool = False
 
 
 @lru_cache(maxsize=65_536)
@@ -185,8 +187,10 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
     return used
 
 
-def _first(batch: int, *, hurried: bool = False) -> Mapping[str, int]:
+def _first(batch: int, *, hurried: bool = False, aside: bool = False) -> Mapping[str, int]:
     few = batch // FEW
+    if few == 0:
+        return {"n": 0 if aside else batch, "rest": batch, "few": 0}
     return {"n": batch, "rest": few if hurried else batch, "few": few}
 
 
@@ -201,19 +205,25 @@ async def _derive(session: WriteSession, derivation: Derivation) -> tuple[int, b
     await identity_map.lock_customers(session, live)
     present = await identity_map.customers_of(session, live)
     gone = [customer for customer in live if present.get(customer, customer) != customer]
+    # Whoever marked them may have read the map before a merge, and committed after it: no other mark says as much.
+    heirs: dict[UUID, bool] = {}
+    for customer in gone:
+        heirs[present[customer]] = heirs.get(present[customer], False) or live[customer]
+    live |= {heir: live[heir] or flag for heir, flag in heirs.items() if heir in live}
     current = {customer: flag for customer, flag in live.items() if present.get(customer) == customer}
-    await derivation.handle(session, Stale(current, gone, _together(taken) if derivation.concerned else {}))
-    # Whoever marked them may have read the map before a merge, and committed after it: then nobody else is marked.
-    for flag in (True, False):
-        heirs = {present[customer] for customer in gone if live[customer] is flag} - live.keys()
-        await mark(session, heirs, live=flag)
+    concerns = _together(taken) if derivation.concerned else {}
+    for heir in heirs:
+        concerns.pop(heir, None)
+    await derivation.handle(session, Stale(current, gone, concerns))
+    for is_live in (True, False):
+        await mark(session, {heir for heir, flag in heirs.items() if flag is is_live} - live.keys(), live=is_live)
     derived.add(len(current))
     return len(taken), any(live.values())
 
 
 async def _take(session: WriteSession, derivation: Derivation) -> Sequence[Sequence[Any]]:
     """Claim marks: customer_id, live, and the concern where there is one."""
-    first = _first(derivation.batch, hurried=derivation.hurried)
+    first = _first(derivation.batch, hurried=derivation.hurried, aside=derivation.aside)
     if not derivation.concerned:
         return (await session.execute(_TAKE, first)).all()
     # A plan made while the table was small would later compare each of a million marks with each customer.
@@ -232,9 +242,9 @@ def _together(taken: Iterable[Sequence[Any]]) -> dict[UUID, Concern]:
     return {customer: concern for customer, concern in found.items() if concern is not None}
 
 
-async def rotate(session: WriteSession) -> None:
+async def rotate(session: WriteSession, *, aside: bool = False) -> None:
     """Put the first customer off for a minute: who cannot be computed must not stop the others."""
-    await session.execute(_PUT_OFF, _first(1))
+    await session.execute(_PUT_OFF, _first(1, aside=aside))
 
 
 async def loop(runtime: Runtime) -> None:
@@ -242,12 +252,14 @@ async def loop(runtime: Runtime) -> None:
     derivation = runtime.service.derive
     if derivation is None:
         return
-    size, hurried_until = derivation.batch, 0.0
+    size, hurried_until, aside = derivation.batch, 0.0, False
     while not runtime.stopping.is_set():
         runtime.beats["derive"] = began = asyncio.get_running_loop().time()
         try:
             async with runtime.database.write() as session:
-                used, live = await _derive(session, replace(derivation, batch=size, hurried=began < hurried_until))
+                hurried = began < hurried_until
+                part = replace(derivation, batch=size, hurried=hurried, aside=aside)
+                used, live = await _derive(session, part)
         except Exception as error:
             if is_infrastructure(error):
                 log.warning("derive.waiting", error=repr(error))
@@ -256,9 +268,9 @@ async def loop(runtime: Runtime) -> None:
                 size = max(1, size // 4)
             else:
                 log.exception("derive.failed")
-                await _put_off(runtime)
+                await _put_off(runtime, aside=aside)
             continue
-        size = min(derivation.batch, size * 2)
+        size, aside = min(derivation.batch, size * 2), not aside  # what fails is looked for on the same side
         hurried_until = began + HURRY_SECONDS if live else hurried_until
         if used < size:
             took = asyncio.get_running_loop().time() - began
@@ -267,10 +279,10 @@ async def loop(runtime: Runtime) -> None:
             await notify.wait(runtime, notify.STALE, await _sleep(runtime))
 
 
-async def _put_off(runtime: Runtime) -> None:
+async def _put_off(runtime: Runtime, *, aside: bool) -> None:
     try:
         async with runtime.database.write() as session:
-            await rotate(session)
+            await rotate(session, aside=aside)
     except Exception as error:
         if not is_infrastructure(error):
             raise

@@ -31,7 +31,7 @@ published = meter.create_counter("perennial.outbox.published", description="Fact
 BATCH = MOST  # facts of a round
 BYTES = 4 * 1024 * 1024  # of a round, if it is more than one row
 IDLE_SECONDS = 30.0
-MEASURE_SECONDS = 5.0
+MEASURE_SECONDS, BUSY_MEASURE_SECONDS = 5.0, 30.0
 PACE_SECONDS = 0.03  # between rounds that found little: what is committed meanwhile shares the next one
 BUSY, BUSY_PACE_SECONDS = 10, 0.1  # facts of a round; where more is said, more shares the next, and costs less
 KEEP = timedelta(days=1)
@@ -107,11 +107,12 @@ async def republish(session: WriteSession, since: datetime, until: datetime) -> 
 
 async def relay(runtime: Runtime) -> None:
     """Publish this service's outbox for as long as the process lives; an advisory lock elects one relay."""
+    one = _Relay(runtime)
     while not runtime.stopping.is_set():
         try:
             async with _elected(runtime) as connection:
                 if connection is not None:
-                    await _Relay(runtime, connection).run()
+                    await one.run(connection)
                     continue
         except Exception as error:
             if not is_infrastructure(error):
@@ -121,6 +122,7 @@ async def relay(runtime: Runtime) -> None:
             await runtime.pause(0.5)  # without the lock: another process may know better
         else:
             await runtime.pause(5)
+    backlog.forget()
 
 
 @contextlib.asynccontextmanager
@@ -133,9 +135,9 @@ async def _elected(runtime: Runtime) -> AsyncIterator[asyncpg.Connection | None]
             yield connection
         else:
             runtime.beats.pop("outbox", None)
+            backlog.forget()
             yield None
     finally:
-        backlog.forget()
         if connection is not None:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=2)
@@ -177,25 +179,27 @@ class _Round:
 class _Relay:
     """Rounds in the order of their rows: while one is being stored, the next is taken and read, not yet sent."""
 
-    def __init__(self, runtime: Runtime, connection: asyncpg.Connection) -> None:
-        self._runtime, self._connection = runtime, connection
-        self._publisher = Publisher(runtime.nats)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime, self._publisher = runtime, Publisher(runtime.nats)
         self._round = _Round([], [], None, more=False)
         self._storing: asyncio.Task[list[Exception | None]] | None = None
+        self._measured = -BUSY_MEASURE_SECONDS
 
-    async def run(self) -> None:
+    async def run(self, connection: asyncpg.Connection) -> None:
         """Until the process stops. Raises what kept a fact from being stored."""
+        self._connection = connection
         try:
             await self._run()
         finally:
             if self._storing is not None:
                 self._storing.cancel()
+            self._storing, self._round = None, _Round([], [], None, more=False)
 
     async def _run(self) -> None:
         now, runtime = asyncio.get_running_loop().time, self._runtime
-        measured = -MEASURE_SECONDS
         while not runtime.stopping.is_set():
             runtime.beats["outbox"] = now()
+            await self._measure(now())
             found = await self._connection.fetch(_TAKE, [identifier for identifier, _ in self._round.rows])
             taken = _Round.read(found)
             await self._settle()
@@ -205,12 +209,15 @@ class _Relay:
             if taken.more:
                 continue
             await self._settle()
-            if now() - measured > MEASURE_SECONDS:
-                await backlog.measure(self._connection)
-                measured = now()
             await runtime.pause(PACE_SECONDS if len(taken.facts) < BUSY else BUSY_PACE_SECONDS)
             await notify.wait(runtime, notify.OUTBOX, IDLE_SECONDS)
         await self._settle()
+
+    async def _measure(self, now: float) -> None:
+        """Before anything can fail: what does not get through must be told. Seldom while there is much to count."""
+        if now - self._measured > (BUSY_MEASURE_SECONDS if self._round.more else MEASURE_SECONDS):
+            await backlog.measure(self._connection)
+            self._measured = now
 
     async def _settle(self) -> None:
         """Mark what is stored of the round that is out; what is not marked is sent again."""

@@ -365,7 +365,10 @@ def test_no_answer_changes_before_the_flip(history: History, chosen: list[dict[s
         view, rule = history.view(customer), rules.parse(document)
         holds = rules.compile(rule, ZoneInfo(zone))
         now, flip = holds(view, NOW), rules.next_flip(rule, view, NOW, ZoneInfo(zone))
-        assert flip is None or (flip > NOW and holds(view, flip) != now)
+        assert flip is None or flip > NOW
+        while flip is not None and holds(view, flip) == now:  # of very many instants only some are tried at a time
+            asked, flip = flip, rules.next_flip(rule, view, flip, ZoneInfo(zone))
+            assert flip is None or flip > asked
         assert all(holds(view, at) == now for at in moments if flip is None or at < flip)
 
 

@@ -1,14 +1,17 @@
 """How RFM is computed is data, and what comes of it a report."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.segments.rfm.runs import computing
+from perennial.segments.settings import SegmentsSettings
 
 Run = Callable[[], Awaitable[None]]
 Shop = Callable[..., Awaitable[list[UUID]]]
@@ -80,3 +83,10 @@ async def test_the_report_is_complete_in_json_and_in_csv(client: httpx.AsyncClie
     assert len(lines) == 9
     other = (await client.get("/v1/rfm/report?currency=CNY")).json()
     assert (other["customers"], other["monetary"]) == (0, "0.00")
+
+
+@pytest.mark.parametrize("said", [{"rfm_share": 1e-300}, {"rfm_cluster_hours": 1e12}, {"rfm_cluster_hours": math.inf}])
+def test_a_pause_that_no_clock_holds_is_refused_at_the_start(said: dict[str, float]) -> None:
+    """Else every derivation of an order, or every run, would fail by it."""
+    with pytest.raises(ValidationError, match=next(iter(said))):
+        SegmentsSettings(**said)  # type: ignore[arg-type]

@@ -16,8 +16,11 @@ class SegmentsSettings(CommonSettings):
         default=60, ge=1, le=86_400, description="A run that orders want begins so long after the one before, at least."
     )
     rfm_share: float = Field(
-        default=0.02, gt=0, le=1, description="Of the time: such runs take no more, however many customers there are."
+        default=0.02,
+        ge=0.0001,
+        le=1,
+        description="Of the time: such runs take no more, however many customers there are.",
     )
     rfm_cluster_hours: float = Field(
-        default=23, ge=0, description="Clusters so old are found anew: by default with each day's run."
+        default=23, ge=0, le=87_600, description="Clusters so old are found anew: by default with each day's run."
     )

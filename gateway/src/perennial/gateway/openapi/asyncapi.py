@@ -25,6 +25,10 @@ _HEADERS = {
         "ce-traceparent": {"type": "string"},
         "traceparent": {"type": "string"},
         "Nats-Msg-Id": {"type": "string", "description": "On outbox facts only."},
+        **{
+            f"Nats-Batch-{name}": {"type": "string", "description": "On facts that were stored as one of many."}
+            for name in ("Id", "Sequence", "Commit")
+        },
     },
 }
 

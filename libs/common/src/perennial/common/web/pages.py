@@ -7,11 +7,9 @@ from urllib.parse import quote, urlencode
 from fastapi import Request
 from pydantic import BaseModel
 
-from perennial.common.web.cursors import PageRequest, encode_cursor, last_number
+from perennial.common.web.cursors import PageRequest, encode_cursor
 
 T = TypeVar("T")
-
-before = last_number  # by this name in segments
 
 
 class Page(BaseModel, Generic[T]):

@@ -39,7 +39,6 @@ Reader = Annotated[Principal, Depends(requires("segments:read"))]
 Writer = Annotated[Principal, Depends(requires("segments:write"))]
 LAST = 2**31 - 1
 Version = Annotated[int, Path(ge=1, lt=LAST)]
-after_id = last_id  # by this name in memberships
 
 
 def said(document: Any, who: Principal) -> dict[str, Any]:

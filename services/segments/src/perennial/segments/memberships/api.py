@@ -11,10 +11,9 @@ from perennial.common.auth import Principal, requires
 from perennial.common.problems import Unprocessable
 from perennial.common.rules import Explanation
 from perennial.common.web import Page, PageQuery, Read, documented, paged
+from perennial.common.web.cursors import last_id, last_number
 from perennial.common.web.fields import Instant
-from perennial.common.web.pages import before
 from perennial.segments.definitions import service as definitions
-from perennial.segments.definitions.api import after_id
 from perennial.segments.memberships import queries
 from perennial.segments.memberships.explain import Explained, explain, today
 from perennial.segments.memberships.schemas import (
@@ -39,11 +38,11 @@ async def list_members(segment_id: UUID, page: PageQuery, session: Read, who: Re
     """The members, by customer id: of today, or of a time in the past."""
     row = await definitions.find(session, segment_id)
     if at is None:
-        rows = await queries.page(session, segment_id, after_id(page), page.limit + 1)
+        rows = await queries.page(session, segment_id, last_id(page), page.limit + 1)
     elif at > datetime.now(UTC):
         raise Unprocessable("at: lies in the future", code="in_the_future", pointer="query/at")
     else:
-        rows = await queries.page_at(session, segment_id, at, after_id(page), page.limit + 1)
+        rows = await queries.page_at(session, segment_id, at, last_id(page), page.limit + 1)
     items = [MemberOut(customer_id=row.customer_id, since=row.since) for row in rows]
     found = paged(items, page, lambda item: [str(item.customer_id)])
     return MembersOut(items=found.items, next_cursor=found.next_cursor, as_of=at or row.as_of)
@@ -82,7 +81,7 @@ def _reason(explanation: Explanation, who: Principal) -> Reason:
 async def list_segments_of(customer_id: UUID, page: PageQuery, session: Read, who: Reader) -> InSegments:
     """The segments that a customer is in."""
     customer = await today(session, customer_id)
-    rows = await queries.segments_of(session, customer, after_id(page), page.limit + 1)
+    rows = await queries.segments_of(session, customer, last_id(page), page.limit + 1)
     items = [InSegment(segment_id=row.segment_id, name=row.name, since=row.since) for row in rows]
     found = paged(items, page, lambda item: [str(item.segment_id)])
     as_of = await queries.fresh(session)
@@ -95,7 +94,7 @@ async def list_changes_of(customer_id: UUID, page: PageQuery, session: Read, who
 
     Those of the customers who were merged into this one are among them, each under the id of then.
     """
-    customer, until = await today(session, customer_id), before(page)
+    customer, until = await today(session, customer_id), last_number(page)
     rows = await queries.changes_of(session, customer, until, page.limit + 1)
     found = paged(rows, page, lambda row: [row.id])
     items = [Change(**row._mapping) for row in found.items]  # noqa: SLF001 (public API)

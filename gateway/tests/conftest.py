@@ -11,8 +11,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from perennial.common.contracts.gateway import AcceptedEvent, EventsAccepted
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.gateway.edge import Edge
@@ -36,7 +35,7 @@ def gateway_settings(settings: CommonSettings) -> GatewaySettings:
 
 
 @pytest.fixture
-async def gateway(live_runtime: Runtime, gateway_settings: GatewaySettings) -> AsyncIterator[FastAPI]:
+async def gateway(live_runtime: ServiceRuntime, gateway_settings: GatewaySettings) -> AsyncIterator[FastAPI]:
     async with started(live_runtime, gateway_settings) as running:
         yield running
 
@@ -65,7 +64,7 @@ async def admin(gateway: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def stored(live_runtime: Runtime) -> Stored:
+def stored(live_runtime: ServiceRuntime) -> Stored:
     """Every event that is in the stream."""
 
     async def read() -> list[AcceptedEvent]:

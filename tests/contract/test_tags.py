@@ -1,7 +1,7 @@
 """The document of the catalogue is the data's, and the readings of its rules are the standard ones."""
 
 from perennial.common import commerce, rules
-from perennial.common.rules.footprint import footprint
+from perennial.common.rules.evaluation.footprint import footprint
 from perennial.profile.computed.standard import STANDARD
 from perennial.profile.tags.definitions import presets
 from perennial.profile.tags.words.hearing import shipped

@@ -17,7 +17,7 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import Database
 from perennial.common.ids import partition_of
 from perennial.common.messaging.batch import react
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.loyalty.main import SERVICE
 from perennial.loyalty.worker import REACTIONS
@@ -38,7 +38,7 @@ class Worker:
 
     def __init__(self, vias: Sequence[UUID]) -> None:
         self.database = Database.connect(SERVICE.settings(), "bench")  # type: ignore[call-arg]
-        self.runtime = Runtime(SERVICE, self.database.info["settings"], self.database, nats=None)  # type: ignore[arg-type]
+        self.runtime = ServiceRuntime(SERVICE, self.database.info["settings"], self.database, nats=None)  # type: ignore[arg-type]
         self.vias, self._number = vias, itertools.count()
         self._ready: list[list[list[ResolvedEvent]]] = []
 

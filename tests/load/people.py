@@ -18,7 +18,7 @@ from perennial.common.contracts.gateway import AcceptedEvent, EventsAccepted
 from perennial.common.db import Database
 from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.identity.decider import Decider
 from perennial.identity.decisions.service import Arrival
 from perennial.identity.main import SERVICE
@@ -60,7 +60,7 @@ class Bench:
         self.database = database
         self.admin = admin
         self.key = key_of("identifier_key", settings.identifier_key)
-        self.decider = Decider(Runtime(SERVICE, settings, database, nats=None))  # type: ignore[arg-type]
+        self.decider = Decider(ServiceRuntime(SERVICE, settings, database, nats=None))  # type: ignore[arg-type]
         self._newcomers = 0
         self._seq = 0
 
@@ -148,7 +148,7 @@ class Bench:
 
     async def waiting(self, name: str, waits: list[float]) -> None:
         """Decide on one event after the other that adds a device to a customer, so that it needs the lock."""
-        rival = Decider(Runtime(SERVICE, self.settings, self.database, nats=None))  # type: ignore[arg-type]
+        rival = Decider(ServiceRuntime(SERVICE, self.settings, self.database, nats=None))  # type: ignore[arg-type]
         for number in itertools.count():
             device = {"context": {"device": {"id": f"{name}-{number % 4}"}}}
             event = self._event({"anonymousId": name, **device})

@@ -26,7 +26,8 @@ from perennial.common.contracts.segments import MembershipEntered
 from perennial.common.db import Database
 from perennial.common.events import Encoder
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime, connect_nats
+from perennial.common.runtime import connect_nats
+from perennial.common.service import ServiceRuntime
 from perennial.local.platform import Platform
 from perennial.segments.main import SERVICE
 from tests.load.stream import Raw, command
@@ -41,7 +42,7 @@ _DONE = text("SELECT NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL)"
 class Bench:
     """An outbox and its stream; the service itself stands still."""
 
-    def __init__(self, platform: Platform, runtime: Runtime) -> None:
+    def __init__(self, platform: Platform, runtime: ServiceRuntime) -> None:
         self._runtime, self._database = runtime, runtime.database
         self._cpu = {name: psutil.Process(platform.processes()[name]["pid"]) for name in ("nats", "postgres")}
         self.segments = [uuid7() for _ in range(20)]
@@ -109,7 +110,9 @@ async def measure(platform: Platform) -> None:
     env = platform.environment_of("segments")
     os.environ.update({name: value for name, value in env.items() if name.startswith("PERENNIAL_")})
     database = Database.connect(SERVICE.settings(), "bench")  # type: ignore[call-arg]
-    runtime = Runtime(SERVICE, database.info["settings"], database, await connect_nats(platform.nats_url, "bench"))
+    runtime = ServiceRuntime(
+        SERVICE, database.info["settings"], database, await connect_nats(platform.nats_url, "bench")
+    )
     bench, raw = Bench(platform, runtime), await Raw.open(platform.nats_url)
     gc.freeze()  # as every process of a service does
     gc.set_threshold(50_000, 20, 50)

@@ -21,8 +21,7 @@ from perennial.common.contracts.identity import EventsResolved, ResolvedEvent
 from perennial.common.db import Database
 from perennial.common.messaging.batch import BatchProcessor
 from perennial.common.messaging.decode import resolved
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.events import identified, tracked
 from perennial.profile.main import SERVICE
@@ -48,7 +47,7 @@ class Writer:
         self, vias: Sequence[UUID], service: Service = SERVICE, settings: CommonSettings | None = None
     ) -> None:
         settings = settings or ProfileSettings()  # type: ignore[call-arg]
-        self.runtime = Runtime(service, settings, Database.connect(settings, "bench"), nats=cast("Any", None))
+        self.runtime = ServiceRuntime(service, settings, Database.connect(settings, "bench"), nats=cast("Any", None))
         hot = [reaction for reaction in service.reactions if reaction.hot]
         self.process, self.vias = BatchProcessor(self.runtime, hot, resolved), vias
         gc.freeze()  # as every process of a service does

@@ -26,7 +26,7 @@ ASIDE = re.compile(
 
 def spoken(service: str) -> dict[str, str]:
     """SQL by revision, in order, of every migration of a service in a database that is made for it."""
-    with _database(service) as owner, _heard() as statements, ThreadPoolExecutor(1) as thread:
+    with database(service) as owner, _heard() as statements, ThreadPoolExecutor(1) as thread:
         thread.submit(migrations.upgrade, f"perennial.{service}.migrations", owner).result()
     return dict(_by_revision(statements))
 
@@ -65,7 +65,7 @@ def _filled(statement: str, parameters: Any) -> str:
 
 
 @contextmanager
-def _database(service: str) -> Iterator[str]:
+def database(service: str) -> Iterator[str]:
     """The owner's URL of a database with the service's roles and nothing in it."""
     parts, name = urlsplit(os.environ["PERENNIAL_TEST_DATABASE_URL"]), f"t_spoken_{uuid4().hex[:10]}"
     own = urlunsplit(parts._replace(path=f"/{name}"))

@@ -9,7 +9,7 @@ from aiohttp import web
 from fastapi import FastAPI
 
 from perennial.common.operations import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.imports.testing import MAPPING, key
 
@@ -33,7 +33,7 @@ def upload(admin: httpx.AsyncClient, source: str) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def do(admin: httpx.AsyncClient, live_runtime: Runtime, upload: Callable[..., Any]) -> Callable[..., Any]:
+def do(admin: httpx.AsyncClient, live_runtime: ServiceRuntime, upload: Callable[..., Any]) -> Callable[..., Any]:
     """`await do("run", HEADER + GOOD)`: the operation when it is over."""
 
     async def done(verb: str, content: str | bytes | None = None, *, import_id: str = "", **body: Any) -> Any:
@@ -48,7 +48,7 @@ def do(admin: httpx.AsyncClient, live_runtime: Runtime, upload: Callable[..., An
 
 
 @pytest.fixture
-async def profile(live_runtime: Runtime, gateway: FastAPI) -> AsyncIterator[list[Any]]:
+async def profile(live_runtime: ServiceRuntime, gateway: FastAPI) -> AsyncIterator[list[Any]]:
     """A profile service to whom everybody with an e-mail address is known; and what it was asked."""
     asked: list[Any] = []
 

@@ -12,7 +12,7 @@ from perennial.common.contracts.identity import CustomerErased
 from perennial.common.ids import uuid7
 from perennial.common.operations import worker as operations
 from perennial.common.privacy import service, worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.imports import steps
 from perennial.gateway.imports.testing import GOOD, HEADER, MAPPING, key
 from perennial.gateway.testing import Stored
@@ -20,7 +20,7 @@ from perennial.gateway.testing import Stored
 FILES = "SELECT count(*) FROM operation_file"
 
 
-async def _erase(runtime: Runtime) -> None:
+async def _erase(runtime: ServiceRuntime) -> None:
     via = uuid7()
     async with runtime.database.write() as session:
         told = CustomerErased(erasure_id=uuid7(), customer=via, vias=[via], at=datetime.now(UTC))
@@ -28,19 +28,19 @@ async def _erase(runtime: Runtime) -> None:
     await worker.run_all(runtime)
 
 
-async def _one(runtime: Runtime, statement: str) -> Any:
+async def _one(runtime: ServiceRuntime, statement: str) -> Any:
     async with runtime.database.read() as session:
         return (await session.execute(text(statement))).scalar_one()
 
 
-async def _receipts(runtime: Runtime) -> list[Any]:
+async def _receipts(runtime: ServiceRuntime) -> list[Any]:
     async with runtime.database.read() as session:
         found = await session.execute(text("SELECT body FROM outbox WHERE subject LIKE '%.erasure.completed.v1'"))
         return [json.loads(bytes(body))["tables"] for body in found.scalars()]
 
 
 async def test_files_and_what_was_said_of_their_rows_are_gone_and_the_operations_say_so(
-    do: Any, upload: Any, admin: httpx.AsyncClient, live_runtime: Runtime
+    do: Any, upload: Any, admin: httpx.AsyncClient, live_runtime: ServiceRuntime
 ) -> None:
     over = await do("run", HEADER + GOOD + ",,,Nobody,,,\n")
     import_id = over["input"]["import_id"]
@@ -63,7 +63,7 @@ async def test_files_and_what_was_said_of_their_rows_are_gone_and_the_operations
 
 
 async def test_an_import_under_way_is_let_through_and_no_other_begins(
-    upload: Any, admin: httpx.AsyncClient, live_runtime: Runtime, stored: Stored, monkeypatch: pytest.MonkeyPatch
+    upload: Any, admin: httpx.AsyncClient, live_runtime: ServiceRuntime, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "AT_ONCE", 1)
     import_id = (await upload(HEADER + GOOD)).json()["id"]
@@ -88,7 +88,7 @@ async def test_an_import_under_way_is_let_through_and_no_other_begins(
 
 
 async def test_an_import_that_hangs_is_waited_for_during_a_day(
-    upload: Any, admin: httpx.AsyncClient, live_runtime: Runtime
+    upload: Any, admin: httpx.AsyncClient, live_runtime: ServiceRuntime
 ) -> None:
     import_id = (await upload(HEADER + GOOD)).json()["id"]
     started = await admin.post(f"/v1/imports/{import_id}/run", json={"mapping": MAPPING}, headers=key())

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.operations import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.imports import steps
 from perennial.gateway.imports.testing import GOOD, HEADER, MAPPING, bodies, key
@@ -93,7 +93,7 @@ async def test_what_is_wrong_is_named_row_by_row_and_the_others_go_on(
 
 
 async def test_a_trial_sends_nothing_and_tells_who_is_known(
-    do: Any, stored: Stored, edge: Edge, live_runtime: Runtime, profile: list[Any]
+    do: Any, stored: Stored, edge: Edge, live_runtime: ServiceRuntime, profile: list[Any]
 ) -> None:
     over = await do("check", HEADER + GOOD)
     assert over["result"] == {
@@ -107,7 +107,7 @@ async def test_a_trial_sends_nothing_and_tells_who_is_known(
 
 
 async def test_a_worker_that_dies_after_sending_doubles_nobody(
-    do: Any, stored: Stored, upload: Any, admin: httpx.AsyncClient, live_runtime: Runtime,
+    do: Any, stored: Stored, upload: Any, admin: httpx.AsyncClient, live_runtime: ServiceRuntime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(steps, "AT_ONCE", 3)
@@ -137,7 +137,7 @@ async def test_a_worker_that_dies_after_sending_doubles_nobody(
 
 
 async def test_it_can_be_cancelled_in_the_middle(
-    upload: Any, admin: httpx.AsyncClient, stored: Stored, live_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    upload: Any, admin: httpx.AsyncClient, stored: Stored, live_runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "AT_ONCE", 2)
     import_id = (await upload(HEADER + "".join(f"u-{n},,,x,,,\n" for n in range(9)))).json()["id"]
@@ -153,7 +153,7 @@ async def test_it_can_be_cancelled_in_the_middle(
 
 
 async def test_a_step_holds_a_megabyte_however_long_the_rows_and_blank_lines_end_nothing(
-    do: Any, stored: Stored, live_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    do: Any, stored: Stored, live_runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "BYTES_AT_ONCE", 1000)
     parts: list[int] = []

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway import staff as command
 from perennial.gateway.principals.testing import GOOD, bearer, hire, problem, sign_in
 from perennial.gateway.settings import GatewaySettings
@@ -100,7 +100,7 @@ async def test_the_last_owner_stays(admin: httpx.AsyncClient) -> None:
     assert problem(answer) == (409, "last_owner"), "a disabled owner does not count"
 
 
-async def test_two_owners_cannot_remove_each_other(admin: httpx.AsyncClient, live_runtime: Runtime) -> None:
+async def test_two_owners_cannot_remove_each_other(admin: httpx.AsyncClient, live_runtime: ServiceRuntime) -> None:
     for round_ in range(5):
         owners = [await hire(admin, "owner", f"{name}{round_}@example.com") for name in ("one", "two")]
         async with live_runtime.database.write() as session:
@@ -113,7 +113,7 @@ async def test_two_owners_cannot_remove_each_other(admin: httpx.AsyncClient, liv
         assert sorted(answer.status_code for answer in answers) == [200, 409]
 
 
-async def test_everything_is_on_the_record(admin: httpx.AsyncClient, live_runtime: Runtime) -> None:
+async def test_everything_is_on_the_record(admin: httpx.AsyncClient, live_runtime: ServiceRuntime) -> None:
     ann = await hire(admin, "agent", "ann@example.com")
     await admin.patch(f"/v1/staff/accounts/{ann.id}", json={"role": "analyst"}, headers=ANY)
     await admin.post(f"/v1/staff/accounts/{ann.id}/unlock")
@@ -161,7 +161,7 @@ async def test_bad_changes(admin: httpx.AsyncClient, body: dict[str, Any]) -> No
     assert next(iter(body)) in answer.json()["message"]
 
 
-async def test_the_first_owner_comes_by_the_command(http: httpx.AsyncClient, live_runtime: Runtime) -> None:
+async def test_the_first_owner_comes_by_the_command(http: httpx.AsyncClient, live_runtime: ServiceRuntime) -> None:
     password = await command.add(live_runtime.database, "Owner@Example.com", "", "owner")
     opened = await sign_in(http, "owner@example.com", password)
     assert (opened.status_code, opened.json()["must_change_password"]) == (201, True)
@@ -179,7 +179,7 @@ def test_the_command_line() -> None:
     assert "add" in ran.stdout
 
 
-async def test_a_development_owner(live_runtime: Runtime, gateway_settings: GatewaySettings) -> None:
+async def test_a_development_owner(live_runtime: ServiceRuntime, gateway_settings: GatewaySettings) -> None:
     for password in ("first development pass", "first development pass", "other development pass"):
         wanted = {"dev_owner_email": "dev@example.com", "dev_owner_password": SecretStr(password)}
         async with started(live_runtime, gateway_settings.model_copy(update=wanted)) as app:

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from perennial.common.runtime import Runtime
-from perennial.gateway.access import digest
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.principals.keys import queries
+from perennial.gateway.principals.texts import digest
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.testing import API_KEY, started
 
@@ -28,7 +28,7 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-async def test_the_text_is_shown_once_and_never_stored(admin: httpx.AsyncClient, live_runtime: Runtime) -> None:
+async def test_the_text_is_shown_once_and_never_stored(admin: httpx.AsyncClient, live_runtime: ServiceRuntime) -> None:
     made = await issue(admin, "sources:read")
     assert made["key"].startswith(f"psk_{made['id']}_")
     shown = (await admin.get(f"/v1/api-keys/{made['id']}")).json()
@@ -82,7 +82,9 @@ async def test_a_key_cannot_issue_one_that_outlives_it(admin: httpx.AsyncClient,
     await issue(admin, "keys:write", expires_at="9999-12-31T23:59:59Z")
 
 
-async def test_revoking_works_at_once(admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime) -> None:
+async def test_revoking_works_at_once(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: ServiceRuntime
+) -> None:
     made = await issue(admin, "sources:read")
     assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
     answer = await http.get("/v1/sources", headers=bearer(made["key"]))
@@ -100,7 +102,9 @@ async def test_revoking_works_at_once(admin: httpx.AsyncClient, http: httpx.Asyn
         ]
 
 
-async def test_expiry(admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: Runtime) -> None:
+async def test_expiry(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: ServiceRuntime
+) -> None:
     made = await issue(admin, "*", expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     assert (await http.get("/v1/sources", headers=bearer(made["key"]))).status_code == 200
     async with live_runtime.database.write() as session:
@@ -110,7 +114,9 @@ async def test_expiry(admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: E
     assert (answer.status_code, answer.json()["code"]) == (401, "key_expired")
 
 
-async def test_last_use_is_noted_to_the_minute(admin: httpx.AsyncClient, edge: Edge, live_runtime: Runtime) -> None:
+async def test_last_use_is_noted_to_the_minute(
+    admin: httpx.AsyncClient, edge: Edge, live_runtime: ServiceRuntime
+) -> None:
     await admin.get("/v1/sources")
     await edge.access.principals.flush()
     found = (await admin.get("/v1/api-keys/development")).json()
@@ -130,7 +136,7 @@ async def test_strangers(http: httpx.AsyncClient, authorization: str | None) -> 
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_the_log_of_audits_can_only_grow(live_runtime: Runtime, edge: Edge) -> None:
+async def test_the_log_of_audits_can_only_grow(live_runtime: ServiceRuntime, edge: Edge) -> None:
     for statement in ("UPDATE audit SET action = 'x'", "DELETE FROM audit"):
         with pytest.raises(Exception, match="permission denied"):
             async with live_runtime.database.write() as session:
@@ -142,7 +148,9 @@ async def rotate(client: httpx.AsyncClient, key_id: str, until: timedelta | None
     return await client.post(f"/v1/api-keys/{key_id}/rotate", json=body)
 
 
-async def test_rotation(admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: Runtime) -> None:
+async def test_rotation(
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: ServiceRuntime
+) -> None:
     async def works(key: str) -> bool:
         return (await http.get("/v1/sources", headers=bearer(key))).status_code == 200
 
@@ -202,7 +210,7 @@ async def test_a_rate_limit_of_its_own(admin: httpx.AsyncClient, http: httpx.Asy
 
 
 async def test_every_process_knows_a_key_at_once(
-    admin: httpx.AsyncClient, live_runtime: Runtime, gateway_settings: GatewaySettings
+    admin: httpx.AsyncClient, live_runtime: ServiceRuntime, gateway_settings: GatewaySettings
 ) -> None:
     async with started(live_runtime, gateway_settings) as other:
         memory = other.state.edge.access
@@ -261,7 +269,7 @@ async def test_a_slow_look_brings_no_revoked_key_back(
 
 
 async def test_customer_tokens_die_with_their_key(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: Runtime
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: ServiceRuntime
 ) -> None:
     async def mint(key: dict[str, Any], ttl: int = 3600) -> dict[str, Any]:
         body = {"customer_id": str(uuid4()), "ttl_seconds": ttl}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.principals.accounts.passwords import Passwords
 from perennial.gateway.principals.sessions import queries
@@ -25,7 +25,7 @@ def gateway_settings(gateway_settings: GatewaySettings) -> GatewaySettings:
     return gateway_settings.model_copy(update={"logins_per_address": 100_000})
 
 
-async def locked_for(runtime: Runtime) -> float:
+async def locked_for(runtime: ServiceRuntime) -> float:
     async with runtime.database.read() as session:
         found = await session.execute(
             text("SELECT extract(epoch FROM max(locked_until) - clock_timestamp()) FROM staff_attempt")
@@ -33,14 +33,14 @@ async def locked_for(runtime: Runtime) -> float:
         return float(found.scalar_one() or 0)
 
 
-async def passes(runtime: Runtime) -> None:
+async def passes(runtime: ServiceRuntime) -> None:
     """The lock-out runs out."""
     async with runtime.database.write() as session:
         await session.execute(text("UPDATE staff_attempt SET locked_until = now() - interval '1 second'"))
 
 
 async def test_five_failures_then_a_minute_doubling_to_an_hour(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: ServiceRuntime
 ) -> None:
     ann = await hire(admin, "agent", "ann@example.com")
     for _ in range(4):
@@ -60,7 +60,7 @@ async def test_five_failures_then_a_minute_doubling_to_an_hour(
 
 
 async def test_the_count_survives_a_restart(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime, gateway_settings: GatewaySettings
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: ServiceRuntime, gateway_settings: GatewaySettings
 ) -> None:
     ann = await hire(admin, "agent", "ann@example.com")
     for _ in range(5):
@@ -91,7 +91,7 @@ async def test_guesses_side_by_side_cannot_beat_the_count(
 
 
 async def test_two_processes_count_together(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime, gateway_settings: GatewaySettings
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: ServiceRuntime, gateway_settings: GatewaySettings
 ) -> None:
     ann = await hire(admin, "agent", "ann@example.com")
     async with started(live_runtime, gateway_settings) as again:
@@ -105,7 +105,7 @@ async def test_two_processes_count_together(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(["wrong", "right", "wait"]), max_size=25))
-async def test_any_order_of_attempts(live_runtime: Runtime, steps: list[str]) -> None:
+async def test_any_order_of_attempts(live_runtime: ServiceRuntime, steps: list[str]) -> None:
     """Against a model: what is let in, and how long nobody is."""
     async with live_runtime.database.write() as session:
         await session.execute(text("DELETE FROM staff_attempt"))
@@ -151,7 +151,7 @@ async def test_the_unknown_the_disabled_and_the_locked_are_refused_alike(
 
 
 async def test_the_unknown_cost_as_much_and_lock_as_well(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same statements in the same order and one hash each, also when the fifth locks and when it is locked."""
     ann = await hire(admin, "agent", "ann@example.com")

@@ -11,7 +11,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from pydantic import ValidationError
 
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.principals.testing import bearer, problem, published
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.testing import started
@@ -78,7 +78,7 @@ async def test_nobody_without_a_role(http: httpx.AsyncClient, provider: Provider
 
 
 async def test_the_claim_may_lie_deeper_or_have_dots_in_its_name(
-    live_runtime: Runtime, gateway_settings: GatewaySettings, provider: Provider
+    live_runtime: ServiceRuntime, gateway_settings: GatewaySettings, provider: Provider
 ) -> None:
     cases: list[tuple[str, dict[str, Any]]] = [
         ("realm_access.roles", {"realm_access": {"roles": ["shop-desk"]}}),
@@ -116,7 +116,9 @@ async def test_a_provider_that_says_to_be_another(http: httpx.AsyncClient, provi
     assert problem(answer) == (503, "issuer_unavailable")
 
 
-async def test_without_a_provider(live_runtime: Runtime, gateway_settings: GatewaySettings, provider: Provider) -> None:
+async def test_without_a_provider(
+    live_runtime: ServiceRuntime, gateway_settings: GatewaySettings, provider: Provider
+) -> None:
     async with started(live_runtime, gateway_settings.model_copy(update={"oidc_issuer": None})) as app:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as http:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.auth import Principal
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.permissions import ROLES, SCOPES, Role
 from perennial.gateway.principals import grants
@@ -23,7 +23,7 @@ def test_every_scope_of_a_role_exists() -> None:
     assert {"staff:read", "staff:write", "tokens:read", "tokens:write"} <= SCOPES
 
 
-async def test_choosing_fields(admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime) -> None:
+async def test_choosing_fields(admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: ServiceRuntime) -> None:
     ann = await hire(admin, "analyst", "ann@example.com")
     assert (await http.get("/v1/staff/me", headers=ann.headers)).json()["fields"] == []
     shown = await admin.get("/v1/roles/analyst")
@@ -46,7 +46,7 @@ async def test_choosing_fields(admin: httpx.AsyncClient, http: httpx.AsyncClient
 
 
 async def test_every_process_hears_of_it(
-    admin: httpx.AsyncClient, live_runtime: Runtime, gateway_settings: GatewaySettings
+    admin: httpx.AsyncClient, live_runtime: ServiceRuntime, gateway_settings: GatewaySettings
 ) -> None:
     async with started(live_runtime, gateway_settings) as other:
         await admin.put("/v1/roles/analyst/fields", json={"fields": ["age"]}, headers={"If-Match": "*"})

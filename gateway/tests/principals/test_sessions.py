@@ -9,14 +9,14 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.principals.testing import GOOD, bearer, hire, problem, sign_in
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.testing import started
 
 
-async def rows(runtime: Runtime, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+async def rows(runtime: ServiceRuntime, statement: str, **values: Any) -> list[tuple[Any, ...]]:
     async with runtime.database.read() as session:
         return [tuple(row) for row in await session.execute(text(statement), values)]
 
@@ -62,7 +62,7 @@ async def test_what_a_role_may_do(admin: httpx.AsyncClient, http: httpx.AsyncCli
 
 
 async def test_the_token_and_the_password_are_nowhere(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: ServiceRuntime
 ) -> None:
     ann = await hire(admin, "agent", "ann@example.com")
     token = ann.headers["Authorization"].removeprefix("Bearer ")
@@ -95,7 +95,7 @@ async def test_the_first_password_must_be_changed(admin: httpx.AsyncClient, http
 
 
 async def test_a_first_password_is_good_for_a_week(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: Runtime
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, live_runtime: ServiceRuntime
 ) -> None:
     made = (
         await admin.post("/v1/staff/accounts", json={"email": "ann@example.com", "name": "Ann", "role": "owner"})
@@ -157,7 +157,7 @@ async def test_guessing_the_present_password_locks_too(admin: httpx.AsyncClient,
 
 
 async def test_absolute_and_idle_time_outs(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: Runtime
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: ServiceRuntime
 ) -> None:
     ann = await hire(admin, "agent", "ann@example.com")
     memory = edge.access.principals
@@ -173,7 +173,7 @@ async def test_absolute_and_idle_time_outs(
 
 
 async def test_a_session_that_another_process_saw_is_not_idle(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: Runtime
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: ServiceRuntime
 ) -> None:
     ann = await hire(admin, "agent", "ann@example.com")
     await http.get("/v1/staff/me", headers=ann.headers)
@@ -187,7 +187,7 @@ async def test_a_session_that_another_process_saw_is_not_idle(
 
 
 async def test_use_is_written_down(
-    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: Runtime
+    admin: httpx.AsyncClient, http: httpx.AsyncClient, edge: Edge, live_runtime: ServiceRuntime
 ) -> None:
     ann = await hire(admin, "agent", "ann@example.com")
     async with live_runtime.database.write() as session:
@@ -203,7 +203,7 @@ async def test_use_is_written_down(
 
 
 async def test_every_process_knows_a_session_at_once(
-    admin: httpx.AsyncClient, live_runtime: Runtime, gateway_settings: GatewaySettings
+    admin: httpx.AsyncClient, live_runtime: ServiceRuntime, gateway_settings: GatewaySettings
 ) -> None:
     async with started(live_runtime, gateway_settings) as other:
         transport = httpx.ASGITransport(other, raise_app_exceptions=False)
@@ -212,7 +212,9 @@ async def test_every_process_knows_a_session_at_once(
             assert (await http.get("/v1/staff/me", headers=ann.headers)).status_code == 200
 
 
-async def test_signing_in_is_limited_by_address(live_runtime: Runtime, gateway_settings: GatewaySettings) -> None:
+async def test_signing_in_is_limited_by_address(
+    live_runtime: ServiceRuntime, gateway_settings: GatewaySettings
+) -> None:
     few = gateway_settings.model_copy(update={"logins_per_address": 3})
     async with started(live_runtime, few) as app:
         for address, expected in (("192.0.2.1", [401, 401, 401, 429]), ("192.0.2.2", [401])):

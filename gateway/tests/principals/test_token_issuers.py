@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from structlog.testing import capture_logs
 
 from perennial.common.auth import Principal, verify
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.principals import jwks as keys_module
 from perennial.gateway.principals.issuers import customers as customers_module
@@ -202,7 +202,7 @@ async def test_two_at_once_add_one_issuer(admin: httpx.AsyncClient, world: World
 
 
 async def test_who_speaks_for_others_here(
-    admin: httpx.AsyncClient, world: World, live_runtime: Runtime, gateway_settings: GatewaySettings
+    admin: httpx.AsyncClient, world: World, live_runtime: ServiceRuntime, gateway_settings: GatewaySettings
 ) -> None:
     assert problem(await add(admin, world, issuer="perennial-gateway")) == (422, "reserved_issuer")
     staffed = gateway_settings.model_copy(update={"oidc_issuer": "https://id.example", "oidc_client_id": "x"})

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from perennial.common.auth import Principal, verify
 from perennial.common.operations import worker
 from perennial.common.privacy.api import SCOPE
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.privacy.export import SELF, SERVICES
 from perennial.gateway.settings import GatewaySettings
@@ -29,7 +29,7 @@ class Platform:
     """Every service, in one process: two sections each, the second in two pages."""
 
     key: str
-    runtime: Runtime
+    runtime: ServiceRuntime
     asked: list[tuple[str, Principal]] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
 
@@ -55,7 +55,7 @@ class Platform:
 
 @pytest.fixture
 async def platform(
-    live_runtime: Runtime, edge: Edge, gateway_settings: GatewaySettings, key_pair: tuple[str, str]
+    live_runtime: ServiceRuntime, edge: Edge, gateway_settings: GatewaySettings, key_pair: tuple[str, str]
 ) -> AsyncIterator[Platform]:
     app = web.Application()
     runtime = replace(live_runtime)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.testing import Send, started, track
 
@@ -34,7 +34,9 @@ async def test_a_change_needs_the_version_it_is_made_to(admin: httpx.AsyncClient
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
 
 
-async def test_a_change_that_changes_nothing_is_no_version(admin: httpx.AsyncClient, live_runtime: Runtime) -> None:
+async def test_a_change_that_changes_nothing_is_no_version(
+    admin: httpx.AsyncClient, live_runtime: ServiceRuntime
+) -> None:
     _, path = await create(admin)
     answer = await admin.patch(path, json={"name": "Web"}, headers={"If-Match": "*"})
     assert (answer.status_code, answer.json()["version"]) == (200, 1)
@@ -43,7 +45,7 @@ async def test_a_change_that_changes_nothing_is_no_version(admin: httpx.AsyncCli
     assert "source.changed" not in {row.action for row in actions}
 
 
-async def test_every_field_can_be_changed(admin: httpx.AsyncClient, live_runtime: Runtime) -> None:
+async def test_every_field_can_be_changed(admin: httpx.AsyncClient, live_runtime: ServiceRuntime) -> None:
     made, path = await create(admin)
     wanted = {
         "name": "App", "kind": "client", "may_import": True, "may_consent": True,
@@ -101,9 +103,9 @@ async def test_one_key_can_be_retired(admin: httpx.AsyncClient, send: Send) -> N
 
 
 async def test_other_processes_hear_of_a_change(
-    live_runtime: Runtime, gateway_settings: GatewaySettings, admin: httpx.AsyncClient
+    live_runtime: ServiceRuntime, gateway_settings: GatewaySettings, admin: httpx.AsyncClient
 ) -> None:
-    other = Runtime(live_runtime.service, gateway_settings, live_runtime.database, live_runtime.nats)
+    other = ServiceRuntime(live_runtime.service, gateway_settings, live_runtime.database, live_runtime.nats)
     async with started(other, gateway_settings) as second:
         access = second.state.edge.access
         made, path = await create(admin)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge, seed
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.testing import WRITE_KEY, Send, Stored, started, track
@@ -19,7 +19,7 @@ async def create(admin: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
     return found
 
 
-async def audited(runtime: Runtime) -> list[tuple[str, str, str]]:
+async def audited(runtime: ServiceRuntime) -> list[tuple[str, str, str]]:
     async with runtime.database.read() as session:
         rows = await session.execute(text("SELECT principal, action, subject FROM audit ORDER BY id"))
         return [(row.principal, row.action, row.subject) for row in rows]
@@ -37,7 +37,9 @@ async def test_a_new_source_takes_events_at_once(admin: httpx.AsyncClient, send:
     assert (await admin.get(f"/v1/sources/{made['id']}")).json() == made
 
 
-async def test_rotation_keeps_two_keys_alive(admin: httpx.AsyncClient, send: Send, live_runtime: Runtime) -> None:
+async def test_rotation_keeps_two_keys_alive(
+    admin: httpx.AsyncClient, send: Send, live_runtime: ServiceRuntime
+) -> None:
     made = await create(admin)
     (first,) = keys(made)
     second, also_first = keys((await admin.post(f"/v1/sources/{made['id']}/rotate-key")).json())
@@ -123,7 +125,7 @@ async def test_body_that_is_no_json(admin: httpx.AsyncClient) -> None:
 
 
 async def test_seeding_twice_changes_nothing(
-    live_runtime: Runtime, gateway_settings: GatewaySettings, edge: Edge
+    live_runtime: ServiceRuntime, gateway_settings: GatewaySettings, edge: Edge
 ) -> None:
     before = await audited(live_runtime)
     await seed(live_runtime, gateway_settings, edge.logins.passwords)
@@ -132,7 +134,7 @@ async def test_seeding_twice_changes_nothing(
 
 
 async def test_a_new_development_key_replaces_the_old(
-    live_runtime: Runtime, gateway_settings: GatewaySettings, edge: Edge
+    live_runtime: ServiceRuntime, gateway_settings: GatewaySettings, edge: Edge
 ) -> None:
     changed = GatewaySettings.model_validate({**gateway_settings.model_dump(), "dev_write_key": "wk_other"})
     await seed(live_runtime, changed, edge.logins.passwords)
@@ -145,10 +147,10 @@ async def test_a_new_development_key_replaces_the_old(
 
 
 async def test_other_processes_hear_of_a_new_key(
-    live_runtime: Runtime, gateway_settings: GatewaySettings, admin: httpx.AsyncClient
+    live_runtime: ServiceRuntime, gateway_settings: GatewaySettings, admin: httpx.AsyncClient
 ) -> None:
     """The second gateway has its own memory; NOTIFY brings it up to date."""
-    other = Runtime(live_runtime.service, gateway_settings, live_runtime.database, live_runtime.nats)
+    other = ServiceRuntime(live_runtime.service, gateway_settings, live_runtime.database, live_runtime.nats)
     async with started(other, gateway_settings) as second:
         made = await create(admin)
         for _ in range(100):

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway import tracing
 from perennial.gateway.testing import WRITE_KEY, Send, messages, track
 from perennial.gateway.tracking import api, service
@@ -91,7 +91,7 @@ def test_a_request_that_bears_no_trace_has_no_span_of_its_own(collected: InMemor
 
 
 async def test_a_message_has_the_span_that_its_requests_have_not(
-    send: Send, live_runtime: Runtime, collected: InMemorySpanExporter
+    send: Send, live_runtime: ServiceRuntime, collected: InMemorySpanExporter
 ) -> None:
     await send([track()])
     [found] = collected.get_finished_spans()
@@ -105,7 +105,7 @@ async def test_a_message_has_the_span_that_its_requests_have_not(
 
 
 async def test_a_message_that_is_not_stored_fails_its_span(
-    send: Send, live_runtime: Runtime, collected: InMemorySpanExporter
+    send: Send, live_runtime: ServiceRuntime, collected: InMemorySpanExporter
 ) -> None:
     await live_runtime.js.delete_stream("INGEST")
     assert (await send([track()])).status_code == 503
@@ -113,7 +113,7 @@ async def test_a_message_that_is_not_stored_fails_its_span(
     assert not found.status.is_ok
 
 
-async def test_a_message_always_belongs_to_a_trace(send: Send, live_runtime: Runtime) -> None:
+async def test_a_message_always_belongs_to_a_trace(send: Send, live_runtime: ServiceRuntime) -> None:
     await send([track()])
     await send([track(messageId="m2")])
     one, other = [(message.headers or {})["traceparent"].split("-")[1] for message in await messages(live_runtime)]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.testing import Send, Stored, messages, track
 from perennial.gateway.tracking.api import BATCH_PATHS, DISCARDED_PATHS, SINGLE_PATHS
 from perennial.gateway.violations.jobs import sweep_violations
@@ -19,7 +19,7 @@ from perennial.gateway.violations.jobs import sweep_violations
 PROBLEM = "application/problem+json"
 
 
-async def violations(runtime: Runtime) -> list[Any]:
+async def violations(runtime: ServiceRuntime) -> list[Any]:
     async with runtime.database.read() as session:
         return list((await session.execute(text("SELECT * FROM violation ORDER BY id"))).all())
 
@@ -89,7 +89,7 @@ async def test_counters_of_sdks_are_discarded(http: httpx.AsyncClient, stored: S
     assert await stored() == []
 
 
-async def test_one_request_is_one_message_and_a_cloud_event(send: Send, live_runtime: Runtime) -> None:
+async def test_one_request_is_one_message_and_a_cloud_event(send: Send, live_runtime: ServiceRuntime) -> None:
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     await send([track(messageId=str(n)) for n in range(100)], headers={"traceparent": parent})
     (message,) = await messages(live_runtime)
@@ -101,7 +101,7 @@ async def test_one_request_is_one_message_and_a_cloud_event(send: Send, live_run
     assert "Nats-Msg-Id" not in headers
 
 
-async def test_a_trace_begins_here_if_the_client_has_none(send: Send, live_runtime: Runtime) -> None:
+async def test_a_trace_begins_here_if_the_client_has_none(send: Send, live_runtime: ServiceRuntime) -> None:
     await send([track()], headers={"traceparent": "nonsense"})
     (message,) = await messages(live_runtime)
     assert int((message.headers or {})["traceparent"].split("-")[1], 16) > 0
@@ -153,7 +153,7 @@ async def test_no_key_no_events(send: Send, stored: Stored, auth: Any) -> None:
     assert await stored() == []
 
 
-async def test_a_bad_event_is_rejected_alone_and_kept(send: Send, stored: Stored, live_runtime: Runtime) -> None:
+async def test_a_bad_event_is_rejected_alone_and_kept(send: Send, stored: Stored, live_runtime: ServiceRuntime) -> None:
     answer = await send([track(messageId="1"), track(messageId="2", userId=None), 7])
     assert answer.status_code == 200
     assert answer.json() == {
@@ -176,14 +176,14 @@ async def test_a_bad_event_is_rejected_alone_and_kept(send: Send, stored: Stored
     assert (second.raw, second.message_id) == ("7", None)
 
 
-async def test_violations_are_cut_and_clean(send: Send, live_runtime: Runtime) -> None:
+async def test_violations_are_cut_and_clean(send: Send, live_runtime: ServiceRuntime) -> None:
     await send([track(properties={"x": "é" * 40_000, "y": "\0\ud800"})])
     (violation,) = await violations(live_runtime)
     assert violation.code == "event_too_large"
     assert len(violation.raw.encode()) <= 64 * 1024
 
 
-async def test_violations_are_kept_for_thirty_days(send: Send, live_runtime: Runtime) -> None:
+async def test_violations_are_kept_for_thirty_days(send: Send, live_runtime: ServiceRuntime) -> None:
     await send([7, 8])
     async with live_runtime.database.write() as session:
         await session.execute(text("UPDATE violation SET at = now() - interval '31 days' WHERE raw = '7'"))
@@ -223,7 +223,7 @@ async def test_bad_requests_name_the_field(send: Send, content: bytes, status: i
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_a_bad_single_event_is_a_bad_request_and_kept(send: Send, live_runtime: Runtime) -> None:
+async def test_a_bad_single_event_is_a_bad_request_and_kept(send: Send, live_runtime: ServiceRuntime) -> None:
     answer = await send(content=b'{"userId":"u"}', path="/v1/track")
     assert (answer.status_code, answer.json()["code"]) == (400, "missing_event")
     assert [violation.code for violation in await violations(live_runtime)] == ["missing_event"]
@@ -238,7 +238,7 @@ async def test_a_large_single_event(send: Send) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
 
 
-async def test_a_full_batch_of_the_largest_size(send: Send, stored: Stored, live_runtime: Runtime) -> None:
+async def test_a_full_batch_of_the_largest_size(send: Send, stored: Stored, live_runtime: ServiceRuntime) -> None:
     """segment-python really sends 507,769 bytes."""
     events = [track(messageId=str(n), properties={"x": "y" * 30_000}) for n in range(16)]
     rest = 511_900 - len(json.dumps({"batch": events}))
@@ -293,7 +293,9 @@ async def test_concurrent_requests_all_arrive(send: Send, stored: Stored) -> Non
     assert {event.message_id for event in await stored()} == {str(n) for n in range(200)}
 
 
-async def test_the_database_may_be_away(send: Send, stored: Stored, live_runtime: Runtime, monkeypatch: Any) -> None:
+async def test_the_database_may_be_away(
+    send: Send, stored: Stored, live_runtime: ServiceRuntime, monkeypatch: Any
+) -> None:
     """Keys are in memory: ingestion goes on; only the copy of what was rejected is missing, and the client is told."""
 
     def away() -> Any:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from perennial.common import streams
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.gateway.edge import Edge
 from perennial.gateway.main import SERVICE
 from perennial.gateway.testing import Send, Stored, track
@@ -17,7 +17,7 @@ PATH = "/v1/sources/development/violations"
 WISH = {"Prefer": "respond-async"}
 
 
-async def finish(runtime: Runtime) -> None:
+async def finish(runtime: ServiceRuntime) -> None:
     while await operations.step_once(runtime):
         pass
 
@@ -48,7 +48,7 @@ async def test_an_import_may_be_old(send: Send, stored: Stored) -> None:
 
 
 async def test_who_would_rather_not_wait_has_everything_replayed_as_an_operation(
-    admin: httpx.AsyncClient, send: Send, stored: Stored, live_runtime: Runtime, edge: Edge
+    admin: httpx.AsyncClient, send: Send, stored: Stored, live_runtime: ServiceRuntime, edge: Edge
 ) -> None:
     broken = [{"type": "track", "event": "E", "messageId": f"m{n}"} for n in range(250)]
     await send([*broken, {"type": "track", "event": "E", "messageId": 7.5}])
@@ -78,7 +78,7 @@ async def test_a_trial_and_a_list_of_ids_are_answered_at_once(admin: httpx.Async
 
 
 async def test_a_replay_waits_for_the_broker_and_doubles_no_mark(
-    admin: httpx.AsyncClient, send: Send, stored: Stored, live_runtime: Runtime
+    admin: httpx.AsyncClient, send: Send, stored: Stored, live_runtime: ServiceRuntime
 ) -> None:
     await send([track(userId=None)])
     asked = {"code": "no_user_anon_id", "patch": {"userId": "u"}}

@@ -64,3 +64,28 @@ async def test_who_cannot_connect_gives_its_place_back() -> None:
         with pytest.raises(OSError, match="Connect call failed"):
             await lone.fetchval("SELECT 1")
     assert lone.used == 0
+
+
+async def test_what_ends_the_connection_is_no_refusal(database_urls: Any) -> None:
+    """asyncpg's own word for it is a PostgresError as well, and a pooler's FATAL may come before the end."""
+    ended = asyncpg.PostgresError.new({"S": "FATAL", "V": "FATAL", "C": "57P01", "M": "terminating connection"})
+    opened: list[asyncpg.Connection] = []
+
+    class Ending(asyncpg.Connection):
+        async def fetchval(self, query: str, *args: object, **options: Any) -> Any:
+            if query == "FATAL":
+                raise ended
+            return await super().fetchval(query, *args, **options)
+
+    async def connect() -> asyncpg.Connection:
+        opened.append(await asyncpg.connect(database_urls.login, connection_class=Ending))
+        return opened[-1]
+
+    lone = Lone(connect, 1)
+    for statement in ("FATAL", "SELECT pg_terminate_backend(pg_backend_pid(), 0)"):
+        with pytest.raises(asyncpg.PostgresError, match="terminating connection"):
+            await lone.fetchval(statement)
+        assert opened[-1].is_closed()
+        assert await lone.fetchval("SELECT 1") == 1
+    assert len(opened) == 3
+    await lone.close()

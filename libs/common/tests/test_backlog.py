@@ -19,7 +19,7 @@ from perennial.common.db import Database
 from perennial.common.ids import partition_of
 from perennial.common.messaging.worker import consumers
 from perennial.common.outbox import emit
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.probe import ThingDone
 from perennial.common.timers import Timer, schedule
@@ -74,7 +74,7 @@ async def test_what_waits_in_the_tables(reader: InMemoryMetricReader, committed:
 
 
 async def test_what_never_gets_through_is_told(
-    reader: InMemoryMetricReader, live_runtime: Runtime, committed: Database, monkeypatch: pytest.MonkeyPatch
+    reader: InMemoryMetricReader, live_runtime: ServiceRuntime, committed: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A relay that fails each time is still the one that is asked."""
     seen: list[tuple[Any, Any]] = []
@@ -105,7 +105,7 @@ async def test_nothing_waits_in_empty_tables(reader: InMemoryMetricReader, commi
     assert told == [[0], [0], [0]]
 
 
-async def test_messages_behind_a_batch(reader: InMemoryMetricReader, live_runtime: Runtime) -> None:
+async def test_messages_behind_a_batch(reader: InMemoryMetricReader, live_runtime: ServiceRuntime) -> None:
     event = tracked("Event")
     body = msgspec.json.encode(EventsResolved([event]))
     for _ in range(3):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from perennial.common.auth import Principal, requires
 from perennial.common.db import Database
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.probe import PROBE
 from perennial.common.web import Page, PageQuery, Repeatable, Write, paged
@@ -105,7 +105,7 @@ URL = "/v1/things/a"
 @pytest.fixture
 def app(settings: CommonSettings, committed: Database) -> FastAPI:
     made = create_app(API, settings, no_lifespan)
-    made.state.runtime = Runtime(API, settings, committed, nats=None)  # type: ignore[arg-type]
+    made.state.runtime = ServiceRuntime(API, settings, committed, nats=None)  # type: ignore[arg-type]
     return made
 
 

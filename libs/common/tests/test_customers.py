@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -14,9 +13,9 @@ from perennial.common.db import Database, WriteSession
 from perennial.common.derive import Derivation, Stale
 from perennial.common.identity_map import MapChange
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
+from perennial.common.testing.database import until_somebody_waits
 from perennial.common.testing.events import tracked
 from perennial.common.testing.plugin import customer
 
@@ -132,9 +131,9 @@ async def test_after_something_live_the_loop_takes_but_few_of_the_rest_at_once(
         if sum(map(sum, batches)) == len(customers):
             runtime.stopping.set()
 
-    service = replace(service, derive=Derivation(handle, batch=20))
-    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
-    await asyncio.wait_for(derive.loop(runtime), 120)
+    derivation = Derivation(handle, batch=20)
+    runtime = ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    await asyncio.wait_for(derive.loop(runtime, derivation), 120)
     assert batches == [(1, 19), (0, 4), (0, 4), (0, 2)]
 
 
@@ -245,9 +244,9 @@ async def test_one_that_cannot_be_computed_holds_up_nobody_while_live_ones_keep_
         if not waiting:
             runtime.stopping.set()
 
-    service = replace(service, derive=Derivation(handle, batch=20))
-    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
-    await asyncio.wait_for(derive.loop(runtime), 30)
+    derivation = Derivation(handle, batch=20)
+    runtime = ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    await asyncio.wait_for(derive.loop(runtime, derivation), 30)
     async with committed.read() as found:
         away = (await found.execute(text("SELECT customer_id FROM stale WHERE at > now()"))).scalars().all()
     assert away == [bad]
@@ -265,7 +264,7 @@ async def test_a_change_that_a_rival_was_just_writing_is_known(committed: Databa
     async with committed.write() as session:
         first = await identity_map.apply(session, [Assignment(via=via, customer=via, version=1)])
         rival = asyncio.create_task(later())
-        await asyncio.sleep(0.2)
+        await until_somebody_waits(committed)
     await rival
     assert first == [MapChange(via, None, via)]
     assert changes == [MapChange(via, via, owner)]

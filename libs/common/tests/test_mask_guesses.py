@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from perennial.common import masks, rules
 from perennial.common.auth import Principal
 from perennial.common.problems import Forbidden
-from perennial.common.rules.conditions import affirmative, check
-from perennial.common.rules.criteria import Condition
-from perennial.common.rules.nodes import OnEvent
+from perennial.common.rules.evaluation.conditions import affirmative, check
+from perennial.common.rules.grammar.criteria import Condition
+from perennial.common.rules.grammar.nodes import OnEvent
 
 BLIND, SEEING = (
     Principal("staff", "x", frozenset(), None, frozenset(fields.split())) for fields in ("personal", "email phone")

@@ -15,13 +15,13 @@ from perennial.common.ids import partition_of
 from perennial.common.messaging import parked
 from perennial.common.messaging.worker import consumers, replay
 from perennial.common.outbox import emit, relay
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.database import find, lose
 from perennial.common.testing.events import tracked
 from perennial.common.testing.probe import ThingDone
 
 
-async def publish(runtime: Runtime, events: list[ResolvedEvent]) -> None:
+async def publish(runtime: ServiceRuntime, events: list[ResolvedEvent]) -> None:
     for event in events:
         body = msgspec.json.encode(EventsResolved([event]))
         await runtime.js.publish(f"{RESOLVED_SUBJECT}.{partition_of(event.via)}", body)
@@ -40,14 +40,16 @@ async def count(database: Database, statement: str = "SELECT count(*) FROM seen"
 
 
 @pytest.fixture
-async def consuming(live_runtime: Runtime) -> Any:
+async def consuming(live_runtime: ServiceRuntime) -> Any:
     tasks = [asyncio.create_task(consumer.run()) for consumer in consumers(live_runtime)]
     yield live_runtime
     live_runtime.stopping.set()
     await asyncio.wait_for(asyncio.gather(*tasks), 10)
 
 
-async def test_every_event_is_handled_once_however_often_it_comes(consuming: Runtime, committed: Database) -> None:
+async def test_every_event_is_handled_once_however_often_it_comes(
+    consuming: ServiceRuntime, committed: Database
+) -> None:
     events = [tracked(f"Event {n}") for n in range(50)]
     await publish(consuming, events + events[:20])
     await publish(consuming, events[10:30])
@@ -61,7 +63,7 @@ async def _is(database: Database, wanted: int) -> bool:
 
 
 async def test_a_poisoned_event_is_parked_alone_and_replayed_after_the_fix(
-    consuming: Runtime, committed: Database
+    consuming: ServiceRuntime, committed: Database
 ) -> None:
     events = [tracked(f"Event {n}") for n in range(499)]
     poison = tracked("Poison")
@@ -86,7 +88,7 @@ async def test_a_poisoned_event_is_parked_alone_and_replayed_after_the_fix(
 
 
 async def test_what_cannot_be_decoded_is_parked_and_its_neighbours_go_on(
-    consuming: Runtime, committed: Database
+    consuming: ServiceRuntime, committed: Database
 ) -> None:
     await consuming.js.publish(f"{RESOLVED_SUBJECT}.5", b"not json")
     await consuming.js.publish("probe.thing.done.v1", b'{"what": 7}')
@@ -100,7 +102,7 @@ async def test_what_cannot_be_decoded_is_parked_and_its_neighbours_go_on(
 
 
 async def test_a_lost_database_pauses_the_consumer_and_parks_nothing(
-    consuming: Runtime, committed: Database, database_urls: Any
+    consuming: ServiceRuntime, committed: Database, database_urls: Any
 ) -> None:
     await publish(consuming, [tracked("Before")])
     await until(lambda: _is(committed, 1))
@@ -114,7 +116,9 @@ async def test_a_lost_database_pauses_the_consumer_and_parks_nothing(
     assert await count(committed, "SELECT count(*) FROM parked") == 0
 
 
-async def test_facts_are_published_after_the_commit_and_only_then(consuming: Runtime, committed: Database) -> None:
+async def test_facts_are_published_after_the_commit_and_only_then(
+    consuming: ServiceRuntime, committed: Database
+) -> None:
     running = asyncio.create_task(relay(consuming))
     async with committed.write() as session:
         await emit(session, *[ThingDone(what=f"thing {n}") for n in range(30)])

@@ -1,5 +1,6 @@
 """An idempotent request's last words: its answer and what it says leave in one statement, once."""
 
+import json
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,8 @@ from sqlalchemy import text
 
 from perennial.common.db import Database, WriteSession
 from perennial.common.ids import uuid7
-from perennial.common.outbox import emit
+from perennial.common.outbox import emit, say
+from perennial.common.packs import Said
 from perennial.common.problems import Conflict
 from perennial.common.testing.plugin import customer
 from perennial.common.testing.probe import ThingDone
@@ -46,6 +48,20 @@ async def test_what_is_said_leaves_with_the_answer(committed: Database, *, insid
         assert (await said(session), again.body) == (1, first.body)
         await emit(session, ThingDone(what="pen"))
         assert await said(session) == 2, "nothing is held back after it"
+
+
+async def test_it_leaves_in_the_order_in_which_it_was_said(committed: Database) -> None:
+    async def telling() -> Done:
+        await emit(session, ThingDone(what="first"))
+        second = ThingDone(what="second")
+        await say(session, [Said(second.id, second.subject, "{}", second.model_dump_json().encode())])
+        await emit(session, ThingDone(what="third"))
+        return Done(id=uuid7())
+
+    async with committed.write() as session:
+        await ONCE.run(session, telling)
+        bodies = (await session.execute(text("SELECT body FROM outbox ORDER BY id"))).scalars()
+        assert [json.loads(bytes(body))["what"] for body in bodies] == ["first", "second", "third"]
 
 
 async def test_what_is_said_in_vain_is_not_said_later(committed: Database) -> None:

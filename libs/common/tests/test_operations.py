@@ -19,8 +19,7 @@ from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.operations import Async, OperationOut, Step, files, worker
 from perennial.common.problems import Unprocessable
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.probe import PROBE
 from perennial.common.web import Idempotent, Write
@@ -63,8 +62,24 @@ async def upload(request: Request, session: Write, who: May) -> Response:
     return await operations.accepted(request, None, session, work)
 
 
+class Held:
+    """A step that waits inside its transaction until it may go on."""
+
+    begun: asyncio.Event
+    go_on: asyncio.Event
+
+    def forget(self) -> None:
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def until_begun(self) -> None:
+        await asyncio.wait_for(self.begun.wait(), 30)
+
+
+held = Held()
+
+
 async def count(step: Step) -> Mapping[str, Any] | None:
-    """One row a step; `fail_at` fails, `die_at` breaks as a lost connection does, `slow` takes its time."""
+    """One row a step; `fail_at` fails, `die_at` breaks as a lost connection does, `held_at` waits in it."""
     if step.done == step.input.get("fail_at"):
         raise Unprocessable("to: too far", pointer="/to")
     if step.done == step.input.get("bug_at"):
@@ -74,6 +89,9 @@ async def count(step: Step) -> Mapping[str, Any] | None:
     )
     if step.done == step.input.get("die_at"):
         raise ConnectionResetError
+    if step.done == step.input.get("held_at"):
+        held.begun.set()
+        await held.go_on.wait()
     await asyncio.sleep(step.input.get("slow", 0) / 1000)
     step.done += 1
     step.progress["sum"] = step.progress.get("sum", 0) + step.done
@@ -90,14 +108,19 @@ async def copy(step: Step) -> Mapping[str, Any] | None:
 SERVICE = dataclasses.replace(PROBE, routers=(router,), operations={"count": count, "copy": copy})
 
 
+@pytest.fixture(autouse=True)
+def at_first() -> None:
+    held.forget()
+
+
 @pytest.fixture
-def working(live_runtime: Runtime) -> Runtime:
+def working(live_runtime: ServiceRuntime) -> ServiceRuntime:
     return dataclasses.replace(live_runtime, service=SERVICE)
 
 
 @pytest.fixture
 async def http(
-    working: Runtime, settings: CommonSettings, token: Callable[..., str]
+    working: ServiceRuntime, settings: CommonSettings, token: Callable[..., str]
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(SERVICE, settings, no_lifespan)
     app.state.runtime = working
@@ -115,7 +138,7 @@ async def start(http: httpx.AsyncClient, **given: int) -> str:
     return str(answer.headers["location"])
 
 
-async def finish(runtime: Runtime) -> None:
+async def finish(runtime: ServiceRuntime) -> None:
     while await worker.step_once(runtime):
         pass
 
@@ -130,7 +153,9 @@ async def execute(database: Database, statement: str) -> None:
         await session.execute(text(statement))
 
 
-async def test_an_operation_is_started_once_done_in_steps_and_shown(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_an_operation_is_started_once_done_in_steps_and_shown(
+    http: httpx.AsyncClient, working: ServiceRuntime
+) -> None:
     key = {"Idempotency-Key": "k", "Prefer": "respond-async"}
     first = await http.post("/v1/counts", json={"to": 3}, headers=key)
     assert (first.status_code, first.headers["preference-applied"]) == (202, "respond-async")
@@ -150,7 +175,7 @@ async def test_an_operation_is_started_once_done_in_steps_and_shown(http: httpx.
     assert [item["id"] for item in (await http.get(BASE)).json()["items"]] == [shown["id"]]
 
 
-async def test_who_would_rather_not_wait_says_so(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_who_would_rather_not_wait_says_so(http: httpx.AsyncClient, working: ServiceRuntime) -> None:
     at_once = await http.post("/v1/sums")
     assert (at_once.status_code, at_once.json(), "location" in at_once.headers) == (200, {"sum": 1}, False)
     later = await http.post("/v1/sums", headers=[("Prefer", "wait=5"), ("Prefer", "handling=lenient, Respond-Async")])
@@ -161,15 +186,16 @@ async def test_who_would_rather_not_wait_says_so(http: httpx.AsyncClient, workin
 
 
 async def test_a_worker_that_dies_in_a_step_loses_that_step_and_doubles_none(
-    http: httpx.AsyncClient, working: Runtime, settings: CommonSettings
+    http: httpx.AsyncClient, working: ServiceRuntime, settings: CommonSettings
 ) -> None:
-    where = await start(http, to=4, slow=200)
+    where = await start(http, to=4, held_at=1)
     await worker.step_once(working)
     doomed = dataclasses.replace(working, database=Database.connect(settings, "doomed"))
     at_it = asyncio.create_task(worker.step_once(doomed))
-    await asyncio.sleep(0.1)
+    await held.until_begun()
     assert not await worker.step_once(working), "nobody else is at a step that somebody is at"
     await terminate(settings, "perennial-doomed")
+    held.go_on.set()
     await asyncio.gather(at_it, return_exceptions=True)
     await doomed.database.close()
     assert await names(working.database) == [0]
@@ -188,7 +214,7 @@ async def terminate(settings: CommonSettings, application: str) -> None:
 
 
 async def test_a_step_that_kills_the_worker_each_time_fails_the_operation(
-    http: httpx.AsyncClient, working: Runtime
+    http: httpx.AsyncClient, working: ServiceRuntime
 ) -> None:
     where = await start(http, to=2)
     for _ in range(worker.MOST_BEGUN):
@@ -198,7 +224,9 @@ async def test_a_step_that_kills_the_worker_each_time_fails_the_operation(
     assert (shown["state"], shown["error"]["code"]) == ("failed", "worker_lost")
 
 
-async def test_two_workers_share_operations_and_do_each_step_once(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_two_workers_share_operations_and_do_each_step_once(
+    http: httpx.AsyncClient, working: ServiceRuntime
+) -> None:
     all_of_them = [await start(http, to=6, slow=5) for _ in range(4)]
     await asyncio.gather(*(drain(working, len(all_of_them)) for _ in range(3)))
     for where in all_of_them:
@@ -206,7 +234,7 @@ async def test_two_workers_share_operations_and_do_each_step_once(http: httpx.As
     assert await names(working.database) == sorted(list(range(6)) * 4)
 
 
-async def drain(runtime: Runtime, expected: int) -> None:
+async def drain(runtime: ServiceRuntime, expected: int) -> None:
     while True:
         await worker.step_once(runtime)
         async with runtime.database.read() as session:
@@ -215,11 +243,15 @@ async def drain(runtime: Runtime, expected: int) -> None:
             return
 
 
-async def test_the_loop_is_woken_and_takes_the_operations_in_turn(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_the_loop_is_woken_and_takes_the_operations_in_turn(
+    http: httpx.AsyncClient, working: ServiceRuntime
+) -> None:
+    wake = working.wake(notify.OPERATIONS)
     loops = [asyncio.create_task(loop(working)) for loop in (notify.listen, worker.loop)]
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(30):
+        await wake.wait()  # it listens
     long, short = await start(http, to=400), await start(http, to=2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):  # nobody looks by itself before half a minute
         while (await http.get(short)).json()["state"] != "succeeded":
             await asyncio.sleep(0.02)
     assert (await http.get(long)).json()["state"] == "running", "a long one holds up nobody"
@@ -228,16 +260,16 @@ async def test_the_loop_is_woken_and_takes_the_operations_in_turn(http: httpx.As
 
 
 async def test_a_queued_operation_is_cancelled_at_once_and_a_running_one_after_its_step(
-    http: httpx.AsyncClient, working: Runtime
+    http: httpx.AsyncClient, working: ServiceRuntime
 ) -> None:
-    queued, running = await start(http, to=3), await start(http, to=3, slow=300)
+    queued, running = await start(http, to=3), await start(http, to=3, held_at=0)
     assert (await http.post(f"{queued}/cancel")).json()["state"] == "cancelled"
     at_it = asyncio.create_task(worker.step_once(working))
-    await asyncio.sleep(0.1)
-    async with asyncio.timeout(0.15):
-        answer = await http.post(f"{running}/cancel")
+    await held.until_begun()
+    answer = await http.post(f"{running}/cancel")
     assert (answer.json()["state"], answer.json()["cancelling"]) == ("running", True)
     assert not at_it.done()
+    held.go_on.set()
     await at_it
     await finish(working)
     shown = (await http.get(running)).json()
@@ -246,14 +278,16 @@ async def test_a_queued_operation_is_cancelled_at_once_and_a_running_one_after_i
     assert await names(working.database) == [0]
 
 
-async def test_what_has_ended_cannot_be_cancelled(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_what_has_ended_cannot_be_cancelled(http: httpx.AsyncClient, working: ServiceRuntime) -> None:
     where = await start(http, to=1)
     await finish(working)
     answer = await http.post(f"{where}/cancel")
     assert (answer.status_code, answer.json()["code"]) == (409, "operation_over")
 
 
-async def test_a_problem_of_the_handler_is_the_operations_error(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_a_problem_of_the_handler_is_the_operations_error(
+    http: httpx.AsyncClient, working: ServiceRuntime
+) -> None:
     told, bug = await start(http, to=9, fail_at=1), await start(http, to=9, bug_at=2)
     await finish(working)
     shown = (await http.get(told)).json()
@@ -270,7 +304,7 @@ async def test_a_problem_of_the_handler_is_the_operations_error(http: httpx.Asyn
 
 
 async def test_an_error_of_the_world_puts_the_step_off_and_fails_nothing(
-    http: httpx.AsyncClient, working: Runtime
+    http: httpx.AsyncClient, working: ServiceRuntime
 ) -> None:
     where = await start(http, to=2, die_at=1)
     await finish(working)
@@ -286,7 +320,7 @@ async def test_an_error_of_the_world_puts_the_step_off_and_fails_nothing(
     assert (await http.get(where)).json()["state"] == "succeeded"
 
 
-async def test_what_is_put_off_can_be_cancelled(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_what_is_put_off_can_be_cancelled(http: httpx.AsyncClient, working: ServiceRuntime) -> None:
     where = await start(http, to=2, die_at=0)
     await finish(working)
     await http.post(f"{where}/cancel")
@@ -294,14 +328,18 @@ async def test_what_is_put_off_can_be_cancelled(http: httpx.AsyncClient, working
     assert (await http.get(where)).json()["state"] == "cancelled"
 
 
-async def test_an_operation_of_a_kind_that_nobody_here_knows_waits(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_an_operation_of_a_kind_that_nobody_here_knows_waits(
+    http: httpx.AsyncClient, working: ServiceRuntime
+) -> None:
     where = await start(http, to=1)
     older = dataclasses.replace(working, service=dataclasses.replace(SERVICE, operations={"copy": copy}))
     assert not await worker.step_once(older)
     assert (await http.get(where)).json()["state"] == "queued"
 
 
-async def test_files_are_stored_in_parts_read_by_offset_and_streamed(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_files_are_stored_in_parts_read_by_offset_and_streamed(
+    http: httpx.AsyncClient, working: ServiceRuntime
+) -> None:
     sent = b"a\xc3\xa4\n" * 500_000
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -333,14 +371,14 @@ async def test_a_file_that_is_too_large_starts_nothing(http: httpx.AsyncClient) 
     assert (await http.get(BASE)).json()["items"] == []
 
 
-async def test_an_empty_file_is_a_file(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_an_empty_file_is_a_file(http: httpx.AsyncClient, working: ServiceRuntime) -> None:
     where = (await http.post("/v1/uploads", content=b"")).headers["location"]
     await finish(working)
     assert (await http.get(f"{where}/files/in.txt")).content == b""
 
 
 async def test_somebody_elses_operation_is_not_there(
-    http: httpx.AsyncClient, working: Runtime, token: Callable[..., str]
+    http: httpx.AsyncClient, working: ServiceRuntime, token: Callable[..., str]
 ) -> None:
     where = await start(http, to=9, fail_at=0)
     await finish(working)
@@ -361,7 +399,7 @@ async def test_somebody_elses_operation_is_not_there(
     assert (await http.get(BASE, headers={"Authorization": ""})).status_code == 401
 
 
-async def test_the_list_is_filtered_and_paged(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_the_list_is_filtered_and_paged(http: httpx.AsyncClient, working: ServiceRuntime) -> None:
     made = [(await start(http, to=1)).rsplit("/", 1)[1] for _ in range(3)]
     await finish(working)
     made.append((await start(http, to=1)).rsplit("/", 1)[1])
@@ -375,7 +413,7 @@ async def test_the_list_is_filtered_and_paged(http: httpx.AsyncClient, working: 
         assert (await http.get(f"{BASE}?cursor={wrong}")).json()["code"] == "bad_cursor"
 
 
-async def test_what_has_expired_is_swept_out_with_its_files(http: httpx.AsyncClient, working: Runtime) -> None:
+async def test_what_has_expired_is_swept_out_with_its_files(http: httpx.AsyncClient, working: ServiceRuntime) -> None:
     where = (await http.post("/v1/uploads", content=b"x")).headers["location"]
     await start(http, to=1)
     await finish(working)

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from perennial.common import identity_map, preview
+from perennial.common import identity_map
 from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.identity import Assignment
@@ -20,8 +20,9 @@ from perennial.common.db import Database, ReadSession, WriteSession
 from perennial.common.derive import Derivation, Stale, mark_changes
 from perennial.common.notify import notify
 from perennial.common.outbox import emit
-from perennial.common.preview import MOST, OF_CUSTOMERS, Assigned, Preview, look_ahead
-from perennial.common.runtime import Runtime
+from perennial.common.preview import OF_CUSTOMERS, Preview, looking
+from perennial.common.preview.looking import MOST, Assigned, look_ahead
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.plugin import customer
 from perennial.common.testing.previews import EVERYBODY, World
 from perennial.common.testing.probe import PROBE, ThingDone
@@ -55,7 +56,7 @@ COUNTING = replace(PROBE, keeps_map=True, map_changed=mark_changes, derive=Deriv
 
 @pytest.fixture
 def world(settings: Any, committed: Database) -> World:
-    return World(Runtime(COUNTING, settings, committed, nats=None))  # type: ignore[arg-type]
+    return World(ServiceRuntime(COUNTING, settings, committed, nats=None))  # type: ignore[arg-type]
 
 
 async def two(world: World) -> tuple[UUID, UUID]:
@@ -189,7 +190,7 @@ async def test_one_that_takes_too_long_is_given_up(
         await session.execute(text("SELECT pg_sleep(2)"))
         return await show(session, who, customers)
 
-    monkeypatch.setattr(preview, "SECONDS", 0.3)
+    monkeypatch.setattr(looking, "SECONDS", 0.3)
     app = create_app(replace(COUNTING, preview=replace(PREVIEW, show=slowly)), settings, no_lifespan)
     app.state.runtime = world.runtime
     body = {"assignments": [{"via": str(other), "customer_id": str(one), "version": 2}]}

@@ -10,11 +10,11 @@ from perennial.common import ready
 from perennial.common.contracts.identity import RESOLVED_STREAM
 from perennial.common.messaging.worker import hot_durable
 from perennial.common.ready import needed, readiness
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 
 
 @pytest.fixture
-async def migrated(live_runtime: Runtime) -> AsyncIterator[Runtime]:
+async def migrated(live_runtime: ServiceRuntime) -> AsyncIterator[ServiceRuntime]:
     """What a migration leaves: the tests of this package make their tables from models."""
     async with live_runtime.database.write() as session:
         await session.execute(text("INSERT INTO alembic_version (version_num) VALUES ('0003')"))
@@ -24,7 +24,7 @@ async def migrated(live_runtime: Runtime) -> AsyncIterator[Runtime]:
 
 
 async def test_a_schema_may_be_newer_than_the_code_but_not_older(
-    migrated: Runtime, monkeypatch: pytest.MonkeyPatch
+    migrated: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for code in ("", "0002", "0003"):
         monkeypatch.setattr(ready, "needed", lambda _, code=code: code)
@@ -33,7 +33,7 @@ async def test_a_schema_may_be_newer_than_the_code_but_not_older(
     assert "at 0003, this code needs 0004" in (await readiness(migrated))["database"]
 
 
-async def test_a_worker_is_ready_when_its_consumers_are_there(live_runtime: Runtime) -> None:
+async def test_a_worker_is_ready_when_its_consumers_are_there(live_runtime: ServiceRuntime) -> None:
     live_runtime.works = True
     js: JetStreamContext = live_runtime.js
     durable = hot_durable(live_runtime.name, 0)
@@ -43,7 +43,7 @@ async def test_a_worker_is_ready_when_its_consumers_are_there(live_runtime: Runt
     assert "streams" not in await readiness(live_runtime), "an API needs none"
 
 
-async def test_what_was_found_once_is_not_asked_for_again(live_runtime: Runtime) -> None:
+async def test_what_was_found_once_is_not_asked_for_again(live_runtime: ServiceRuntime) -> None:
     live_runtime.works = True
     assert (await readiness(live_runtime))["streams"] == "ok"
     assert live_runtime.streams_found

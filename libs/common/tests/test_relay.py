@@ -23,7 +23,7 @@ from perennial.common.events import Encoder
 from perennial.common.messaging.worker import consumers
 from perennial.common.packs import Fact, Said
 from perennial.common.publishing import FEW, Publisher
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.probe import PROBE, ThingDone
 
 CHILD = Path(__file__).with_name("relaying.py")
@@ -61,7 +61,7 @@ def said(event: Event) -> Said:
 
 
 @asynccontextmanager
-async def relaying(runtime: Runtime) -> AsyncIterator[None]:
+async def relaying(runtime: ServiceRuntime) -> AsyncIterator[None]:
     running = asyncio.create_task(outbox.relay(runtime))
     try:
         yield
@@ -71,7 +71,7 @@ async def relaying(runtime: Runtime) -> AsyncIterator[None]:
         runtime.stopping.clear()
 
 
-async def published(runtime: Runtime, leftover: int = 0) -> None:
+async def published(runtime: ServiceRuntime, leftover: int = 0) -> None:
     """Relay until no more than that many rows wait."""
     async with relaying(runtime):
         runtime.wake("outbox").set()
@@ -82,7 +82,7 @@ async def _left(database: Database, leftover: int) -> bool:
     return await waiting(database) <= leftover
 
 
-async def stored(runtime: Runtime) -> list[Msg]:
+async def stored(runtime: ServiceRuntime) -> list[Msg]:
     """What is in the stream, in its order."""
     count = (await runtime.js.stream_info(STREAM)).state.messages
     config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE)
@@ -108,7 +108,7 @@ def in_words(events: Sequence[Event]) -> list[str]:
 
 
 async def test_each_fact_is_published_once_in_order_and_as_it_was_said(
-    live_runtime: Runtime, committed: Database
+    live_runtime: ServiceRuntime, committed: Database
 ) -> None:
     """Of packs, of rows of their own and of large ones, over many rounds; the broker does not even hear of repeats."""
     heard: list[str] = []
@@ -143,7 +143,7 @@ async def _heard(heard: Sequence[str], count: int) -> bool:
 
 @pytest.mark.parametrize("count", [FEW // 2, 300])
 async def test_a_relay_killed_between_the_acknowledgement_and_the_mark(
-    count: int, live_runtime: Runtime, committed: Database, tmp_path: Path
+    count: int, live_runtime: ServiceRuntime, committed: Database, tmp_path: Path
 ) -> None:
     events = things(count)
     await emit(committed, *events[: count // 3])
@@ -167,7 +167,7 @@ async def test_a_relay_killed_between_the_acknowledgement_and_the_mark(
     assert ids(await stored(live_runtime)) == in_words([*events, *later])
 
 
-async def test_a_stream_that_takes_no_batches(live_runtime: Runtime, committed: Database) -> None:
+async def test_a_stream_that_takes_no_batches(live_runtime: ServiceRuntime, committed: Database) -> None:
     """Until `streams apply` has come to a stream that is there already."""
     config = (await live_runtime.js.stream_info(STREAM)).config
     await live_runtime.js.update_stream(replace(config, allow_atomic=False))
@@ -186,7 +186,7 @@ async def test_a_stream_that_takes_no_batches(live_runtime: Runtime, committed: 
 
 
 async def test_what_nobody_hears_is_too_large_or_cannot_be_read_stays_and_the_others_go(
-    live_runtime: Runtime, committed: Database
+    live_runtime: ServiceRuntime, committed: Database
 ) -> None:
     most, good = live_runtime.nats.max_payload, [things(100), things(3), things(100), things(40)]
     lone = ThingDone(what="nobody hears of it")
@@ -217,7 +217,7 @@ async def test_what_nobody_hears_is_too_large_or_cannot_be_read_stays_and_the_ot
 
 
 async def test_a_fact_that_never_gets_through_costs_nothing_that_stays(
-    live_runtime: Runtime, committed: Database, monkeypatch: pytest.MonkeyPatch
+    live_runtime: ServiceRuntime, committed: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The relay begins anew after each failure, with the same connection to the broker."""
     failures = 0
@@ -239,7 +239,9 @@ async def test_a_fact_that_never_gets_through_costs_nothing_that_stays(
         assert len(live_runtime.nats._subs) <= before + 1
 
 
-async def test_a_stream_that_is_full_is_trimmed_and_nothing_is_lost(live_runtime: Runtime, committed: Database) -> None:
+async def test_a_stream_that_is_full_is_trimmed_and_nothing_is_lost(
+    live_runtime: ServiceRuntime, committed: Database
+) -> None:
     config = (await live_runtime.js.stream_info(STREAM)).config
     await live_runtime.js.update_stream(replace(config, max_bytes=100_000))
     tasks = [asyncio.create_task(consumer.run()) for consumer in consumers(live_runtime)]
@@ -259,7 +261,9 @@ async def test_a_stream_that_is_full_is_trimmed_and_nothing_is_lost(live_runtime
         assert (await session.execute(text("SELECT max(times) FROM seen"))).scalar_one() == 1
 
 
-async def test_publishing_again_counts_facts_and_publishes_packs(live_runtime: Runtime, committed: Database) -> None:
+async def test_publishing_again_counts_facts_and_publishes_packs(
+    live_runtime: ServiceRuntime, committed: Database
+) -> None:
     config = (await live_runtime.js.stream_info(STREAM)).config
     events = [*things(250), ThingDone(what="x" * 2 * packs.LARGE)]
     await emit(committed, *events)
@@ -273,7 +277,7 @@ async def test_publishing_again_counts_facts_and_publishes_packs(live_runtime: R
     assert ids(await stored(live_runtime)) == in_words(events)
 
 
-async def test_a_batch_that_was_refused_for_a_repeat_leaves_the_next_alone(live_runtime: Runtime) -> None:
+async def test_a_batch_that_was_refused_for_a_repeat_leaves_the_next_alone(live_runtime: ServiceRuntime) -> None:
     publisher = Publisher(live_runtime.nats)
     first, second = _facts(100), _facts(100)
     assert await publisher.store(first) == [None] * 100
@@ -284,7 +288,9 @@ async def test_a_batch_that_was_refused_for_a_repeat_leaves_the_next_alone(live_
     assert together(found) == [True] * 100 + [False] * 50 + [True] * 50
 
 
-async def test_an_answer_that_never_comes_is_a_failure(live_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_never_comes_is_a_failure(
+    live_runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And what was stored all the same is stored once."""
     client, publisher, facts = live_runtime.nats, Publisher(live_runtime.nats), _facts(50)
 

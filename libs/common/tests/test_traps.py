@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 from sqlalchemy import text
 
-from perennial.common import streams
+from perennial.common import streams, trimming
 from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, EventsResolved
 from perennial.common.db import Database
 from perennial.common.messaging.batch import BatchProcessor
@@ -27,7 +27,8 @@ from perennial.common.messaging.pull import Puller
 from perennial.common.messaging.worker import hot_durable
 from perennial.common.packs import Fact
 from perennial.common.publishing import Publisher
-from perennial.common.runtime import PENDING_BYTES, Runtime
+from perennial.common.runtime import PENDING_BYTES
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.probe import PROBE
 from perennial.common.web.deps import Write, write_session
@@ -37,7 +38,7 @@ def message_of(*names: str) -> bytes:
     return msgspec.json.encode(EventsResolved([tracked(name) for name in names]))
 
 
-async def test_a_route_commits_before_it_answers(runtime: Runtime) -> None:
+async def test_a_route_commits_before_it_answers(runtime: ServiceRuntime) -> None:
     app = FastAPI()
     app.state.runtime = runtime
     order: list[str] = []
@@ -70,7 +71,7 @@ async def test_a_route_commits_before_it_answers(runtime: Runtime) -> None:
 
 
 async def test_a_full_stream_refuses_new_messages_and_keeps_the_old(
-    live_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    live_runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERENNIAL_STREAM_BYTES_EVENTS", "20000")
     await streams.apply(live_runtime.js, streams.plan([PROBE]))
@@ -88,7 +89,7 @@ async def test_a_full_stream_refuses_new_messages_and_keeps_the_old(
 
 
 async def test_trimming_frees_only_what_every_consumer_has_handled(
-    live_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    live_runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERENNIAL_STREAM_BYTES_EVENTS", "30000")
     await streams.apply(live_runtime.js, streams.plan([PROBE]))
@@ -97,13 +98,13 @@ async def test_trimming_frees_only_what_every_consumer_has_handled(
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0), most=2)
     for message in await puller.batch():
         await message.ack_sync()
-    await streams.trim(live_runtime.js, RESOLVED_STREAM)
+    await trimming.trim(live_runtime.js, RESOLVED_STREAM)
     info = await live_runtime.js.stream_info(RESOLVED_STREAM, subjects_filter=">")
     assert info.state.subjects == {f"{RESOLVED_SUBJECT}.0": 1, f"{RESOLVED_SUBJECT}.1": 1}
     await puller.close()
 
 
-async def test_what_everybody_has_read_goes_by_its_age_and_the_unread_stays(live_runtime: Runtime) -> None:
+async def test_what_everybody_has_read_goes_by_its_age_and_the_unread_stays(live_runtime: ServiceRuntime) -> None:
     async def kept() -> int:
         return int((await live_runtime.js.stream_info(RESOLVED_STREAM)).state.messages)
 
@@ -112,15 +113,15 @@ async def test_what_everybody_has_read_goes_by_its_age_and_the_unread_stays(live
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0), most=2)
     for message in await puller.batch():
         await message.ack_sync()
-    assert await streams.age(live_runtime.js, RESOLVED_STREAM, timedelta(days=1)) == 0
+    assert await trimming.age(live_runtime.js, RESOLVED_STREAM, timedelta(days=1)) == 0
     assert await kept() == 3
     await asyncio.sleep(0.05)
-    assert await streams.age(live_runtime.js, RESOLVED_STREAM, timedelta(milliseconds=20)) == 3
+    assert await trimming.age(live_runtime.js, RESOLVED_STREAM, timedelta(milliseconds=20)) == 3
     assert await kept() == 1, "nobody has read the third, however old it is"
     await puller.close()
 
 
-async def test_a_message_is_delivered_until_it_is_handled(live_runtime: Runtime) -> None:
+async def test_a_message_is_delivered_until_it_is_handled(live_runtime: ServiceRuntime) -> None:
     await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"{}")
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0))
     for delivery in range(1, 15):
@@ -130,14 +131,16 @@ async def test_a_message_is_delivered_until_it_is_handled(live_runtime: Runtime)
     await puller.close()
 
 
-async def test_the_brokers_duplicate_window_ignores_the_content(live_runtime: Runtime) -> None:
+async def test_the_brokers_duplicate_window_ignores_the_content(live_runtime: ServiceRuntime) -> None:
     """Why no message of a hot stream bears a Nats-Msg-Id: another batch under one id would be lost."""
     first = await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"one", headers={"Nats-Msg-Id": "same"})
     second = await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.1", b"two", headers={"Nats-Msg-Id": "same"})
     assert (first.duplicate, second.duplicate, second.seq) == (None, True, first.seq)
 
 
-async def test_two_workers_on_one_partition_count_an_event_once(live_runtime: Runtime, committed: Database) -> None:
+async def test_two_workers_on_one_partition_count_an_event_once(
+    live_runtime: ServiceRuntime, committed: Database
+) -> None:
     """A late ack lets the broker hand one message to two workers; the lock and the inbox make one of them idle."""
     await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", message_of("A", "B"))
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0))
@@ -149,7 +152,7 @@ async def test_two_workers_on_one_partition_count_an_event_once(live_runtime: Ru
     await puller.close()
 
 
-async def test_a_pull_does_not_wait_for_its_batch_to_fill(live_runtime: Runtime) -> None:
+async def test_a_pull_does_not_wait_for_its_batch_to_fill(live_runtime: ServiceRuntime) -> None:
     await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"{}")
     puller = Puller(live_runtime.nats, RESOLVED_STREAM, hot_durable("probe", 0), most=64)
     started = time.perf_counter()
@@ -158,7 +161,7 @@ async def test_a_pull_does_not_wait_for_its_batch_to_fill(live_runtime: Runtime)
     await puller.close()
 
 
-async def test_the_connection_never_gives_up_and_has_room_for_bursts(live_runtime: Runtime) -> None:
+async def test_the_connection_never_gives_up_and_has_room_for_bursts(live_runtime: ServiceRuntime) -> None:
     assert live_runtime.nats.options["max_reconnect_attempts"] == -1
     assert live_runtime.nats._max_pending_size == PENDING_BYTES
     body = b"x" * 60_000
@@ -170,7 +173,7 @@ async def test_nothing_is_buffered_while_the_broker_is_away() -> None:
         await Publisher(Client()).store([Fact("probe.thing.done.v1", {}, b"late")])
 
 
-async def test_a_consumer_waits_for_a_stream_that_is_not_there_yet(live_runtime: Runtime) -> None:
+async def test_a_consumer_waits_for_a_stream_that_is_not_there_yet(live_runtime: ServiceRuntime) -> None:
     """Streams come from one command; whoever starts first waits, and makes nothing of its own."""
     await live_runtime.js.delete_stream(RESOLVED_STREAM)
     heard: list[bytes] = []
@@ -191,7 +194,7 @@ async def test_a_consumer_waits_for_a_stream_that_is_not_there_yet(live_runtime:
     assert heard == [b"hello"]
 
 
-async def test_a_build_without_a_service_does_not_cost_its_position(live_runtime: Runtime) -> None:
+async def test_a_build_without_a_service_does_not_cost_its_position(live_runtime: ServiceRuntime) -> None:
     others = streams.plan([])
     durable = hot_durable("probe", 0)
     await live_runtime.js.publish(f"{RESOLVED_SUBJECT}.0", b"unread")

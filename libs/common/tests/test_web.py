@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from perennial.common.auth import CustomerVia, Principal, mint, requires
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.probe import PROBE
 from perennial.common.web import Idempotent, NotFound, Page, PageQuery, Write, paged
@@ -24,6 +24,9 @@ from perennial.common.web.app import create_app, no_lifespan
 from perennial.common.web.etags import IfMatch, match, tag
 
 router = APIRouter()
+
+
+running, go_on = asyncio.Event(), asyncio.Event()  # what the slow thing says and waits for
 
 
 class ThingIn(BaseModel):
@@ -44,7 +47,8 @@ async def create(
 ) -> ThingOut:
     async def work() -> ThingOut:
         if body.name == "slow":
-            await asyncio.sleep(0.5)
+            running.set()
+            await go_on.wait()
         made = ThingOut(id=str(uuid7()), name=body.name)
         await session.execute(text("INSERT INTO seen VALUES (:id, :name, 1)"), {"id": made.id, "name": made.name})
         return made
@@ -91,7 +95,7 @@ async def http(
     settings: CommonSettings, committed: Database, token: Callable[..., str]
 ) -> AsyncIterator[httpx.AsyncClient]:
     app: FastAPI = create_app(PROBE_API, settings, no_lifespan)
-    app.state.runtime = Runtime(PROBE_API, settings, committed, nats=None)  # type: ignore[arg-type]
+    app.state.runtime = ServiceRuntime(PROBE_API, settings, committed, nats=None)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {token('things:*')}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://probe", headers=headers) as client:
@@ -169,8 +173,9 @@ async def test_a_repeated_key_gets_the_first_answer(http: httpx.AsyncClient, com
 
 async def test_a_request_still_running_is_a_conflict(http: httpx.AsyncClient) -> None:
     slow = asyncio.create_task(post(http, {"name": "slow"}, "same"))
-    await asyncio.sleep(0.2)
+    await asyncio.wait_for(running.wait(), 30)
     is_problem(await post(http, {"name": "slow"}, "same"), 409, "in_flight")
+    go_on.set()
     assert (await slow).status_code == 201
 
 
@@ -230,9 +235,9 @@ async def test_a_problem_bears_the_id_of_its_request(client: httpx.AsyncClient) 
 async def test_whoever_asks_for_readiness_learns_no_details_and_costs_one_look_a_second(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Runtime] = []
+    asked: list[ServiceRuntime] = []
 
-    async def readiness(of: Runtime) -> dict[str, str]:
+    async def readiness(of: ServiceRuntime) -> dict[str, str]:
         asked.append(of)
         return {"nats": "ok", "database": "OSError('10.0.0.7 port 5432')"}
 

@@ -5,8 +5,7 @@ import pytest
 from perennial.campaigns.channels.service import ensure
 from perennial.campaigns.main import SERVICE
 from perennial.campaigns.testing.world import World
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.common.testing.plugin import BoundDatabase
 
@@ -17,7 +16,7 @@ def service() -> Service:
 
 
 @pytest.fixture
-async def world(database: BoundDatabase, runtime: Runtime) -> World:
+async def world(database: BoundDatabase, runtime: ServiceRuntime) -> World:
     """Everything in one transaction that is rolled back; timers fire when the test says so."""
     async with database.write() as session:
         await ensure(session)

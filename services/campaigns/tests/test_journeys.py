@@ -9,8 +9,8 @@ from perennial.campaigns.enrolments import triggers
 from perennial.campaigns.enrolments.split import draw
 from perennial.campaigns.jobs import forget
 from perennial.campaigns.journeys import service as journeys
-from perennial.campaigns.journeys.steps import SplitStep
-from perennial.campaigns.journeys.versions import plans
+from perennial.campaigns.plans.steps import SplitStep
+from perennial.campaigns.plans.versions import plans
 from perennial.campaigns.testing.world import Json, World, definition, message, wait
 
 CART = definition(

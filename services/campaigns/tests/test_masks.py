@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from perennial.campaigns.channels.outgoing import Outgoing, Refused, Result
 from perennial.campaigns.channels.smtp import Smtp
 from perennial.campaigns.messages.shown import is_clear
-from perennial.campaigns.messages.templates import sources
+from perennial.campaigns.templates import sources
 from perennial.campaigns.testing.world import Json, World, definition, message
 from perennial.common.auth import Principal
 from perennial.common.testing.exposure import exposed, read_all

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from perennial.campaigns.channels import service as channels
 from perennial.campaigns.messages.quiet import quiet_until
 from perennial.campaigns.messages.shown import explained
-from perennial.campaigns.messages.templates import Facts, TemplateFault, reads, render
 from perennial.campaigns.models import Message
+from perennial.campaigns.templates import Facts, TemplateFault, reads, render
 from perennial.campaigns.testing.world import World, definition, message, wait
 
 HELLO = definition(message())

@@ -18,7 +18,7 @@ from perennial.campaigns.enrolments.triggers import hear
 from perennial.campaigns.facts.service import Heard
 from perennial.campaigns.main import SERVICE
 from perennial.campaigns.testing.world import World, definition, message, wait
-from perennial.common import run, streams, timers
+from perennial.common import firing, run, streams
 from perennial.common.contracts import gateway
 from perennial.common.contracts.identity import (
     RESOLVED_SUBJECT,
@@ -29,8 +29,7 @@ from perennial.common.contracts.identity import (
 )
 from perennial.common.contracts.segments import MembershipEntered, MembershipsChanged
 from perennial.common.ids import partition_of, uuid7
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.timers import Timer
 from perennial.common.web.app import document
@@ -49,7 +48,7 @@ OTHERS = (
 
 
 @pytest.fixture
-async def live(live_runtime: Runtime) -> World:
+async def live(live_runtime: ServiceRuntime) -> World:
     await streams.apply(live_runtime.js, streams.plan([SERVICE, *OTHERS]))
     async with live_runtime.database.write() as session:
         await ensure(session)
@@ -57,7 +56,7 @@ async def live(live_runtime: Runtime) -> World:
 
 
 @asynccontextmanager
-async def working(runtime: Runtime) -> AsyncIterator[None]:
+async def working(runtime: ServiceRuntime) -> AsyncIterator[None]:
     """A worker that lives as long as the block."""
     runtime.stopping.clear()
     tasks = run.start_worker(runtime)
@@ -68,7 +67,7 @@ async def working(runtime: Runtime) -> AsyncIterator[None]:
         await run.drain(tasks)
 
 
-async def publish(runtime: Runtime, *events: ResolvedEvent) -> None:
+async def publish(runtime: ServiceRuntime, *events: ResolvedEvent) -> None:
     """Say it as identity does."""
     for event in events:
         body = msgspec.json.encode(EventsResolved([event]))
@@ -110,7 +109,7 @@ async def fall_due(live: World, ago: timedelta = timedelta(0)) -> None:
 
 
 async def fire(live: World) -> int:
-    return await timers.fire_due(live.runtime, datetime.now(UTC))
+    return await firing.fire_due(live.runtime, datetime.now(UTC))
 
 
 async def test_a_reminder_goes_out(live: World) -> None:

@@ -8,25 +8,24 @@ from perennial.campaigns.channels.service import ensure
 from perennial.campaigns.testing.world import World as Campaigns
 from perennial.campaigns.testing.world import definition, message, wait
 from perennial.common.db import Database
-from perennial.common.preview import Assigned
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.preview.looking import Assigned
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.previews import World
 
 
 @pytest.fixture
-async def runtime(service: Service, settings: Any, committed: Database) -> Runtime:
+async def runtime(service: Service, settings: Any, committed: Database) -> ServiceRuntime:
     async with committed.write() as session:
         await ensure(session)
-    return Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    return ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def previews(runtime: Runtime) -> World:
+def previews(runtime: ServiceRuntime) -> World:
     return World(runtime)
 
 
-async def test_walks_and_messages_follow_their_identifiers(runtime: Runtime, previews: World) -> None:
+async def test_walks_and_messages_follow_their_identifiers(runtime: ServiceRuntime, previews: World) -> None:
     campaigns = Campaigns(runtime)
     await campaigns.journey(definition(message(), wait("P1D"), reentry="always"))
     one, other = await campaigns.customer(), await campaigns.customer()
@@ -42,7 +41,7 @@ async def test_walks_and_messages_follow_their_identifiers(runtime: Runtime, pre
 
 
 async def test_no_journey_is_walked_twice_and_an_exit_of_one_side_is_the_others(
-    runtime: Runtime, previews: World
+    runtime: ServiceRuntime, previews: World
 ) -> None:
     campaigns = Campaigns(runtime)
     await campaigns.journey(definition(wait("P1D"), message()))

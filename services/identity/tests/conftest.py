@@ -21,9 +21,9 @@ from perennial.common.settings import CommonSettings
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.identity.decider import keys_of
 from perennial.identity.decisions.service import Arrival, Keys, decide
-from perennial.identity.decisions.traces import Reader
 from perennial.identity.main import SERVICE
 from perennial.identity.settings import IdentitySettings
+from perennial.identity.traces import Reader
 from perennial.identity.worker import consume
 
 NUMBERS = count(1)

@@ -16,8 +16,7 @@ from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import Database, WriteSession
 from perennial.common.ids import digest_uuid
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.identity.decider import Decider
 from perennial.identity.decisions import service as decisions
@@ -39,7 +38,7 @@ Decided = list[tuple[int, list[str]]]
 async def workers(service: Service, settings: CommonSettings, committed: Database) -> AsyncIterator[list[Decider]]:
     """Deciders with connections of their own; the first has decided on something, so that all begin warm."""
     databases = [Database.connect(settings, f"worker-{number}") for number in range(WORKERS)]
-    yield [Decider(Runtime(service, settings, database, nats=None)) for database in databases]  # type: ignore[arg-type]
+    yield [Decider(ServiceRuntime(service, settings, database, nats=None)) for database in databases]  # type: ignore[arg-type]
     for database in databases:
         await database.close()
 

@@ -12,7 +12,7 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.privacy import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.identity.erasing.service import Wanted, erase
 
 Decide = Callable[..., Awaitable[list[ResolvedEvent]]]
@@ -25,7 +25,7 @@ async def count(session: WriteSession, table: str) -> int:
 
 
 @pytest.fixture
-async def forgotten(session: WriteSession, decided: Decide, accept: Any, runtime: Runtime) -> UUID:
+async def forgotten(session: WriteSession, decided: Decide, accept: Any, runtime: ServiceRuntime) -> UUID:
     """The name of a customer who was erased."""
     (event,) = await decided(accept(kind="identify", message_id="first", at=PAST, **ADA), seq=1)
     await decided(accept(userId="grace", traits={"email": "grace@example.com"}))
@@ -82,7 +82,7 @@ async def test_who_comes_back_begins_anew_and_the_past_stays_out(
 
 
 async def test_a_second_erasure_of_the_same_customer_is_answered(
-    session: WriteSession, forgotten: UUID, emitted: Any, runtime: Runtime
+    session: WriteSession, forgotten: UUID, emitted: Any, runtime: ServiceRuntime
 ) -> None:
     await erase(session, [Wanted(uuid7(), forgotten)])
     await worker.run_all(runtime)
@@ -115,7 +115,7 @@ async def test_who_shared_no_more_than_a_device_keeps_what_is_theirs(
 
 
 async def test_who_asks_again_hears_the_same_again(
-    session: WriteSession, forgotten: UUID, emitted: Any, runtime: Runtime
+    session: WriteSession, forgotten: UUID, emitted: Any, runtime: ServiceRuntime
 ) -> None:
     (first,) = await emitted("identity.customer.erased.v1")
     await erase(session, [Wanted(UUID(first["erasure_id"]), forgotten)])

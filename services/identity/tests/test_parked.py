@@ -17,7 +17,7 @@ from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
 from perennial.common.web.app import create_app, no_lifespan
 from perennial.identity.parked import rows
-from perennial.identity.parked.service import OPERATOR, replay, replay_or_raise, waiting
+from perennial.identity.replays.service import OPERATOR, replay, replay_or_raise, waiting
 from perennial.identity.settings import IdentitySettings, vault_of
 from perennial.identity.testing.broker import done, published, send, until
 

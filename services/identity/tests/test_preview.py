@@ -13,8 +13,7 @@ from sqlalchemy import text
 from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.previews import World
 from perennial.common.web.app import create_app, no_lifespan
 from perennial.identity.decisions import queries as decisions
@@ -63,7 +62,7 @@ async def desk(
     service: Service, settings: Any, committed: Database, keys: Keys, accept: Any, token: Callable[..., str]
 ) -> AsyncIterator[Desk]:
     """Two customers: Ann of three identifiers, and Bob's phone."""
-    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
     app = create_app(service, settings, no_lifespan)
     app.state.runtime = runtime
     now = datetime.now(UTC)

@@ -14,8 +14,7 @@ from sqlalchemy import text
 
 from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.db import Database
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.identity.decisions.service import Arrival, Keys, decide
 from perennial.identity.suggestions import queries
@@ -27,7 +26,9 @@ PEOPLE, MISSPELLED = 300, 30
 
 
 @pytest.fixture
-async def known(service: Service, settings: CommonSettings, committed: Database, keys: Keys, accept: Any) -> Runtime:
+async def known(
+    service: Service, settings: CommonSettings, committed: Database, keys: Keys, accept: Any
+) -> ServiceRuntime:
     """A runtime whose identity knows people, some of them twice."""
     events = []
     for number in range(PEOPLE + MISSPELLED):
@@ -41,7 +42,7 @@ async def known(service: Service, settings: CommonSettings, committed: Database,
         events.append(accept(kind="identify", anonymousId=f"visitor {number}", traits=traits))
     async with committed.write() as session:
         await decide(session, Arrival.of(EventsAccepted("shop", events), 1), keys, datetime.now(UTC))
-    return Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    return ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
 
 
 async def pending(database: Database) -> list[float]:
@@ -50,7 +51,7 @@ async def pending(database: Database) -> list[float]:
 
 
 async def test_it_finds_them_from_events_alone_and_the_worker_opens_nothing(
-    known: Runtime, committed: Database, monkeypatch: pytest.MonkeyPatch
+    known: ServiceRuntime, committed: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_open(*_: object) -> str:
         raise AssertionError("the worker opens what is sealed")
@@ -82,7 +83,7 @@ async def child(database: Database, *, reading: bool) -> BaseProcess:
 
 @pytest.mark.parametrize("reading", [False, True], ids=["at its start", "while it reads"])
 async def test_its_process_killed_leaves_nothing_half_and_the_next_run_does_it(
-    known: Runtime, committed: Database, reading: bool
+    known: ServiceRuntime, committed: Database, reading: bool
 ) -> None:
     await queued(committed)
     running = asyncio.create_task(suggest(known))
@@ -96,7 +97,7 @@ async def test_its_process_killed_leaves_nothing_half_and_the_next_run_does_it(
     assert len(await pending(committed)) >= MISSPELLED * 0.8
 
 
-async def test_a_worker_that_stops_takes_it_along(known: Runtime, committed: Database) -> None:
+async def test_a_worker_that_stops_takes_it_along(known: ServiceRuntime, committed: Database) -> None:
     running = asyncio.create_task(suggest(known))
     victim = await child(committed, reading=False)
     running.cancel()

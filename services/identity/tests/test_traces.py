@@ -6,7 +6,7 @@ import pytest
 
 from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.identity.decisions.service import Keys
-from perennial.identity.decisions.traces import Reader
+from perennial.identity.traces import Reader
 
 
 def said(keys: Keys, event: AcceptedEvent) -> list[tuple[str, str]]:

@@ -9,8 +9,7 @@ import pytest
 from aiohttp import web
 
 from perennial.common.db import Database
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.integrations.delivery import settings_of
 from perennial.integrations.egress import Egress
@@ -28,12 +27,12 @@ def extra_settings() -> dict[str, Any]:
 
 
 @pytest.fixture
-def process(settings: Any, committed: Database) -> Runtime:
-    return Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+def process(settings: Any, committed: Database) -> ServiceRuntime:
+    return ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-async def egress(process: Runtime) -> AsyncIterator[Egress]:
+async def egress(process: ServiceRuntime) -> AsyncIterator[Egress]:
     made = Egress(settings_of(process).egress_allow_cidrs, 2)
     yield made
     await made.close()

@@ -11,13 +11,13 @@ from perennial.common.ids import uuid7
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
 from perennial.common.privacy import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.integrations import service
 from perennial.integrations.delivery import key_of, settings_of
 from perennial.integrations.main import SERVICE
 
 
-async def test_messages_about_a_person_go_and_the_word_to_forget_stays(runtime: Runtime, session: Any) -> None:
+async def test_messages_about_a_person_go_and_the_word_to_forget_stays(runtime: ServiceRuntime, session: Any) -> None:
     ada, grace = uuid7(), uuid7()
     await service.create(
         session, key_of(settings_of(runtime)), url="https://partner.example/hook", description="", fields=["*"],

@@ -17,8 +17,7 @@ from perennial.common.db import Database, WriteSession
 from perennial.common.derive import derive_once
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.common.testing.said import said
@@ -38,7 +37,7 @@ def service() -> Service:
 class Shop:
     """Says what a shop would, in one session, and reads what came of it."""
 
-    def __init__(self, runtime: Runtime, session: WriteSession) -> None:
+    def __init__(self, runtime: ServiceRuntime, session: WriteSession) -> None:
         self.runtime = runtime
         self.session = session
 
@@ -101,14 +100,14 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(runtime: Runtime, session: WriteSession) -> AsyncIterator[Shop]:
+async def shop(runtime: ServiceRuntime, session: WriteSession) -> AsyncIterator[Shop]:
     opened = Shop(runtime, session)
     yield opened
     await opened.prove()
 
 
 @asynccontextmanager
-async def open_shop(runtime: Runtime, database: Database) -> AsyncIterator[Shop]:
+async def open_shop(runtime: ServiceRuntime, database: Database) -> AsyncIterator[Shop]:
     """A shop whose words are committed at the end."""
     async with database.write() as session:
         yield Shop(runtime, session)
@@ -117,5 +116,5 @@ async def open_shop(runtime: Runtime, database: Database) -> AsyncIterator[Shop]
 @pytest.fixture
 def committing(service: Service, settings: Any, committed: Database) -> Any:
     """`async with committing() as shop:` commits."""
-    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
     return lambda: open_shop(runtime, committed)

@@ -21,7 +21,7 @@ from perennial.common.ids import digest_uuid
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
 from perennial.common.problems import Conflict
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.events import tracked
 from perennial.loyalty.main import SERVICE
@@ -39,7 +39,7 @@ class Dying:
     def __init__(self, settings: CommonSettings, seed: int) -> None:
         self.seed = seed
         database = Database.connect(settings, "dying")
-        self.runtime = Runtime(SERVICE, settings, database, nats=None)  # type: ignore[arg-type]
+        self.runtime = ServiceRuntime(SERVICE, settings, database, nats=None)  # type: ignore[arg-type]
         self.vias = sorted(self.name("via", each) for each in range(PEOPLE))
         self.chance = random.Random(seed)
         self.owner = list(range(PEOPLE))

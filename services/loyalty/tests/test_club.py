@@ -11,10 +11,9 @@ from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.identity import CustomerErased
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
-from perennial.common.preview import Assigned
+from perennial.common.preview.looking import Assigned
 from perennial.common.privacy import worker
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.previews import World
 from perennial.common.timers import Timer
@@ -31,7 +30,7 @@ REFERRAL = {"link": "https://x.example/{code}", "hold_days": 0, "referrer": {"po
 async def test_a_preview_says_what_would_be_waived(
     service: Service, settings: Any, committed: Database, committing: Any
 ) -> None:
-    world = World(Runtime(service, settings, committed, nats=None))  # type: ignore[arg-type]
+    world = World(ServiceRuntime(service, settings, committed, nats=None))  # type: ignore[arg-type]
     one, other = uuid7(), uuid7()
     async with committing() as shop:
         await shop.programme(BEGINNING, split_policy="waive")

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.jobs import jobs_of, run_once
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.loyalty.ledger.service import LedgerBroken, prove, verify
 
 
@@ -110,7 +110,7 @@ async def test_customers_about_to_be_settled_are_no_fault(shop: Any, client: htt
 async def test_the_job_reads_one_snapshot_and_fails_aloud(
     committing: Any, committed: Database, service: Any, settings: Any, database_urls: Any
 ) -> None:
-    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
     job = next(job for job in jobs_of(runtime) if job.name == "verify-ledger")
     async with committing() as shop:
         await shop.order(uuid7(), 100)

@@ -12,11 +12,11 @@ from perennial.common.contracts.loyalty import PointsEarned, TierChanged
 from perennial.common.db import Database
 from perennial.common.ids import partition_of, uuid7
 from perennial.common.messaging.worker import consumers
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.loyalty.ledger.service import verify
 from perennial.loyalty.main import SERVICE
+from perennial.loyalty.worker import DERIVATION
 
 ORDERS = 40
 IDENTITY = Service("identity", "", MetaData(), emits=(IdentifiersAssigned,))
@@ -32,7 +32,9 @@ async def _settled(database: Database) -> bool:
         return bool(told.scalar_one() == 1 and earned.scalar_one() == ORDERS)
 
 
-async def test_orders_sent_again_and_again_earn_once_and_are_told(live_runtime: Runtime, committed: Database) -> None:
+async def test_orders_sent_again_and_again_earn_once_and_are_told(
+    live_runtime: ServiceRuntime, committed: Database
+) -> None:
     via = uuid7()
     await streams.apply(live_runtime.js, streams.plan([SERVICE, IDENTITY]))
     first = [tracked("Order Completed", {"order_id": str(n), "revenue": 20}, via=via) for n in range(ORDERS)]
@@ -41,7 +43,7 @@ async def test_orders_sent_again_and_again_earn_once_and_are_told(live_runtime: 
     for batch in (first, first[:30], again[10:], first[5:] + again[:9]):
         await live_runtime.js.publish(subject, msgspec.json.encode(EventsResolved(batch)))
     loops: list[Any] = [consumer.run() for consumer in consumers(live_runtime)]
-    loops += [notify.listen(live_runtime), outbox.relay(live_runtime), derive.loop(live_runtime)]
+    loops += [notify.listen(live_runtime), outbox.relay(live_runtime), derive.loop(live_runtime, DERIVATION)]
     tasks = [asyncio.create_task(loop) for loop in loops]
     async with asyncio.timeout(20):
         while not await _settled(committed):

@@ -8,9 +8,8 @@ import pytest
 
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
-from perennial.common.preview import Assigned
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.preview.looking import Assigned
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.previews import World
 from perennial.loyalty.points import service as points
@@ -24,7 +23,7 @@ def volatile(account: Any) -> Any:
 
 @pytest.fixture
 def world(service: Service, settings: Any, committed: Database) -> World:
-    return World(Runtime(service, settings, committed, nats=None), volatile)  # type: ignore[arg-type]
+    return World(ServiceRuntime(service, settings, committed, nats=None), volatile)  # type: ignore[arg-type]
 
 
 async def order(world: World, via: UUID, revenue: int) -> None:

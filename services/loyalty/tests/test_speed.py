@@ -13,7 +13,7 @@ import asyncpg
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.ids import uuid7
 from perennial.common.messaging.batch import react
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.loyalty.ledger.service import verify
 from perennial.loyalty.worker import REACTIONS
@@ -39,7 +39,7 @@ def _orders(vias: list[UUID], number: int) -> list[ResolvedEvent]:
     ]
 
 
-async def _earn(runtime: Runtime, vias: list[UUID], number: int) -> float:
+async def _earn(runtime: ServiceRuntime, vias: list[UUID], number: int) -> float:
     """Microseconds per order, from decoded events to the commit."""
     events = _orders(vias, number)
     began = perf_counter()
@@ -64,7 +64,7 @@ async def _undo_raw(database_urls: Any) -> None:
 
 
 async def test_speed(service: Any, settings: Any, committed: Any, database_urls: Any, committing: Any) -> None:
-    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
     gc.collect()
     gc.freeze()  # as a process does after its start
     vias = [uuid7() for _ in range(500)]

@@ -18,8 +18,7 @@ from perennial.common.derive import derive_once
 from perennial.common.messaging.batch import BatchProcessor, react
 from perennial.common.messaging.decode import resolved
 from perennial.common.messaging.worker import reactions_of
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.profile.computed import standard
 from perennial.profile.main import SERVICE
@@ -53,7 +52,7 @@ async def begun(session: WriteSession) -> WriteSession:
 
 
 @pytest.fixture
-def hear(runtime: Runtime, wrap: Callable[[list[ResolvedEvent]], Msg]) -> Hear:
+def hear(runtime: ServiceRuntime, wrap: Callable[[list[ResolvedEvent]], Msg]) -> Hear:
     """`await hear(event, …)`: one batch, through the inbox; nothing may be parked. Facts go straight to the table."""
     hot = [reaction for reaction in SERVICE.reactions if reaction.hot]
 
@@ -87,12 +86,12 @@ def seed() -> Callable[[Database], Awaitable[None]]:
 
 
 @pytest.fixture
-async def standard_set(seed: Callable[[Database], Awaitable[None]], runtime: Runtime) -> None:
+async def standard_set(seed: Callable[[Database], Awaitable[None]], runtime: ServiceRuntime) -> None:
     await seed(runtime.database)
 
 
 @pytest.fixture
-def derive(runtime: Runtime) -> Callable[[], Awaitable[None]]:
+def derive(runtime: ServiceRuntime) -> Callable[[], Awaitable[None]]:
     """`await derive()`: whatever is stale is derived now, however long it should have settled."""
 
     async def derived() -> None:

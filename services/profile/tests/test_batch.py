@@ -14,8 +14,7 @@ from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.messaging.batch import BatchProcessor
 from perennial.common.messaging.decode import resolved
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.events import identified, tracked
 
@@ -48,7 +47,7 @@ async def test_a_batch_of_2000_events(
     wrap: Callable[[list[ResolvedEvent]], Msg],
     capsys: Any,
 ) -> None:
-    runtime = Runtime(service, settings, committed, nats=cast("Any", None))
+    runtime = ServiceRuntime(service, settings, committed, nats=cast("Any", None))
     hot = [reaction for reaction in service.reactions if reaction.hot]
     process = BatchProcessor(runtime, hot, resolved)
     vias = [uuid7() for _ in range(800)]

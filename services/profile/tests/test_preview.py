@@ -10,9 +10,8 @@ import pytest
 from perennial.common.auth import Principal
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
-from perennial.common.preview import Assigned
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.preview.looking import Assigned
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.previews import World
 from perennial.common.web.app import create_app, no_lifespan
@@ -20,7 +19,7 @@ from perennial.common.web.app import create_app, no_lifespan
 
 @pytest.fixture
 def world(service: Service, settings: Any, committed: Database) -> World:
-    return World(Runtime(service, settings, committed, nats=None))  # type: ignore[arg-type]
+    return World(ServiceRuntime(service, settings, committed, nats=None))  # type: ignore[arg-type]
 
 
 async def two(world: World) -> tuple[UUID, UUID]:

@@ -12,8 +12,7 @@ from perennial.common.contracts.identity import Assignment, IdentifiersAssigned
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.segments.main import SERVICE
 
@@ -25,7 +24,7 @@ def service() -> Service:
     return SERVICE
 
 
-async def compute(runtime: Runtime) -> None:
+async def compute(runtime: ServiceRuntime) -> None:
     """Compute whoever is stale."""
     assert SERVICE.derive is not None
     async with runtime.database.write() as session:
@@ -35,7 +34,7 @@ async def compute(runtime: Runtime) -> None:
 
 
 @pytest.fixture
-def settle(runtime: Runtime) -> Settle:
+def settle(runtime: ServiceRuntime) -> Settle:
     """Build what is to be built, and compute whoever is stale."""
 
     async def done() -> None:
@@ -47,7 +46,7 @@ def settle(runtime: Runtime) -> Settle:
 
 
 @pytest.fixture
-def hear(runtime: Runtime) -> Callable[..., Awaitable[None]]:
+def hear(runtime: ServiceRuntime) -> Callable[..., Awaitable[None]]:
     """As the worker does: events and facts of others, the map among them; then compute the customers."""
 
     async def heard(*events: Any) -> None:

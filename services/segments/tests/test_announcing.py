@@ -13,7 +13,7 @@ from sqlalchemy import text
 from perennial.common import outbox
 from perennial.common.contracts.segments import MembershipEntered
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.segments.announcing import service
 
@@ -27,7 +27,7 @@ def order(*, live: bool = False) -> Any:
 
 
 @pytest.fixture
-def entered(runtime: Runtime) -> Callable[[], Awaitable[list[MembershipEntered]]]:
+def entered(runtime: ServiceRuntime) -> Callable[[], Awaitable[list[MembershipEntered]]]:
     """What is said of entries since the last time, and is published then."""
 
     async def found() -> list[MembershipEntered]:
@@ -62,7 +62,7 @@ async def outcome(client: httpx.AsyncClient, started: httpx.Response) -> tuple[s
     return found["state"], found["done"], found["result"]
 
 
-async def memberships(runtime: Runtime, segment: str) -> dict[UUID, tuple[int, datetime]]:
+async def memberships(runtime: ServiceRuntime, segment: str) -> dict[UUID, tuple[int, datetime]]:
     async with runtime.database.read() as session:
         rows = await session.execute(
             text("SELECT customer_id, version, since FROM membership WHERE segment_id = :id"), {"id": segment}
@@ -71,7 +71,7 @@ async def memberships(runtime: Runtime, segment: str) -> dict[UUID, tuple[int, d
 
 
 async def test_members_of_now_are_said_with_their_versions_a_page_at_a_time(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime, entered: Entered,
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime, entered: Entered,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(service, "AT_ONCE", 2)
@@ -94,7 +94,7 @@ async def test_members_of_now_are_said_with_their_versions_a_page_at_a_time(
 
 
 async def test_those_alone_who_entered_since(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime, entered: Entered
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime, entered: Entered
 ) -> None:
     early, late = order(), order()
     await hear(early, late)
@@ -112,7 +112,7 @@ async def test_those_alone_who_entered_since(
 
 
 async def test_a_worker_that_dies_in_a_page_has_said_nothing_of_it(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime, entered: Entered,
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime, entered: Entered,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(service, "AT_ONCE", 2)
@@ -138,7 +138,7 @@ async def test_a_worker_that_dies_in_a_page_has_said_nothing_of_it(
 
 
 async def test_it_gives_way_while_facts_wait_to_be_published(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime, entered: Entered,
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime, entered: Entered,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(service, "MOST_WAITING", 1)
@@ -156,7 +156,7 @@ async def test_it_gives_way_while_facts_wait_to_be_published(
 
 
 async def test_whoever_was_merged_into_another_is_not_announced(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime, entered: Entered
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime, entered: Entered
 ) -> None:
     one, other = order(), order()
     await hear(one, other)

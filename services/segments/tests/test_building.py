@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.segments import jobs
 from perennial.segments.memberships import building
@@ -41,24 +41,24 @@ async def members(client: httpx.AsyncClient, segment: str) -> set[str]:
     return {item["customer_id"] for item in (await client.get(f"/v1/segments/{segment}/members")).json()["items"]}
 
 
-async def marked(runtime: Runtime) -> set[UUID]:
+async def marked(runtime: ServiceRuntime) -> set[UUID]:
     async with runtime.database.read() as session:
         return set((await session.execute(text("SELECT customer_id FROM stale"))).scalars())
 
 
-async def left(runtime: Runtime) -> list[Any]:
+async def left(runtime: ServiceRuntime) -> list[Any]:
     async with runtime.database.read() as session:
         found = await session.execute(text("SELECT operation_id FROM build UNION ALL SELECT * FROM build_touched"))
         return list(found.scalars())
 
 
-async def build(runtime: Runtime) -> None:
+async def build(runtime: ServiceRuntime) -> None:
     while await operations.step_once(runtime):
         pass
 
 
 async def test_only_whom_the_clock_may_change_is_computed(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     pro, free, late = order(days=20), order(days=20), order(days=40)
     said = [identified({"plan": plan}, via=who.via) for who, plan in ((pro, "pro"), (free, "free"), (late, "pro"))]
@@ -77,7 +77,7 @@ async def test_only_whom_the_clock_may_change_is_computed(
 
 
 async def test_whoever_is_derived_meanwhile_is_derived_again(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     segment = await define(client, EVER)
     await operations.step_once(runtime)
@@ -91,7 +91,7 @@ async def test_whoever_is_derived_meanwhile_is_derived_again(
 
 
 async def test_other_rules_that_ask_for_the_segment_follow(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     one, other = order(), tracked("Seen")
     await hear(one, other)
@@ -109,7 +109,7 @@ async def test_other_rules_that_ask_for_the_segment_follow(
 
 @pytest.mark.parametrize("steps", [1, 2])
 async def test_a_build_that_is_cancelled_between_is_settled_all_the_same(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime, steps: int
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime, steps: int
 ) -> None:
     """After one step it is begun, after two it serves and has marked nobody yet."""
     who = order()
@@ -127,7 +127,7 @@ async def test_a_build_that_is_cancelled_between_is_settled_all_the_same(
 
 
 async def test_what_cannot_be_asked_in_time_is_asked_of_everybody(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = order(days=20), tracked("Seen")
     await hear(one, other)

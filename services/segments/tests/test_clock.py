@@ -10,10 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from perennial.common import timers
+from perennial.common import firing, timers
 from perennial.common.derive import mark
 from perennial.common.ids import partition_of, uuid7
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.segments import jobs
 from perennial.segments.definitions import queries as definitions
@@ -41,14 +41,14 @@ async def members(client: httpx.AsyncClient, segment: str) -> set[str]:
     return {item["customer_id"] for item in listed}
 
 
-async def waiting(runtime: Runtime) -> list[Any]:
+async def waiting(runtime: ServiceRuntime) -> list[Any]:
     async with runtime.database.read() as session:
         asked = "SELECT kind, key, due_at, partition, payload FROM timer WHERE kind = 'flip' ORDER BY key"
         return list((await session.execute(text(asked))).all())
 
 
 async def test_a_customer_has_one_timer_the_first_of_all_rules(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     first = order(days=20)
     for days in (25, 30, 40):
@@ -68,7 +68,12 @@ async def test_a_customer_has_one_timer_the_first_of_all_rules(
 
 
 async def test_a_timer_waits_for_the_partitions_of_all_identifiers(
-    client: httpx.AsyncClient, hear: Do, assign: Do, settle: Do, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient,
+    hear: Do,
+    assign: Do,
+    settle: Do,
+    runtime: ServiceRuntime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a purchase that waits in another partition would come after the exit that it prevents."""
     one = uuid7()
@@ -82,24 +87,24 @@ async def test_a_timer_waits_for_the_partitions_of_all_identifiers(
     assert [timer.partition, *timer.payload["then"]] == both
     lagging = {both[1]}
 
-    async def passed(_: Runtime, partitions: Sequence[int | None]) -> dict[int | None, datetime]:
+    async def passed(_: ServiceRuntime, partitions: Sequence[int | None]) -> dict[int | None, datetime]:
         return {partition: NOW if partition in lagging else NOW + timedelta(days=9) for partition in partitions}
 
-    monkeypatch.setattr(timers, "_passed", passed)
+    monkeypatch.setattr(firing, "_passed", passed)
     late = NOW + timedelta(days=2)
     for _ in range(3):
-        await timers.fire_due(runtime, late)
+        await firing.fire_due(runtime, late)
     assert [timer.partition for timer in await waiting(runtime)] == both[1:], "handed on to the second, which lags"
     async with runtime.database.read() as session:
         assert (await session.execute(text("SELECT count(*) FROM stale"))).scalar_one() == 0
     lagging.clear()
-    assert await timers.fire_due(runtime, late) == 1
+    assert await firing.fire_due(runtime, late) == 1
     async with runtime.database.read() as session:
         assert (await session.execute(text("SELECT customer_id, live FROM stale"))).all() == [(one, True)]
 
 
 async def test_nobody_leaves_by_the_clock_before_what_waits_is_heard(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     """An outage ends: the window has run out, the purchase during it still waits, and something else comes first."""
     segment = await define(client, RECENT)
@@ -126,7 +131,7 @@ async def test_nobody_leaves_by_the_clock_before_what_waits_is_heard(
 
 
 async def test_who_is_merged_away_leaves_no_timer(
-    client: httpx.AsyncClient, hear: Do, assign: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, assign: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     one, other = order(), order(days=3)
     await define(client, RECENT)
@@ -138,7 +143,7 @@ async def test_who_is_merged_away_leaves_no_timer(
 
 
 async def test_a_rule_that_is_slow_in_memory_is_taken_out_of_service(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, quick = await define(client, RECENT, "slow"), await define(client, {"event": "Seen"}, "quick")
     await settle()
@@ -167,7 +172,7 @@ async def test_a_rule_that_is_slow_in_memory_is_taken_out_of_service(
 
 
 async def test_the_nightly_comparison_repairs_what_drifted_and_passes_by_what_is_slow(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, quick = await define(client, RECENT, "slow"), await define(client, {"event": "Seen"}, "quick")
     await settle()
@@ -189,7 +194,7 @@ async def test_the_nightly_comparison_repairs_what_drifted_and_passes_by_what_is
 
 
 async def test_who_waits_for_the_clock_or_to_be_computed_is_no_drift(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     segment = await define(client, RECENT)
     await settle()
@@ -206,7 +211,7 @@ async def test_who_waits_for_the_clock_or_to_be_computed_is_no_drift(
 
 
 async def test_a_rule_of_a_later_version_holds_up_nobody(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     """Two versions run side by side during an upgrade, and the earlier one has not learnt all words yet."""
     later, plain = await define(client, RECENT, "later"), await define(client, {"event": "Seen"}, "plain")
@@ -225,3 +230,38 @@ async def test_a_rule_of_a_later_version_holds_up_nobody(
     await jobs.reconcile(runtime)
     await settle()
     assert await members(client, plain) == {str(who.via)}
+
+
+async def test_a_second_window_waits_for_the_pipeline_behind_a_first_that_is_overdue(
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage ends: the pipeline has come past the first one's end, and not past the purchase before the second's."""
+    short = await define(client, {**RECENT, "within": "P10D"}, "short")
+    long = await define(client, RECENT, "long")
+    await settle()
+    first = order(days=9.5)
+    await hear(first)
+    async with runtime.database.write() as session:  # three weeks later
+        await session.execute(text("UPDATE event SET at = at - interval '21 days'"))
+        await session.execute(text("UPDATE timer SET due_at = due_at - interval '21 days' WHERE kind = 'flip'"))
+    come = NOW - timedelta(days=1)
+
+    async def passed(_: ServiceRuntime, partitions: Sequence[int | None]) -> dict[int | None, datetime]:
+        return dict.fromkeys(partitions, come)
+
+    monkeypatch.setattr(firing, "_passed", passed)
+    for _ in range(3):
+        await firing.fire_due(runtime, datetime.now(UTC))
+        await settle()
+    assert (await members(client, short), await members(client, long)) == (set(), {str(first.via)})
+    [timer] = await waiting(runtime)
+    assert timer.due_at == first.timestamp + timedelta(days=9)
+    await hear(order(first.via, days=0.7))
+    come = NOW
+    await firing.fire_due(runtime, datetime.now(UTC))
+    await settle()
+    async with runtime.database.read() as reading:
+        asked = text("SELECT entered FROM membership_change WHERE segment_id = :id")
+        changes = (await reading.execute(asked, {"id": UUID(long)})).scalars().all()
+    assert (await members(client, short), await members(client, long)) == ({str(first.via)}, {str(first.via)})
+    assert changes == [True], "nobody left for a moment"

@@ -21,7 +21,7 @@ from perennial.common.ids import uuid7
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.previews import EVERYBODY
 from perennial.segments.definitions import service as definitions
@@ -90,7 +90,7 @@ steps = st.lists(
 class World:
     """Customers of one example, and what is done to them."""
 
-    def __init__(self, runtime: Runtime, settle: Settle) -> None:
+    def __init__(self, runtime: ServiceRuntime, settle: Settle) -> None:
         self.runtime, self.settle = runtime, settle
         self.vias, self.owner = [uuid7() for _ in range(PEOPLE)], list(range(PEOPLE))
         self.segments: list[UUID] = []
@@ -200,7 +200,7 @@ class World:
 )  # fmt: skip
 @given(rules=st.lists(rule, min_size=1, max_size=2), story=steps, hasty=st.booleans(), fired=st.booleans())
 async def test_who_is_asked_for_what_has_changed_ends_where_all_are_asked(
-    rules: list[dict[str, Any]], story: list[tuple[str, int, Any]], hasty: bool, fired: bool, runtime: Runtime,
+    rules: list[dict[str, Any]], story: list[tuple[str, int, Any]], hasty: bool, fired: bool, runtime: ServiceRuntime,
     settle: Settle,
 ) -> None:  # fmt: skip
     world = World(runtime, settle)
@@ -225,7 +225,7 @@ async def test_who_is_asked_for_what_has_changed_ends_where_all_are_asked(
 
 
 async def test_who_appears_is_asked_for_everything_at_the_first_live_event(
-    runtime: Runtime, settle: Settle, hear: Do
+    runtime: ServiceRuntime, settle: Settle, hear: Do
 ) -> None:
     """And is announced: who is in a segment for what they did not do waits for no import to settle."""
     world = World(runtime, settle)
@@ -243,7 +243,7 @@ async def test_who_appears_is_asked_for_everything_at_the_first_live_event(
 
 
 async def test_a_refund_told_by_a_server_moves_the_standing_of_who_has_bought(
-    runtime: Runtime, settle: Settle, hear: Do
+    runtime: ServiceRuntime, settle: Settle, hear: Do
 ) -> None:
     world = World(runtime, settle)
     await world.define([{"trait": "rfm.f", "exists": True}])
@@ -258,7 +258,7 @@ async def test_a_refund_told_by_a_server_moves_the_standing_of_who_has_bought(
         assert buyer in marked.scalars().all()
 
 
-async def test_what_is_told_is_what_the_contracts_say(runtime: Runtime, settle: Settle, hear: Do) -> None:
+async def test_what_is_told_is_what_the_contracts_say(runtime: ServiceRuntime, settle: Settle, hear: Do) -> None:
     """The facts are encoded without a model for each."""
     world = World(runtime, settle)
     await world.define([{"event": "A", "count": {"eq": 1}}])
@@ -283,7 +283,7 @@ async def test_what_is_told_is_what_the_contracts_say(runtime: Runtime, settle: 
 
 
 async def test_only_what_a_change_concerns_is_asked_and_an_earlier_timer_stands(
-    runtime: Runtime, settle: Settle, hear: Do, monkeypatch: pytest.MonkeyPatch
+    runtime: ServiceRuntime, settle: Settle, hear: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The timer of B stands when A happens; who mentions a segment is asked with it."""
     world = World(runtime, settle)
@@ -319,7 +319,7 @@ async def test_only_what_a_change_concerns_is_asked_and_an_earlier_timer_stands(
 
 
 async def test_who_cannot_change_by_what_happened_is_not_asked(
-    runtime: Runtime, settle: Settle, hear: Do, monkeypatch: pytest.MonkeyPatch
+    runtime: ServiceRuntime, settle: Settle, hear: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who is in by having done it stays in when they do it again, and nothing is read of them for that."""
     world = World(runtime, settle)
@@ -353,7 +353,9 @@ async def test_who_cannot_change_by_what_happened_is_not_asked(
         assert (set(asked), (await world.shown())[0]) == (concerned, {(segment, via) for segment in members})
 
 
-async def test_what_serves_is_read_once_as_long_as_it_stays(runtime: Runtime, settle: Settle, client: Any) -> None:
+async def test_what_serves_is_read_once_as_long_as_it_stays(
+    runtime: ServiceRuntime, settle: Settle, client: Any
+) -> None:
     world = World(runtime, settle)
     await world.define([{"event": "A"}, {"event": "B"}])
     await settle()

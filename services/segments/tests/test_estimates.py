@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from perennial.common import rules
 from perennial.common.runtime import Runtime
-from perennial.segments.definitions import previews, sampling
+from perennial.segments.definitions import previews, sampling, sizes
 from perennial.segments.definitions.sampling import Counted
 
 CUSTOMERS = 150
@@ -92,6 +92,40 @@ async def test_an_estimate_is_told_from_a_count(client: httpx.AsyncClient, monke
     mixed = (await client.post("/v1/segments/preview", json={"rule": rule})).json()
     assert (mixed["exact"], mixed["count"], mixed["margin"]) == (True, exact["count"], 0)
     assert [leaf["count"] for leaf in mixed["leaves"]] == [leaf["count"] for leaf in guess["leaves"]]
+
+
+@pytest.mark.usefixtures("large")
+async def test_the_sizes_of_large_segments_are_estimated_from_the_same_part(
+    client: httpx.AsyncClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"many": 3, "few": 20}  # one in so many is a member
+    async with runtime.database.write() as session:
+        for name, rare in names.items():
+            await session.execute(
+                text("""WITH made AS (
+                            INSERT INTO segment (id, name, rule, serving_rule, state, version, serving_version)
+                            VALUES (gen_random_uuid(), :name, '{"everyone": true}', '{"everyone": true}', 'live', 1, 1)
+                            RETURNING id)
+                        INSERT INTO membership (segment_id, customer_id, since, version)
+                        SELECT made.id, one, now(), 1 FROM made, people WHERE n % :rare = 0"""),
+                {"name": name, "rare": rare},
+            )
+        among = "SELECT count(*) FROM people WHERE n % 3 = 0 AND uuid_hash(one) < :end"
+        found = (await session.execute(text(among), {"end": -(2**31) + 2**29})).scalar_one()
+    monkeypatch.setattr(sizes, "COUNTED", 20)
+
+    async def tried(**more: Any) -> dict[str, Any]:
+        answer = await client.post("/v1/segments/preview", json={"rule": {"event": "Bought"}, **more})
+        return {item["name"]: item for item in answer.json()["overlaps"]}
+
+    guess, exact = await tried(), await tried(exact=True)
+    assert {name: (item["size"], item["size_margin"]) for name, item in exact.items()} == {
+        "many": (50, 0),
+        "few": (7, 0),
+    }
+    assert (guess["few"]["size"], guess["few"]["size_margin"]) == (7, 0)
+    assert (guess["many"]["size"], guess["many"]["size_margin"]) == (found * 8, Counted(found, 8).margin)
+    assert abs(guess["many"]["size"] - 50) <= guess["many"]["size_margin"]
 
 
 async def test_small_shops_are_counted(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

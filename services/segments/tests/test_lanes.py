@@ -12,7 +12,7 @@ from sqlalchemy import text
 from perennial.common.auth import Principal
 from perennial.common.db import Database
 from perennial.common.operations import worker as operating
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.segments.definitions import service
 from perennial.segments.main import SERVICE
@@ -42,7 +42,7 @@ async def test_two_slow_builds_hold_up_one_lane_and_a_quick_one_passes(
     committed: Database, settings: CommonSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = {await define(committed, "slow"), await define(committed, "slower")}
-    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
     tries: Counter[UUID] = Counter()
     waiting, go = asyncio.Event(), asyncio.Event()
     real = queries.stage

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.segments import jobs
 from perennial.segments.definitions import previews
@@ -68,7 +68,7 @@ async def test_a_draft_serves_nobody_until_it_is_published(
 
 
 async def test_the_version_before_is_kept_up_while_the_new_one_is_built_or_fails(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = order(), order()
     segment = await define(client, rule=TWICE)
@@ -100,7 +100,7 @@ async def test_the_version_before_is_kept_up_while_the_new_one_is_built_or_fails
 
 
 async def test_a_slow_rule_lets_the_others_pass(
-    client: httpx.AsyncClient, settle: Settle, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, settle: Settle, runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = await define(client, "slow", rule=ONCE)
     quick = await define(client, "quick", rule=TWICE)
@@ -153,7 +153,7 @@ async def test_a_name_alone_builds_nothing(client: httpx.AsyncClient, settle: Se
 
 
 async def test_what_was_replaced_while_it_was_built_is_built_no_further(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime
 ) -> None:
     await hear(order())
     segment = await define(client, rule=ONCE)
@@ -167,7 +167,9 @@ async def test_what_was_replaced_while_it_was_built_is_built_no_further(
         assert (await session.execute(text("SELECT count(*) FROM staged_member"))).scalar_one() == 0
 
 
-async def test_a_cancelled_build_is_no_endless_one(client: httpx.AsyncClient, runtime: Runtime, settle: Settle) -> None:
+async def test_a_cancelled_build_is_no_endless_one(
+    client: httpx.AsyncClient, runtime: ServiceRuntime, settle: Settle
+) -> None:
     segment = await define(client, rule=ONCE)
     await client.post(f"/v1/operations/segments/{segment['operation_id']}/cancel")
     await settle()
@@ -185,7 +187,7 @@ async def test_a_cancelled_build_is_no_endless_one(client: httpx.AsyncClient, ru
 
 
 async def test_a_build_that_is_cancelled_after_it_took_its_place_still_says_what_it_changed(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime
 ) -> None:
     """Else every copy of the memberships would lack them for ever."""
     await hear(order(), order())
@@ -206,7 +208,7 @@ async def test_a_build_that_is_cancelled_after_it_took_its_place_still_says_what
 
 
 async def test_what_a_version_before_this_one_changed_is_built_again(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime
 ) -> None:
     """It runs beside this one during an upgrade, and knows the rule, the state and the version alone."""
     who = order()
@@ -230,7 +232,7 @@ async def test_what_a_version_before_this_one_changed_is_built_again(
 
 
 async def test_everybody_leaves_an_archived_segment_however_many(
-    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     who = order()
     await hear(who, *(order() for _ in range(4)))
@@ -273,7 +275,9 @@ async def test_a_preview_shows_where_they_are_already(
     tried = (await client.post("/v1/segments/preview", json={"rule": rule})).json()
     assert (tried["count"], set(tried["sample"])) == (2, {str(one.via), str(other.via)})
     assert [(leaf["pointer"], leaf["count"]) for leaf in tried["leaves"]] == [("/all/0", 2), ("/all/1/not", 0)]
-    assert tried["overlaps"] == [{"segment_id": twice["id"], "name": "twice", "count": 1, "margin": 0, "size": 1}]
+    assert tried["overlaps"] == [
+        {"segment_id": twice["id"], "name": "twice", "count": 1, "margin": 0, "size": 1, "size_margin": 0}
+    ]
     assert tried["unheard"] == ["Refunded Twice"]
     assert (tried["estimated"], tried["exact"], tried["margin"]) == (False, True, 0)
     monkeypatch.setattr(previews, "PART", 1)
@@ -302,7 +306,9 @@ async def test_the_leaves_of_a_preview_leave_the_rest_its_time(
     assert times == [f"{previews.PREVIEW_SECONDS}s"]
 
 
-async def test_who_was_in_on_a_date(client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: Runtime) -> None:
+async def test_who_was_in_on_a_date(
+    client: httpx.AsyncClient, hear: Hear, settle: Settle, runtime: ServiceRuntime
+) -> None:
     who = order()
     segment = await define(client, rule={"event": "Order Completed", "count": {"eq": 1}})
     await settle()

@@ -14,7 +14,7 @@ from perennial.common.contracts.profile import CustomerTags, TagsChanged
 from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
 from perennial.common.privacy import worker as privacy
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 
 Do = Callable[..., Awaitable[None]]
@@ -49,7 +49,7 @@ def known(kind: str, value: str, via: UUID, customer: UUID, version: int = 1) ->
 
 
 async def test_people_are_named_by_customer_or_identifier_and_each_is_answered(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     one, other = tracked("Seen"), tracked("Seen")
     await hear(one, other, known("email", "anna@example.com", other.via, other.via))
@@ -157,7 +157,7 @@ async def outcome(client: httpx.AsyncClient, operation: dict[str, Any]) -> dict[
 
 
 async def test_a_file_fills_a_list_and_says_which_lines_mean_nobody(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     one, other, third = tracked("Seen"), tracked("Seen"), tracked("Seen")
     await hear(one, other, third, known("email", "anna@example.com", other.via, other.via))
@@ -232,7 +232,7 @@ async def test_what_is_no_file_is_refused(client: httpx.AsyncClient) -> None:
 
 
 async def test_who_is_erased_is_in_no_list_no_segment_and_no_history(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     one, other = tracked("Seen"), tracked("Seen")
     segment = await make(client)

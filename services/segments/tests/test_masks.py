@@ -14,7 +14,7 @@ from sqlalchemy import text
 from perennial.common import derive, identity_map
 from perennial.common.contracts.profile import TraitDefinition, TraitsDefined
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.exposure import CONTEXT, PHONE, PROPERTIES, SECRETS, TRAITS, exposed, read_all
 from perennial.common.testing.plugin import BoundDatabase
@@ -69,7 +69,7 @@ async def person(database: BoundDatabase) -> UUID:
 
 async def compute(database: BoundDatabase) -> None:
     assert SERVICE.derive is not None
-    runtime = Runtime(SERVICE, database.info["settings"], database, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, database.info["settings"], database, nats=None)  # type: ignore[arg-type]
     while await operations.step_once(runtime):
         pass
     async with database.write() as session:

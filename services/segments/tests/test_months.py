@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.db import Database
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.previews import World
 from perennial.segments.main import SERVICE
@@ -28,7 +28,7 @@ def order(via: UUID | None = None, days: float = 0) -> Any:
     return tracked("Order Completed", {"order_id": uuid4().hex, "revenue": 1}, via=via, at=at)
 
 
-async def parts(runtime: Runtime) -> dict[str, int]:
+async def parts(runtime: ServiceRuntime) -> dict[str, int]:
     """The parts that hold something, and how many events."""
     async with runtime.database.read() as session:
         rows = await session.execute(text("SELECT tableoid::regclass::text, count(*) FROM event GROUP BY 1 ORDER BY 1"))
@@ -47,7 +47,7 @@ async def define(client: httpx.AsyncClient, rule: dict[str, Any], name: str = "x
 
 
 async def test_what_is_older_is_moved_to_its_month_and_dropped_when_nobody_asks(
-    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:
     recent = await define(client, RECENT)
     await settle()
@@ -71,7 +71,7 @@ async def test_what_is_older_is_moved_to_its_month_and_dropped_when_nobody_asks(
 
 @pytest.mark.parametrize("rule", [YEARS, ALWAYS, {"any": [RECENT, {"not": ALWAYS}]}])
 async def test_nothing_is_dropped_that_some_rule_asks_for(
-    client: httpx.AsyncClient, hear: Do, runtime: Runtime, rule: dict[str, Any]
+    client: httpx.AsyncClient, hear: Do, runtime: ServiceRuntime, rule: dict[str, Any]
 ) -> None:
     await define(client, rule, draft=True)
     who = order(days=700)
@@ -81,7 +81,7 @@ async def test_nothing_is_dropped_that_some_rule_asks_for(
     assert (await define(client, ALWAYS, "other"))["events_since"] is None
 
 
-async def test_a_rule_of_a_later_version_keeps_everything(client: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_a_rule_of_a_later_version_keeps_everything(client: httpx.AsyncClient, runtime: ServiceRuntime) -> None:
     await define(client, RECENT)
     least = timedelta(days=SegmentsSettings.model_fields["event_days"].default)
     async with runtime.database.write() as session:
@@ -92,7 +92,7 @@ async def test_a_rule_of_a_later_version_keeps_everything(client: httpx.AsyncCli
 
 
 async def test_a_repeat_finds_its_event_in_whichever_month_it_lies(
-    client: httpx.AsyncClient, hear: Do, runtime: Runtime
+    client: httpx.AsyncClient, hear: Do, runtime: ServiceRuntime
 ) -> None:
     await define(client, ALWAYS)
     who = order(days=200)
@@ -107,7 +107,7 @@ async def test_a_repeat_finds_its_event_in_whichever_month_it_lies(
 async def test_a_drop_gives_way_to_who_is_reading(
     committed: Database, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
     monkeypatch.setattr(jobs, "ATTEMPTS", 1)
     monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.0)
     await World(runtime).hear(order(days=700))

@@ -9,9 +9,8 @@ import pytest
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.operations import worker as operations
-from perennial.common.preview import Assigned
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.preview.looking import Assigned
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.previews import EVERYBODY, World
 from perennial.segments.definitions import service as definitions
@@ -23,7 +22,7 @@ TWICE = {"event": "Order Completed", "count": {"gte": 2}}
 
 @pytest.fixture
 def world(service: Service, settings: Any, committed: Database) -> World:
-    return World(Runtime(service, settings, committed, nats=None))  # type: ignore[arg-type]
+    return World(ServiceRuntime(service, settings, committed, nats=None))  # type: ignore[arg-type]
 
 
 async def order(world: World, via: UUID, revenue: int, days: float = 0) -> None:

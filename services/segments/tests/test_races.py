@@ -15,7 +15,7 @@ from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
 from perennial.common.operations import worker as operations
 from perennial.common.problems import Conflict
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import tracked
 from perennial.common.testing.previews import EVERYBODY, World
 from perennial.segments.definitions import service as definitions
@@ -31,7 +31,7 @@ async def derived(database: Database) -> None:
             pass
 
 
-async def heard(runtime: Runtime, *events: Any) -> None:
+async def heard(runtime: ServiceRuntime, *events: Any) -> None:
     """Handled, and not derived yet."""
     async with runtime.database.write() as session:
         await react(runtime, session, reactions_of(SERVICE), events)
@@ -61,7 +61,7 @@ async def test_a_derivation_that_knows_the_old_rule_has_not_the_last_word(
     committed: Database, settings: Any, monkeypatch: Any
 ) -> None:
     """It begins when the members to be have been compared, and ends when the new version serves."""
-    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
     _, via, segment = await started(runtime, {"event": "Joined"})
     async with committed.write() as session:
         row = await definitions.find_locked(session, segment)
@@ -87,7 +87,7 @@ async def test_what_is_live_and_read_by_a_quiet_derivation_is_told(
     committed: Database, settings: Any, monkeypatch: Any
 ) -> None:
     """The event is committed when a mark of something not live was taken, and before the facts are read."""
-    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
     _, via, _ = await started(runtime, {"event": "Joined"})
     async with committed.write() as session:
         await mark(session, [via], live=False)
@@ -107,7 +107,7 @@ async def test_a_build_begins_when_no_derivation_is_in_flight(
     committed: Database, settings: Any, monkeypatch: Any
 ) -> None:
     """What it is about to write would not be compared."""
-    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
     _, via, segment = await started(runtime, {"event": "Joined"})
     await heard(runtime, tracked("Joined", via=via))
     async with committed.write() as session:
@@ -133,7 +133,7 @@ async def test_a_build_begins_when_no_derivation_is_in_flight(
     assert await members(committed) == []
 
 
-async def started(runtime: Runtime, rule: dict[str, Any]) -> tuple[World, UUID, UUID]:
+async def started(runtime: ServiceRuntime, rule: dict[str, Any]) -> tuple[World, UUID, UUID]:
     """A customer, and a segment that serves."""
     world, via = World(runtime), uuid7()
     await world.hear(tracked("Seen", via=via))
@@ -148,7 +148,7 @@ async def started(runtime: Runtime, rule: dict[str, Any]) -> tuple[World, UUID, 
 async def test_nobody_enters_what_is_archived_while_they_are_derived(
     committed: Database, settings: Any, monkeypatch: Any
 ) -> None:
-    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
     world, via, segment = await started(runtime, {"event": "Joined"})
     await world.hear(tracked("Joined", via=via))
     async with committed.write() as session:

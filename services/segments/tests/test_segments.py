@@ -13,7 +13,7 @@ from perennial.common.contracts.identity import Assignment
 from perennial.common.contracts.profile import TraitDefinition, TraitsDefined
 from perennial.common.db import WriteSession
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.plugin import BoundDatabase
 from perennial.segments.definitions import queries as definitions
@@ -45,7 +45,7 @@ async def compute(database: BoundDatabase) -> None:
 
 
 async def build(database: BoundDatabase) -> None:
-    runtime = Runtime(SERVICE, database.info["settings"], database, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, database.info["settings"], database, nats=None)  # type: ignore[arg-type]
     while await operations.step_once(runtime):
         pass
     await compute(database)

@@ -14,8 +14,7 @@ from perennial.common import run, streams
 from perennial.common.contracts import campaigns, identity, profile, tickets
 from perennial.common.contracts.base import RulesState, RuleState
 from perennial.common.outbox import emit
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.segments.main import SERVICE
 from perennial.segments.users import queries
 
@@ -116,7 +115,7 @@ async def test_very_many_users_are_not_all_named(client: httpx.AsyncClient, hear
 
 
 async def test_a_segment_that_is_not_known_here_does_no_harm(
-    client: httpx.AsyncClient, hear: Hear, runtime: Runtime
+    client: httpx.AsyncClient, hear: Hear, runtime: ServiceRuntime
 ) -> None:
     segment = await define(client)
     await hear(journey(uuid4(), segment, version=1), campaigns.RulesChanged(rules=[]))
@@ -125,7 +124,7 @@ async def test_a_segment_that_is_not_known_here_does_no_harm(
         assert (await session.execute(text("SELECT count(*) FROM parked"))).scalar_one() == 0
 
 
-async def test_what_is_said_on_the_streams_is_heard(live_runtime: Runtime) -> None:
+async def test_what_is_said_on_the_streams_is_heard(live_runtime: ServiceRuntime) -> None:
     await streams.apply(live_runtime.js, streams.plan([SERVICE, *OTHERS]))
     segment = uuid4()
     contracts = (campaigns.RulesChanged, tickets.RulesChanged, profile.RulesChanged)

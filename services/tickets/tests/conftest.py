@@ -12,8 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from perennial.common.db import WriteSession
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.common.testing.plugin import customer
 from perennial.tickets.main import SERVICE
@@ -117,6 +116,6 @@ def desk(client: httpx.AsyncClient, token: Callable[..., str], session: WriteSes
 
 
 @pytest.fixture
-def offline(service: Service, settings: Any, committed: Any) -> Runtime:
+def offline(service: Service, settings: Any, committed: Any) -> ServiceRuntime:
     """A runtime with real commits and no broker."""
-    return Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    return ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]

@@ -14,9 +14,9 @@ from perennial.common.db import Database, WriteSession
 from perennial.common.jobs import run_once
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.plugin import customer
-from perennial.tickets.agents.models import Agent
+from perennial.tickets.dispatch.models import Agent
 from perennial.tickets.jobs import JOBS
 from perennial.tickets.main import SERVICE
 from perennial.tickets.requests import service
@@ -114,7 +114,9 @@ async def test_by_hand(desk: Any) -> None:
     await desk.act(second, "assign", 409, assignee=None)
 
 
-async def test_by_tier_and_segment_of_todays_customer(desk: Any, runtime: Runtime, session: WriteSession) -> None:
+async def test_by_tier_and_segment_of_todays_customer(
+    desk: Any, runtime: ServiceRuntime, session: WriteSession
+) -> None:
     segment = uuid4()
     await desk.agent("anna", team="vip")
     await desk.agent("ben", team="churn")
@@ -187,7 +189,7 @@ async def test_closing_and_opening_at_once_leaves_nobody_over_capacity_and_no_de
     assert (found["a0"], found["a1"], found.total()) == (2, 2, 8)
 
 
-async def test_the_job_gives_out_what_was_left(offline: Runtime, committed: Database) -> None:
+async def test_the_job_gives_out_what_was_left(offline: ServiceRuntime, committed: Database) -> None:
     via = await _prepared(committed, 1, online=False)
     assert await _open(committed, via) is None
     async with committed.write() as session:

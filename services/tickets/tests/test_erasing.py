@@ -10,11 +10,11 @@ from perennial.common.ids import uuid7
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
 from perennial.common.privacy import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.tickets.main import SERVICE
 
 
-async def test_tickets_go_with_their_history(desk: Any, runtime: Runtime, session: Any) -> None:
+async def test_tickets_go_with_their_history(desk: Any, runtime: ServiceRuntime, session: Any) -> None:
     ada, grace = await desk.customer(), await desk.customer()
     for whose in (ada, grace):
         body = {"customer_id": str(whose), "type": "question", "subject": "Hello", "description": f"I am {whose}"}

@@ -10,11 +10,11 @@ from perennial.common.contracts.identity import Assignment, IdentifiersAssigned
 from perennial.common.db import WriteSession
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.tickets.main import SERVICE
 
 
-async def assign(runtime: Runtime, session: WriteSession, version: int, **owners: UUID) -> None:
+async def assign(runtime: ServiceRuntime, session: WriteSession, version: int, **owners: UUID) -> None:
     said = [Assignment(via=UUID(via), customer=customer, version=version) for via, customer in owners.items()]
     await react(runtime, session, reactions_of(SERVICE), [IdentifiersAssigned(assignments=said)])
     await session.flush()
@@ -96,7 +96,7 @@ async def test_somebody_the_map_does_not_know_yet_is_somebody(desk: Any) -> None
 
 
 async def test_a_merge_and_its_undo_change_what_is_shown_by_the_map_alone(
-    desk: Any, runtime: Runtime, session: WriteSession
+    desk: Any, runtime: ServiceRuntime, session: WriteSession
 ) -> None:
     one, other = await desk.customer(), await desk.customer()
     first, second = await desk.ask(one, "first"), await desk.ask(other, "second")

@@ -6,9 +6,8 @@ import pytest
 
 from perennial.common.auth import Principal
 from perennial.common.db import Database
-from perennial.common.preview import Assigned
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.preview.looking import Assigned
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.plugin import customer
 from perennial.common.testing.previews import World
 from perennial.tickets.requests.service import Request, open_ticket
@@ -17,7 +16,7 @@ from perennial.tickets.requests.telling import Actor
 
 @pytest.fixture
 def world(service: Service, settings: Any, committed: Database) -> World:
-    return World(Runtime(service, settings, committed, nats=None))  # type: ignore[arg-type]
+    return World(ServiceRuntime(service, settings, committed, nats=None))  # type: ignore[arg-type]
 
 
 async def test_a_merge_and_its_undo(world: World) -> None:

@@ -1,55 +1,24 @@
 """Who may come in, held in memory: no request waits for the database to know its key."""
 
 import asyncio
-import hashlib
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from perennial.common import notify
-from perennial.common.auth import Principal
-from perennial.common.db import WriteSession
 from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
-from perennial.gateway.limits import Policy
+from perennial.gateway.announcing import CHANNEL
 from perennial.gateway.plans import loading as plans
 from perennial.gateway.plans.plan import Plan
 from perennial.gateway.principals.memory import Memory
 from perennial.gateway.sources import queries as sources
-from perennial.gateway.sources import rates
-from perennial.gateway.sources.models import Source
+from perennial.gateway.sources.known import KnownSource, known_source
 from perennial.gateway.sources.origins import Origins
 
 log = structlog.get_logger()
 
-CHANNEL = "access"
-SYSTEM = Principal("service", "gateway", frozenset())
 REFRESH_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class KnownSource:
-    """A source as a request needs it."""
-
-    id: str
-    name: str
-    kind: str
-    enabled: bool
-    may_import: bool
-    may_consent: bool
-    origins: Origins
-    policy: Policy | None
-
-
-def digest(key: str) -> bytes:
-    """What is kept of an API key."""
-    return hashlib.sha256(key.encode()).digest()
-
-
-async def announce(session: WriteSession) -> None:
-    """Tell every gateway process to read the keys again, when the transaction commits."""
-    await notify.notify(session, CHANNEL)
 
 
 class Access:
@@ -69,7 +38,7 @@ class Access:
         async with self._refreshing, self._runtime.database.read() as session:
             found = await sources.live_keys(session)
             self.plans = await plans.in_force(session, found.values(), self.plans)
-            self.sources = {key: _known_source(source) for key, source in found.items()}
+            self.sources = {key: known_source(source) for key, source in found.items()}
             self.origins = Origins(origin for source in found.values() for origin in source.origins)
             await self.principals.read(session)
 
@@ -89,10 +58,3 @@ class Access:
                 else:
                     log.exception("access.stale")
                 await self._runtime.pause(1)
-
-
-def _known_source(source: Source) -> KnownSource:
-    return KnownSource(
-        source.id, source.name, source.kind, source.enabled, source.may_import, source.may_consent,
-        Origins(source.origins), rates.policy_of(source),
-    )  # fmt: skip

@@ -6,19 +6,20 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, cast
+from typing import cast
 
 import structlog
-from fastapi import Depends, Request
 
 from perennial.common import notify
 from perennial.common.db import lock
 from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 from perennial.gateway.access import Access
+from perennial.gateway.announcing import CHANNEL
 from perennial.gateway.events.compose import Events
 from perennial.gateway.openapi.snapshots import read_snapshots
 from perennial.gateway.previews.compose import Previews
+from perennial.gateway.principals import deps as principals
 from perennial.gateway.principals.accounts import service as accounts
 from perennial.gateway.principals.accounts.passwords import Passwords
 from perennial.gateway.principals.authenticate import Authenticator
@@ -34,6 +35,7 @@ from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.sources import service as sources
 from perennial.gateway.tracking.publish import Publisher
 from perennial.gateway.tracking.service import Intake
+from perennial.gateway.violations import deps as violations
 from perennial.gateway.violations.keeper import Keeper
 from perennial.gateway.violations.service import Replayer
 
@@ -43,7 +45,7 @@ FLUSH_SECONDS = 60.0
 
 
 @dataclass
-class Edge:
+class Edge(principals.Edge, violations.Edge):
     """The handles of the gateway's routes, at `app.state.edge`."""
 
     runtime: Runtime
@@ -55,6 +57,7 @@ class Edge:
     provider: Provider | None
     identity: Identity
     intake: Intake
+    replayer: Replayer
     rates: Rates
     proxy: Proxy
     previews: Previews
@@ -71,7 +74,7 @@ async def running(runtime: Runtime) -> AsyncIterator[Edge]:
     try:
         await edge.access.refresh()
         async with _background(
-            notify.listen(runtime),
+            notify.listen(runtime, [CHANNEL]),
             edge.access.keep_fresh(),
             edge.intake.violations.run(),
             _flush_used(runtime, edge.access),
@@ -135,7 +138,8 @@ def _build(runtime: Runtime, settings: GatewaySettings, passwords: Passwords) ->
         logins=Logins(runtime.database, passwords, settings),
         provider=provider,
         identity=identity,
-        intake=Intake(access, publisher, keeper, Replayer(runtime.database, publisher)),
+        intake=Intake(access, publisher, keeper),
+        replayer=Replayer(runtime.database, publisher),
         rates=Rates(
             settings.rate_per_principal,
             settings.rate_per_address,
@@ -157,12 +161,3 @@ async def _flush_used(runtime: Runtime, access: Access) -> None:
                 log.warning("principals.use_not_noted", error=repr(error))
             else:
                 log.exception("principals.use_not_noted")
-
-
-def edge_of(request: Request) -> Edge:
-    """The running edge."""
-    edge: Edge = request.app.state.edge
-    return edge
-
-
-EdgeOf = Annotated[Edge, Depends(edge_of)]

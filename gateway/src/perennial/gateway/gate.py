@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
@@ -12,15 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from perennial.common.auth import Principal
 from perennial.common.problems import Problem, respond
 from perennial.gateway import cors, limits, probes, tracing
+from perennial.gateway.deps import Edge
 from perennial.gateway.guard import refuse
 from perennial.gateway.principals.authenticate import identify
 from perennial.gateway.problems import problem
 from perennial.gateway.proxy import body
 from perennial.gateway.proxy.routes import allow_of, is_customers_own
 from perennial.gateway.rates import client_address
-
-if TYPE_CHECKING:
-    from perennial.gateway.edge import Edge
 
 MAX_BODY_BYTES = 64 * 1024
 LARGE_BODY_BYTES = 512 * 1024
@@ -65,7 +62,7 @@ class Gate:
         finally:
             scope["route"] = as_get.get("route")
 
-    async def _pass(self, edge: "Edge", scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass(self, edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:
         own = next((route for route in self._own if route.matches(scope)[0] is Match.FULL), None)
         if own is None:
             await self._app(scope, receive, send)
@@ -79,7 +76,7 @@ class Gate:
             await self._app(scope, _replayed(content, receive), send)
 
 
-async def _count(edge: "Edge", scope: Scope) -> Headers:
+async def _count(edge: Edge, scope: Scope) -> Headers:
     """Who asks, kept for those who come after; and what is left to them. Raises a problem (429).
 
     An address that has used up what strangers may ask makes nobody look anything up: it is asked about in memory only.

@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from perennial.common.contracts.gateway import ErasureCompleted, IntakeMeasured
 from perennial.common.service import Service
-from perennial.gateway import edge, gate, guard
-from perennial.gateway.access import CHANNEL
+from perennial.gateway import direct, edge, gate, guard
+from perennial.gateway.announcing import CHANNEL
 from perennial.gateway.events import compose as events
 from perennial.gateway.imports import api as imports
 from perennial.gateway.imports import service as importing
@@ -32,7 +32,6 @@ from perennial.gateway.principals.sessions.jobs import SWEEP_SESSIONS
 from perennial.gateway.privacy import api as exports
 from perennial.gateway.privacy import export
 from perennial.gateway.privacy.declared import PRIVACY
-from perennial.gateway.proxy import direct
 from perennial.gateway.settings import GatewaySettings
 from perennial.gateway.sources import api as sources
 from perennial.gateway.tracking import api as tracking

@@ -9,7 +9,7 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
 from perennial.common.contracts.gateway import STREAM, AcceptedEvent
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.web.app import create_app
 from perennial.gateway.settings import GatewaySettings
 
@@ -26,7 +26,7 @@ def track(**changes: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def started(runtime: Runtime, settings: GatewaySettings) -> AsyncIterator[FastAPI]:
+async def started(runtime: ServiceRuntime, settings: GatewaySettings) -> AsyncIterator[FastAPI]:
     """The real application, started on a runtime."""
     runtime.settings = settings
 
@@ -40,7 +40,7 @@ async def started(runtime: Runtime, settings: GatewaySettings) -> AsyncIterator[
         yield app
 
 
-async def messages(runtime: Runtime) -> list[RawStreamMsg]:
+async def messages(runtime: ServiceRuntime) -> list[RawStreamMsg]:
     """Every message in INGEST."""
     found = []
     last = (await runtime.js.stream_info(STREAM)).state.last_seq

@@ -12,7 +12,7 @@ from perennial.common.contracts.identity import EventsResolved, ResolvedEvent
 from perennial.common.ids import uuid7
 from perennial.common.messaging.batch import BatchProcessor
 from perennial.common.messaging.decode import resolved
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.loyalty import worker
 
@@ -31,7 +31,9 @@ async def test_what_nobody_asks_about_costs_no_row(service: Any, settings: Any, 
     via = uuid7()
     async with committing() as shop:
         database = shop.runtime.database
-    process = BatchProcessor(Runtime(service, settings, database, nats=cast("Any", None)), worker.REACTIONS, resolved)
+    process = BatchProcessor(
+        ServiceRuntime(service, settings, database, nats=cast("Any", None)), worker.REACTIONS, resolved
+    )
     views = [tracked("Product Viewed", {"product_id": "p"}, via=via) for _ in range(3)]
     others = [identified({"plan": "pro"}, via=via), tracked("Survey", {}, via=via)]
     order, birthday = tracked("Order Completed", {"order_id": "1", "revenue": 5}, via=via), identified(

@@ -16,8 +16,7 @@ from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.messaging.batch import BatchProcessor
 from perennial.common.messaging.decode import resolved
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.testing.events import tracked
 from perennial.profile.computed import backfill, prune, service
@@ -35,8 +34,8 @@ class Dead(Exception):  # noqa: N818 (a death is no error)
 
 
 @pytest.fixture
-def runtime(service: Service, settings: CommonSettings, committed: Database) -> Runtime:
-    return Runtime(service, settings, committed, nats=cast("Any", None))
+def runtime(service: Service, settings: CommonSettings, committed: Database) -> ServiceRuntime:
+    return ServiceRuntime(service, settings, committed, nats=cast("Any", None))
 
 
 def bought(dice: random.Random, number: int) -> ResolvedEvent:
@@ -44,20 +43,20 @@ def bought(dice: random.Random, number: int) -> ResolvedEvent:
     return tracked("Bought", {"price": 1}, via=dice.choice(VIAS), at=at, message_id=str(number), live=False)
 
 
-async def _declare(runtime: Runtime) -> None:
+async def _declare(runtime: ServiceRuntime) -> None:
     async with runtime.database.write() as session:
         body = ComputedIn.model_validate(PRICE)
         await service.define(session, EVERYBODY, body.key, body.labels(), body.spec())
 
 
-async def _talk(runtime: Runtime, wrap: Wrap, dice: random.Random, first: int) -> None:
+async def _talk(runtime: ServiceRuntime, wrap: Wrap, dice: random.Random, first: int) -> None:
     process = BatchProcessor(runtime, [item for item in runtime.service.reactions if item.hot], resolved)
     for number in range(first, first + 300, 10):
         await process([wrap([bought(dice, number + place) for place in range(10)])])
         await asyncio.sleep(dice.random() / 100)
 
 
-async def _build(runtime: Runtime, dice: random.Random, done: asyncio.Event) -> None:
+async def _build(runtime: ServiceRuntime, dice: random.Random, done: asyncio.Event) -> None:
     while True:
         try:
             async with runtime.database.write() as session:
@@ -71,7 +70,7 @@ async def _build(runtime: Runtime, dice: random.Random, done: asyncio.Event) -> 
         await asyncio.sleep(0)
 
 
-async def _counted(runtime: Runtime) -> tuple[int, int]:
+async def _counted(runtime: ServiceRuntime) -> tuple[int, int]:
     async with runtime.database.read() as session:
         return (
             int((await session.execute(text("SELECT coalesce(sum(n), 0) FROM computed_partial"))).scalar_one()),
@@ -80,7 +79,7 @@ async def _counted(runtime: Runtime) -> tuple[int, int]:
 
 
 async def test_events_go_on_while_the_past_is_counted(
-    runtime: Runtime, wrap: Wrap, monkeypatch: pytest.MonkeyPatch
+    runtime: ServiceRuntime, wrap: Wrap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "STEP", 15)
     dice = random.Random(7)
@@ -96,7 +95,7 @@ async def test_events_go_on_while_the_past_is_counted(
     assert await _counted(runtime) == (900, 900)
 
 
-async def test_what_the_timeline_no_longer_keeps_is_counted_as_it_comes(runtime: Runtime, wrap: Wrap) -> None:
+async def test_what_the_timeline_no_longer_keeps_is_counted_as_it_comes(runtime: ServiceRuntime, wrap: Wrap) -> None:
     dice = random.Random(1)
     await _talk(runtime, wrap, dice, 0)
     await _declare(runtime)
@@ -110,7 +109,7 @@ async def test_what_the_timeline_no_longer_keeps_is_counted_as_it_comes(runtime:
     assert await _counted(runtime) == (301, 300)
 
 
-async def test_what_was_counted_stays_when_the_timeline_is_dropped(runtime: Runtime, wrap: Wrap) -> None:
+async def test_what_was_counted_stays_when_the_timeline_is_dropped(runtime: ServiceRuntime, wrap: Wrap) -> None:
     await _declare(runtime)
     async with runtime.database.write() as session:
         while await build_once(session):
@@ -127,7 +126,7 @@ async def test_what_was_counted_stays_when_the_timeline_is_dropped(runtime: Runt
 
 
 async def test_what_nothing_asks_for_is_cleared_away(
-    runtime: Runtime, wrap: Wrap, seed: Callable[[Database], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+    runtime: ServiceRuntime, wrap: Wrap, seed: Callable[[Database], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prune, "MOST_WORDS", 3)
     await seed(runtime.database)

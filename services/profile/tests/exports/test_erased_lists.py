@@ -13,7 +13,7 @@ from perennial.common.contracts.identity import CustomerErased
 from perennial.common.ids import uuid7
 from perennial.common.operations import worker as operations
 from perennial.common.privacy import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified
 from perennial.profile.exports import service
 
@@ -39,18 +39,18 @@ async def _start(client: httpx.AsyncClient, bearer: dict[str, str], **wanted: An
     return str(made.headers["Location"])
 
 
-async def _forgotten(runtime: Runtime, hear: Hear, via: UUID) -> None:
+async def _forgotten(runtime: ServiceRuntime, hear: Hear, via: UUID) -> None:
     await hear(CustomerErased(erasure_id=uuid7(), customer=via, vias=[via], at=datetime.now(UTC)))
     await worker.run_all(runtime)
 
 
-async def _finish(runtime: Runtime) -> None:
+async def _finish(runtime: ServiceRuntime) -> None:
     while await operations.step_once(runtime):
         pass
 
 
 async def test_a_list_that_was_written_is_gone_and_says_why(
-    client: httpx.AsyncClient, runtime: Runtime, hear: Hear, people: list[UUID], bearer: dict[str, str]
+    client: httpx.AsyncClient, runtime: ServiceRuntime, hear: Hear, people: list[UUID], bearer: dict[str, str]
 ) -> None:
     where = await _start(client, bearer, q="Name1")
     await _finish(runtime)
@@ -73,14 +73,14 @@ async def test_a_list_that_was_written_is_gone_and_says_why(
     assert [row.split(",")[1] for row in content.splitlines()] == ["trait.name", "Name1", "Name2", "Name3"]
 
 
-async def _second_look(runtime: Runtime) -> None:
+async def _second_look(runtime: ServiceRuntime) -> None:
     async with runtime.database.write() as session:
         await session.execute(text("UPDATE erasure SET next_at = now() - interval '1 second'"))
     await worker.run_all(runtime)
 
 
 async def test_a_list_under_way_begins_anew_without_them(
-    client: httpx.AsyncClient, runtime: Runtime, hear: Hear, people: list[UUID], bearer: dict[str, str],
+    client: httpx.AsyncClient, runtime: ServiceRuntime, hear: Hear, people: list[UUID], bearer: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(service, "AT_ONCE", 2)

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
 from perennial.common.operations import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified
 from perennial.profile.exports import files, service
 
@@ -25,7 +25,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def export(client: httpx.AsyncClient, token: Callable[..., str], runtime: Runtime) -> Export:
+def export(client: httpx.AsyncClient, token: Callable[..., str], runtime: ServiceRuntime) -> Export:
     """`await export({…}, fields=[…])`: the operation when it is over, and the file's text."""
 
     async def done(wanted: dict[str, Any], fields: tuple[str, ...] = ("*",)) -> Any:
@@ -106,7 +106,7 @@ async def test_who_does_not_see_a_field_exports_it_masked(export: Export, people
 
 
 async def test_a_worker_that_dies_writes_nobody_twice(
-    export: Export, people: list[UUID], monkeypatch: pytest.MonkeyPatch, runtime: Runtime
+    export: Export, people: list[UUID], monkeypatch: pytest.MonkeyPatch, runtime: ServiceRuntime
 ) -> None:
     monkeypatch.setattr(service, "AT_ONCE", 2)
     died: list[bool] = []
@@ -134,7 +134,7 @@ async def test_a_worker_that_dies_writes_nobody_twice(
 
 
 async def test_an_export_is_on_the_record_and_wants_its_scope(
-    export: Export, client: httpx.AsyncClient, token: Callable[..., str], runtime: Runtime
+    export: Export, client: httpx.AsyncClient, token: Callable[..., str], runtime: ServiceRuntime
 ) -> None:
     over, _ = await export({"columns": ["id"]})
     async with runtime.database.read() as session:

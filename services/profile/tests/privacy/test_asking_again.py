@@ -14,7 +14,7 @@ from perennial.common.contracts.identity import CustomerErased
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.privacy import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.profile.privacy.jobs import ask_again
 from perennial.profile.privacy.service import SERVICES
 
@@ -48,7 +48,7 @@ async def erasure(client: httpx.AsyncClient, assign: Any) -> tuple[UUID, UUID]:
 
 
 async def test_receipts_are_asked_for_again_and_it_is_shown_whose_are_missing(
-    client: httpx.AsyncClient, hear: Any, erasure: tuple[UUID, UUID], session: WriteSession, runtime: Runtime
+    client: httpx.AsyncClient, hear: Any, erasure: tuple[UUID, UUID], session: WriteSession, runtime: ServiceRuntime
 ) -> None:
     made, via = erasure
     for name in SERVICES[1:]:
@@ -74,7 +74,7 @@ async def test_receipts_are_asked_for_again_and_it_is_shown_whose_are_missing(
 
 
 async def test_who_has_erased_already_answers_again(
-    hear: Any, erasure: tuple[UUID, UUID], session: WriteSession, runtime: Runtime
+    hear: Any, erasure: tuple[UUID, UUID], session: WriteSession, runtime: ServiceRuntime
 ) -> None:
     made, via = erasure
     told = CustomerErased(erasure_id=made, customer=via, vias=[via], at=datetime.now(UTC))

@@ -19,7 +19,7 @@ from perennial.common.db import ReadSession, WriteSession
 from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
 from perennial.common.privacy import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.profile.privacy.jobs import begin_held
 from perennial.profile.privacy.service import SERVICES
@@ -63,7 +63,7 @@ async def everything(session: ReadSession) -> str:
 
 
 async def test_what_is_told_is_forgotten_and_nothing_else(
-    runtime: Runtime, hear: Any, ada: list[UUID], session: WriteSession, client: httpx.AsyncClient
+    runtime: ServiceRuntime, hear: Any, ada: list[UUID], session: WriteSession, client: httpx.AsyncClient
 ) -> None:
     one, other, stranger = ada
     before = await everything(session)
@@ -87,7 +87,7 @@ async def test_what_is_told_is_forgotten_and_nothing_else(
 
 
 async def test_what_was_in_flight_is_not_written_again(
-    runtime: Runtime, hear: Any, assign: Any, ada: list[UUID], session: WriteSession
+    runtime: ServiceRuntime, hear: Any, assign: Any, ada: list[UUID], session: WriteSession
 ) -> None:
     one, other, _ = ada
     await hear(erased(one, other))
@@ -103,7 +103,7 @@ async def test_what_was_in_flight_is_not_written_again(
 
 
 async def test_it_goes_on_where_a_process_died_and_says_so_once(
-    runtime: Runtime, hear: Any, ada: list[UUID], session: WriteSession, monkeypatch: pytest.MonkeyPatch
+    runtime: ServiceRuntime, hear: Any, ada: list[UUID], session: WriteSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await hear(*[tracked("Product Viewed", {"n": n}, via=ada[0], customer=ada[0]) for n in range(20)])
     vias = {"vias": [ada[0], ada[1]]}
@@ -124,7 +124,7 @@ async def test_it_goes_on_where_a_process_died_and_says_so_once(
     assert counts["event"] == events >= 23, "each row is counted once"
 
 
-async def _dying(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+async def _dying(runtime: ServiceRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(_: str) -> None:
         raise RuntimeError("killed")
 
@@ -134,7 +134,7 @@ async def _dying(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_second_look_finds_what_a_request_in_flight_has_written(
-    runtime: Runtime, hear: Any, ada: list[UUID], session: WriteSession
+    runtime: ServiceRuntime, hear: Any, ada: list[UUID], session: WriteSession
 ) -> None:
     await hear(erased(ada[0], ada[1]))
     await worker.run_all(runtime)
@@ -180,7 +180,7 @@ async def test_an_erasure_is_complete_when_every_service_has_answered(
 
 
 async def test_by_identifier_and_unknown_ones(
-    client: httpx.AsyncClient, runtime: Runtime, assign: Any, session: WriteSession
+    client: httpx.AsyncClient, runtime: ServiceRuntime, assign: Any, session: WriteSession
 ) -> None:
     via = uuid7()
     key = bytes.fromhex(runtime.settings.identifier_key.get_secret_value())
@@ -201,7 +201,7 @@ async def test_by_identifier_and_unknown_ones(
 
 
 async def test_a_customers_wish_waits_for_somebody_and_a_legal_hold_for_its_day(
-    client: httpx.AsyncClient, token: Any, ada: list[UUID], session: WriteSession, runtime: Runtime
+    client: httpx.AsyncClient, token: Any, ada: list[UUID], session: WriteSession, runtime: ServiceRuntime
 ) -> None:
     me = {"Authorization": f"Bearer {token(via=ada[1])}"}
     asked = await client.post("/v1/me/erasure", headers={**me, **ONCE})
@@ -247,7 +247,7 @@ async def test_a_split_or_a_merge_before_it_begins_leads_it_to_nobody_else(
 
 
 async def test_a_legal_hold_covers_whom_the_person_was_merged_with(
-    client: httpx.AsyncClient, token: Any, assign: Any, ada: list[UUID], session: WriteSession, runtime: Runtime
+    client: httpx.AsyncClient, token: Any, assign: Any, ada: list[UUID], session: WriteSession, runtime: ServiceRuntime
 ) -> None:
     one, _, stranger = ada
     until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
@@ -271,7 +271,7 @@ async def test_a_legal_hold_covers_whom_the_person_was_merged_with(
 
 
 async def test_lists_of_several_people_are_kept_without_the_erased_one(
-    runtime: Runtime, hear: Any, ada: list[UUID], session: WriteSession
+    runtime: ServiceRuntime, hear: Any, ada: list[UUID], session: WriteSession
 ) -> None:
     one, other, stranger = ada
     wallets = [Account(via=via, balance=7, pending=0, version=3) for via in (one, stranger)]
@@ -294,7 +294,7 @@ async def test_lists_of_several_people_are_kept_without_the_erased_one(
 
 
 async def test_what_was_somebody_elses_then_is_not_theirs_today(
-    runtime: Runtime, hear: Any, ada: list[UUID], session: WriteSession
+    runtime: ServiceRuntime, hear: Any, ada: list[UUID], session: WriteSession
 ) -> None:
     one, _, stranger = ada
     body = json.dumps({"events": [{"via": str(stranger), "customer": str(one)}]}).encode()

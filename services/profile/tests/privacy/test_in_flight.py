@@ -12,18 +12,18 @@ from perennial.common.db import Database
 from perennial.common.db.locks import lock_all, lock_key
 from perennial.common.ids import partition_of, uuid7
 from perennial.common.privacy import service, worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.profile.main import SERVICE
 
 FACT = text("INSERT INTO counter (via, name, count, first, last) VALUES (:via, 'Viewed', 1, now(), now())")
 
 
 @pytest.fixture
-def process(settings: Any, committed: Database) -> Runtime:
-    return Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+def process(settings: Any, committed: Database) -> ServiceRuntime:
+    return ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
 
 
-async def test_a_batch_in_hand_is_waited_for_and_what_it_wrote_is_erased(process: Runtime) -> None:
+async def test_a_batch_in_hand_is_waited_for_and_what_it_wrote_is_erased(process: ServiceRuntime) -> None:
     via = uuid7()
     told = CustomerErased(erasure_id=uuid7(), customer=via, vias=[via], at=datetime.now(UTC))
     handled = asyncio.Event()
@@ -57,7 +57,7 @@ async def _gone(session: Any, via: Any) -> bool:
     return bool(found.scalar_one())
 
 
-async def test_two_workers_erase_once_and_a_repeat_of_the_word_is_none(process: Runtime) -> None:
+async def test_two_workers_erase_once_and_a_repeat_of_the_word_is_none(process: ServiceRuntime) -> None:
     via = uuid7()
     told = CustomerErased(erasure_id=uuid7(), customer=via, vias=[via], at=datetime.now(UTC))
     async with process.database.write() as session:

@@ -9,19 +9,23 @@ from sqlalchemy import text
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.privacy import Subject, exporting
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.profile.privacy.declared import PRIVACY
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-async def _everything(runtime: Runtime, subject: Subject) -> dict[str, list[Any]]:
+def _source(runtime: ServiceRuntime) -> exporting.Source:
+    return exporting.Source(runtime, PRIVACY, runtime.service.metadata)
+
+
+async def _everything(runtime: ServiceRuntime, subject: Subject) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     section: int | None = 0
     after = ""
     while section is not None:
-        page = await exporting.page(runtime, subject, section, after)
+        page = await exporting.page(_source(runtime), subject, section, after)
         if page.section is not None:
             found.setdefault(page.section, []).extend(page.rows)
         section, after = page.next_section, page.after
@@ -29,7 +33,7 @@ async def _everything(runtime: Runtime, subject: Subject) -> dict[str, list[Any]
 
 
 async def test_pages_of_any_size_are_the_same_rows_of_every_table(
-    runtime: Runtime, hear: Any, assign: Any, derive: Any, monkeypatch: pytest.MonkeyPatch
+    runtime: ServiceRuntime, hear: Any, assign: Any, derive: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = uuid7(), uuid7()
     await assign(one, one, other, version=1)
@@ -50,14 +54,14 @@ async def test_pages_of_any_size_are_the_same_rows_of_every_table(
 
 
 async def test_what_goes_meanwhile_hides_nothing_that_stays(
-    runtime: Runtime, hear: Any, session: WriteSession, monkeypatch: pytest.MonkeyPatch
+    runtime: ServiceRuntime, hear: Any, session: WriteSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     via = uuid7()
     await hear(*[tracked(f"Seen {n}", via=via, at=NOON) for n in range(6)])
     monkeypatch.setattr(exporting, "ROWS", 2)
     subject = Subject(frozenset({via}), frozenset())
     section = [name for name, held in PRIVACY.all().items() if getattr(held, "exported", True)].index("counter")
-    first = await exporting.page(runtime, subject, section, "")
+    first = await exporting.page(_source(runtime), subject, section, "")
     await session.execute(text("DELETE FROM counter WHERE name < 'Seen 2'"))
-    second = await exporting.page(runtime, subject, section, first.after)
+    second = await exporting.page(_source(runtime), subject, section, first.after)
     assert [row["name"] for row in first.rows + second.rows] == ["Seen 0", "Seen 1", "Seen 2", "Seen 3"]

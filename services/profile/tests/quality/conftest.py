@@ -10,7 +10,7 @@ import pytest
 from perennial.common.contracts.base import utc_now
 from perennial.common.ids import uuid7
 from perennial.common.operations import worker
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.profile.quality.measuring import service
 
 Measure = Callable[..., Awaitable[None]]
@@ -18,7 +18,7 @@ MakeRule = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-def measure(runtime: Runtime) -> Measure:
+def measure(runtime: ServiceRuntime) -> Measure:
     """`await measure(now)`: what the jobs do."""
 
     async def measured(now: datetime | None = None) -> None:
@@ -48,7 +48,7 @@ def rule(client: httpx.AsyncClient) -> MakeRule:
 
 
 @pytest.fixture
-def operate(client: httpx.AsyncClient, runtime: Runtime) -> Callable[[str], Awaitable[Any]]:
+def operate(client: httpx.AsyncClient, runtime: ServiceRuntime) -> Callable[[str], Awaitable[Any]]:
     """`await operate("/v1/quality/rules/…/apply")`: the result of the operation."""
 
     async def done(path: str) -> Any:

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from perennial.common.auth import Principal
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
+from perennial.common.testing.database import until_somebody_waits
 from perennial.common.testing.events import identified
 from perennial.profile.quality.measuring import service as measuring
 from perennial.profile.quality.rules import queries, service
@@ -36,7 +37,7 @@ async def test_of_two_batches_at_a_time_one_value_stays_with_the_first(committed
         group.create_task(say(first, wait=True))
         await written.wait()
         rival = group.create_task(say(second, wait=False))
-        await asyncio.sleep(0.3)
+        await until_somebody_waits(committed)
         assert not rival.done(), "it must not judge before the other one is known"
         go_on.set()
     async with committed.read() as reading:
@@ -64,6 +65,6 @@ async def test_a_rule_waits_for_the_batches_under_way(committed: Database) -> No
         group.create_task(say())
         await written.wait()
         rule = group.create_task(define())
-        await asyncio.sleep(0.3)
+        await until_somebody_waits(committed)
         assert not rule.done()
         go_on.set()

@@ -19,7 +19,7 @@ from perennial.common.db import Database
 from perennial.common.ids import uuid7
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.profile.main import SERVICE
 from perennial.profile.rows.service import DERIVATION
@@ -91,7 +91,7 @@ class Oracle:
 @given(story=steps)
 async def test_whatever_happens_in_whatever_order(
     story: list[tuple[str, int, Any]], hear: Hear, assign: Hear, derive: Derive, listen: Derive, shown: Shown,
-    client: httpx.AsyncClient, runtime: Runtime,
+    client: httpx.AsyncClient, runtime: ServiceRuntime,
 ) -> None:  # fmt: skip
     await prepare(client, runtime)
     vias, oracle, version = [uuid7() for _ in range(PEOPLE)], Oracle(), 2
@@ -127,7 +127,7 @@ async def test_whatever_happens_in_whatever_order(
     assert {via: found[via] for via in vias if via in found} == wanted
 
 
-async def prepare(client: httpx.AsyncClient, runtime: Runtime) -> None:
+async def prepare(client: httpx.AsyncClient, runtime: ServiceRuntime) -> None:
     """Once for all examples."""
     if (await client.get("/v1/tags/vip")).status_code == 200:
         return
@@ -140,7 +140,7 @@ async def prepare(client: httpx.AsyncClient, runtime: Runtime) -> None:
 
 async def test_definitions_change_while_events_flow(committed: Database, settings: Any, monkeypatch: Any) -> None:
     """A derivation that read the definitions of before is followed by one that reads those of after."""
-    runtime = Runtime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(SERVICE, settings, committed, nats=None)  # type: ignore[arg-type]
     via = uuid7()
 
     async def said(*events: Any) -> None:

@@ -6,9 +6,8 @@ from sqlalchemy import text
 
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
-from perennial.common.preview import Assigned
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.preview.looking import Assigned
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.previews import World
 from perennial.profile.computed import standard
@@ -16,7 +15,7 @@ from perennial.profile.tags import main
 
 
 async def test_tags_and_stages_are_previewed(service: Service, settings: Any, committed: Database) -> None:
-    world = World(Runtime(service, settings, committed, nats=None))  # type: ignore[arg-type]
+    world = World(ServiceRuntime(service, settings, committed, nats=None))  # type: ignore[arg-type]
     await main.seed(world.runtime)
     async with committed.write() as session:
         for row in standard.seeds():  # another test on real commits has emptied them away

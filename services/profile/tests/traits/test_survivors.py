@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from perennial.common.contracts.identity import Assignment, IdentifiersAssigned
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified
 from perennial.common.testing.previews import EVERYBODY, World
 from perennial.profile.traits.edits import service
@@ -152,7 +152,7 @@ Story = st.lists(st.lists(st.one_of(Say, Say, Say, Move, Move, Edited), min_size
 class Told:
     """Delivers a story, and remembers what the oracle needs: statements, and of the map the highest versions."""
 
-    def __init__(self, hear: Hear, runtime: Runtime) -> None:
+    def __init__(self, hear: Hear, runtime: ServiceRuntime) -> None:
         self._runtime = runtime
         self.vias = sorted(uuid7() for _ in range(4))
         self.words: list[Word] = []
@@ -206,7 +206,7 @@ class Told:
 @tries(suppress_health_check=list(HealthCheck), max_examples=25, deadline=None, phases=[Phase.generate])
 @given(story=Story)
 async def test_every_strategy_agrees_with_the_oracle_at_any_moment(
-    story: list[list[Any]], defined: None, hear: Hear, derive: Derive, runtime: Runtime
+    story: list[list[Any]], defined: None, hear: Hear, derive: Derive, runtime: ServiceRuntime
 ) -> None:
     told = Told(hear, runtime)
     for steps in story:
@@ -239,7 +239,7 @@ def exact(document: str) -> Any:
 
 
 async def test_a_changed_strategy_is_applied_to_all_that_was_ever_said(
-    client: httpx.AsyncClient, hear: Hear, derive: Derive, runtime: Runtime
+    client: httpx.AsyncClient, hear: Hear, derive: Derive, runtime: ServiceRuntime
 ) -> None:
     via, other = uuid7(), uuid7()
     await hear(identified({"spent": 5}, via=via, at=NOON + timedelta(minutes=1)))
@@ -261,7 +261,7 @@ async def test_a_changed_strategy_is_applied_to_all_that_was_ever_said(
 
 @pytest.fixture
 def world(service: Any, settings: Any, committed: Any) -> World:
-    return World(Runtime(service, settings, committed, nats=None))  # type: ignore[arg-type]
+    return World(ServiceRuntime(service, settings, committed, nats=None))  # type: ignore[arg-type]
 
 
 async def test_a_merge_needs_no_timeline(world: World, database_urls: Any) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
+from perennial.common.testing.database import until_somebody_waits
 from perennial.common.testing.events import identified
 from perennial.common.testing.previews import World
 from perennial.profile.traits import service as traits
@@ -21,7 +22,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def world(service: Any, settings: Any, committed: Database) -> World:
-    return World(Runtime(service, settings, committed, nats=None))  # type: ignore[arg-type]
+    return World(ServiceRuntime(service, settings, committed, nats=None))  # type: ignore[arg-type]
 
 
 async def test_what_is_written_meanwhile_stays(world: World) -> None:
@@ -37,7 +38,7 @@ async def test_what_is_written_meanwhile_stays(world: World) -> None:
     async with database.write() as sweeping:
         [row] = await queries.statements(sweeping, [via], "size")
         writing = asyncio.create_task(later())
-        await asyncio.sleep(0.2)
+        await until_somebody_waits(database)
         await queries.replace(sweeping, [(via, "size", row.source, "41", None, True, True)])
     await asyncio.wait_for(writing, 5)
     async with database.read() as session:

@@ -135,7 +135,7 @@ async def test_clusters_are_kept_for_a_day_unless_somebody_asks_or_the_shop_outg
         async with database.read() as session:
             rows = await session.execute(
                 text("""SELECT clustered_at = m.as_of, centers FROM rfm_model AS m JOIN rfm_scoring AS s
-                        ON s.id = m.run_id WHERE s.state = 'serving' AND currency = 'USD'""")
+                        ON s.id = m.run_id WHERE s.state = 'serving' AND m.currency = 'USD'""")
             )
         new, centers = rows.one()
         return new, centers

@@ -11,8 +11,7 @@ from sqlalchemy import text
 from perennial.common import derive, identity_map
 from perennial.common.db import Database
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.segments.facts import service as facts
 from perennial.segments.main import SERVICE
@@ -137,7 +136,7 @@ async def test_two_workers_compute_a_run_once(committed: Database, bought: Bough
 async def test_the_loop_computes_what_is_wanted_until_it_is_stopped(
     service: Service, settings: CommonSettings, committed: Database, bought: Bought
 ) -> None:
-    runtime = Runtime(service, settings, committed, nats=None)  # type: ignore[arg-type]
+    runtime = ServiceRuntime(service, settings, committed, nats=None)  # type: ignore[arg-type]
     await hear(committed, bought())
     await jobs.ensure(runtime)
     task = asyncio.create_task(jobs.compute(runtime))

@@ -16,7 +16,7 @@ from perennial.common.problems import ContentTooLarge, Unavailable, UnsupportedM
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.cursors import last_text
 from perennial.common.web.deps import runtime_of
-from perennial.gateway.edge import EdgeOf
+from perennial.gateway.deps import EdgeOf
 from perennial.gateway.imports import encodings, known, queries, service
 from perennial.gateway.imports.mapping import Name
 from perennial.gateway.imports.schemas import ImportOut, MappingOut, NewMapping, Wanted

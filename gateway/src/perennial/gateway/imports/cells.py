@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from perennial.common.rules.values import NUMBER
+from perennial.common.rules.values.scalars import NUMBER
 from perennial.gateway.tracking import clock
 
 _NUMBER = re.compile(NUMBER)

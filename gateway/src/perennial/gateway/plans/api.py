@@ -9,8 +9,8 @@ from perennial.common.db import ReadSession
 from perennial.common.web import NotFound, Page, PageQuery, Read, documented, paged
 from perennial.common.web.cursors import LARGEST_INTEGER, last_number
 from perennial.common.web.etags import IfMatch, IfMatchOrNew, tag
-from perennial.gateway.edge import EdgeOf
 from perennial.gateway.plans import queries, service
+from perennial.gateway.plans.deps import EdgeOf
 from perennial.gateway.plans.enforce import Turns
 from perennial.gateway.plans.models import TrackingPlan
 from perennial.gateway.plans.plan import compiled

@@ -12,9 +12,8 @@ from perennial.common.contracts.gateway import AcceptedEvent
 from perennial.gateway.plans.bounds import escaped
 from perennial.gateway.plans.plan import Objection, Plan, Rule, section
 from perennial.gateway.tracking.events import Arrival
-from perennial.gateway.tracking.refusal import Rejection
+from perennial.gateway.tracking.refusal import ALLOWED, OMITTED, REJECTED, Rejection
 from perennial.gateway.tracking.splice import splice
-from perennial.gateway.violations.models import ALLOWED, OMITTED, REJECTED
 
 PLAN_VIOLATION, UNPLANNED_EVENT = "plan_violation", "unplanned_event"
 SHOWN = 5

@@ -10,7 +10,7 @@ from perennial.gateway.plans import enforce
 from perennial.gateway.plans.plan import Plan
 from perennial.gateway.tracking import events
 from perennial.gateway.tracking.envelope import Envelope
-from perennial.gateway.violations.models import REJECTED
+from perennial.gateway.tracking.refusal import REJECTED
 
 
 class Trial(NamedTuple):

@@ -8,7 +8,6 @@ from starlette.types import Scope
 
 from perennial.common.auth import ISSUER, Authenticated, Principal
 from perennial.common.problems import Forbidden, Problem, Unauthorized
-from perennial.gateway.access import digest
 from perennial.gateway.permissions import STAFF
 from perennial.gateway.principals import jwts, known, texts
 from perennial.gateway.principals.issuers.customers import Customers
@@ -16,7 +15,7 @@ from perennial.gateway.principals.jwts import REMEMBERED, Unread
 from perennial.gateway.principals.memory import Memory
 from perennial.gateway.principals.oidc.provider import Provider
 from perennial.gateway.principals.tokens import Tokens
-from perennial.gateway.proxy.rules import check
+from perennial.gateway.rules import check
 
 # What is left to somebody whose password was made up by somebody else.
 _BEFORE_CHANGE = frozenset(
@@ -78,7 +77,7 @@ class Authenticator:
         return await self._of_key(presented, look=look)
 
     async def _of_key(self, text: str, *, look: bool) -> Shown:
-        key = await self._memory.key(digest(text), look=look and texts.is_well_formed(text))
+        key = await self._memory.key(texts.digest(text), look=look and texts.is_well_formed(text))
         if key is None:
             raise Unauthorized("Authorization: the API key is unknown or revoked", code="invalid_key")
         if key.expired():
@@ -87,7 +86,7 @@ class Authenticator:
         return Shown(key.principal)
 
     async def _of_session(self, text: str, *, look: bool) -> Shown:
-        hashed = digest(text)
+        hashed = texts.digest(text)
         session = await self._memory.session(hashed, look=look) if texts.is_well_formed(text) else None
         if session is None:
             raise Unauthorized("Authorization: the session is unknown or over; sign in again", code="session_over")
@@ -97,7 +96,7 @@ class Authenticator:
         return Shown(principal, session.id, (session.role,), session.must_change, session.expires_at.timestamp())
 
     async def _of_token(self, token: str, *, look: bool) -> Shown:
-        hashed = digest(token)
+        hashed = texts.digest(token)
         if not look and hashed not in self._good:
             raise jwts.invalid("the token was not shown here before")
         shown = await self._of_jwt(token)

@@ -1,5 +1,6 @@
 """The texts that principals show: how one is made, and how one is recognised before anything is asked of it."""
 
+import hashlib
 import re
 import secrets
 
@@ -28,3 +29,8 @@ def is_well_formed(text: str) -> bool:
 def is_jwt(text: str) -> bool:
     """Whether it looks like a JSON Web Token."""
     return text.count(".") == JWT_DOTS
+
+
+def digest(text: str) -> bytes:
+    """What is kept of a key or a session."""
+    return hashlib.sha256(text.encode()).digest()

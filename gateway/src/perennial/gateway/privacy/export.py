@@ -15,7 +15,9 @@ from perennial.common.contracts.base import utc_now
 from perennial.common.db import WriteSession
 from perennial.common.operations import OperationOut, Step
 from perennial.common.privacy import Subject, exporting
+from perennial.gateway.models import Base
 from perennial.gateway.privacy.archive import Archive
+from perennial.gateway.privacy.declared import PRIVACY
 from perennial.gateway.privacy.gathering import Asking, asking
 from perennial.gateway.settings import GatewaySettings
 
@@ -75,7 +77,8 @@ async def _page(step: Step, services: Asking, service: str) -> dict[str, Any]:
     at = step.progress
     if service == SELF:
         subject = Subject(frozenset(map(UUID, at["vias"])), frozenset(map(bytes.fromhex, at["digests"])))
-        found = await exporting.page(step.runtime, subject, at["section"], at["after"])
+        source = exporting.Source(step.runtime, PRIVACY, Base.metadata)
+        found = await exporting.page(source, subject, at["section"], at["after"])
         return found._asdict()
     wanted = {name: at[name] for name in ("vias", "digests", "section", "after")}
     return await services.ask(service, f"/v1/privacy/{service}", wanted)

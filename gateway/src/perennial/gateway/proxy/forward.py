@@ -22,7 +22,7 @@ from perennial.gateway.problems import problem
 from perennial.gateway.proxy import headers as crossing
 from perennial.gateway.proxy.body import WHOLE_BYTES, Body
 from perennial.gateway.proxy.routes import Route, RouteTable, allow_of, is_customers_own
-from perennial.gateway.proxy.rules import check
+from perennial.gateway.rules import check
 
 log = structlog.get_logger()
 

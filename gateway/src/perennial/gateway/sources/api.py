@@ -8,7 +8,7 @@ from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.web import Page, PageQuery, Read, documented, paged
 from perennial.common.web.etags import IfMatch, tag
-from perennial.gateway.edge import Edge, EdgeOf
+from perennial.gateway.deps import Edge, EdgeOf
 from perennial.gateway.listing import after_of
 from perennial.gateway.sources import queries, service
 from perennial.gateway.sources.models import Source

@@ -11,7 +11,7 @@ from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.web import Conflict, NotFound
 from perennial.common.web.etags import match
-from perennial.gateway.access import SYSTEM, announce
+from perennial.gateway.announcing import SYSTEM, announce
 from perennial.gateway.sources import queries
 from perennial.gateway.sources.models import Source, WriteKey
 

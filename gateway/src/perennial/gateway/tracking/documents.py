@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope
 
-from perennial.gateway.access import KnownSource
 from perennial.gateway.cors import Headers
+from perennial.gateway.sources.known import KnownSource
 from perennial.gateway.tracking import keys
 from perennial.gateway.tracking.refusal import Refusal
 

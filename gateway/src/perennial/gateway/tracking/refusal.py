@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 RETRY_SECONDS = 5
+REJECTED, ALLOWED, OMITTED = "rejected", "allowed", "omitted"  # what became of an event that broke a rule
 
 
 class Refusal(Exception):  # noqa: N818 - it reads as what it is: `raise Refusal(...)`

@@ -9,9 +9,10 @@ import structlog
 from opentelemetry import metrics
 
 from perennial.gateway import limits, tracing
-from perennial.gateway.access import Access, KnownSource
+from perennial.gateway.access import Access
 from perennial.gateway.limits import Limiter
 from perennial.gateway.plans.enforce import enforce
+from perennial.gateway.sources.known import KnownSource
 from perennial.gateway.tracking import envelope, events, keys, text
 from perennial.gateway.tracking.envelope import Envelope
 from perennial.gateway.tracking.events import Arrival
@@ -20,7 +21,6 @@ from perennial.gateway.tracking.refusal import Refusal, Rejection
 from perennial.gateway.violations import records
 from perennial.gateway.violations.keeper import Keeper
 from perennial.gateway.violations.records import Note
-from perennial.gateway.violations.service import Replayer
 
 log = structlog.get_logger()
 outcomes: Counter[str] = Counter()  # read when somebody asks: recording it event by event costs as much as judging one
@@ -56,12 +56,11 @@ class Outcome(NamedTuple):
 class Intake:
     """Takes uploads in."""
 
-    def __init__(self, access: Access, publisher: Publisher, violations: Keeper, replayer: Replayer) -> None:
+    def __init__(self, access: Access, publisher: Publisher, violations: Keeper) -> None:
         self._access = access
         self._publisher = publisher
         self._limiter = Limiter()
         self.violations = violations
-        self.replayer = replayer
 
     async def accept(self, upload: Upload) -> Outcome:
         """Store what is valid, quarantine what is not. Raises Refusal when the request as a whole cannot be taken."""

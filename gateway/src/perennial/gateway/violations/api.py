@@ -14,9 +14,9 @@ from perennial.common.web import Forbidden, Page, PageQuery, Read, documented, p
 from perennial.common.web.cursors import last_number
 from perennial.common.web.deps import runtime_of
 from perennial.common.web.fields import Day
-from perennial.gateway.edge import EdgeOf
 from perennial.gateway.sources.api import Reader, SourceId, Writer, found
 from perennial.gateway.violations import operation, queries
+from perennial.gateway.violations.deps import EdgeOf
 from perennial.gateway.violations.filters import Filter
 from perennial.gateway.violations.models import ViolationCount
 from perennial.gateway.violations.schemas import (
@@ -84,9 +84,9 @@ async def replay_violations(
         return await _started(request, source_id, body, principal)
     ids, left = sorted(set(body.ids or ())), 0
     if body.ids is None:
-        ids, left = await edge.intake.replayer.choose(source_id, body.filter(), MOST, body.after)
+        ids, left = await edge.replayer.choose(source_id, body.filter(), MOST, body.after)
     terms = Terms(edge.access.plans.get(source_id), body.patch, body.again, body.as_import)
-    verdicts = await edge.intake.replayer.replay(source_id, ids, terms, by=principal, dry_run=body.dry_run)
+    verdicts = await edge.replayer.replay(source_id, ids, terms, by=principal, dry_run=body.dry_run)
     bad = [
         StillRejected(id=one.id, code=one.code, message=said_to(principal, one.message) or "")
         for one in verdicts

@@ -11,8 +11,8 @@ from opentelemetry import metrics
 
 from perennial.common.db import Database, WriteSession, lock
 from perennial.common.failures import is_infrastructure
+from perennial.gateway.tracking.refusal import REJECTED
 from perennial.gateway.violations import queries
-from perennial.gateway.violations.models import REJECTED
 from perennial.gateway.violations.queries import Said
 from perennial.gateway.violations.records import Broken
 

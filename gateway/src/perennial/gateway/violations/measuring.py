@@ -11,7 +11,8 @@ from perennial.common.outbox import emit
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
 from perennial.gateway.sources.models import Source
-from perennial.gateway.violations.models import REJECTED, Violation, ViolationCount
+from perennial.gateway.tracking.refusal import REJECTED
+from perennial.gateway.violations.models import Violation, ViolationCount
 
 RECENT = timedelta(days=2)
 QUARANTINED = "quarantined"

@@ -6,8 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identi
 from sqlalchemy.orm import Mapped, mapped_column
 
 from perennial.gateway.models import Base
-
-REJECTED, ALLOWED, OMITTED = "rejected", "allowed", "omitted"
+from perennial.gateway.tracking.refusal import REJECTED
 
 
 class Violation(Base):

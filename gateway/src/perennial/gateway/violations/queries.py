@@ -6,8 +6,9 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import ColumnElement, func, insert, select, text, update
 
 from perennial.common.db import ReadSession, WriteSession
+from perennial.gateway.tracking.refusal import REJECTED
 from perennial.gateway.violations.filters import Filter
-from perennial.gateway.violations.models import REJECTED, Violation, ViolationCount
+from perennial.gateway.violations.models import Violation, ViolationCount
 from perennial.gateway.violations.records import Broken
 
 KEEP = timedelta(days=30)

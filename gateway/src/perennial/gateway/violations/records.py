@@ -9,8 +9,7 @@ import msgspec
 from perennial.common.commerce import canonical
 from perennial.gateway.tracking.envelope import Envelope
 from perennial.gateway.tracking.events import MAX_BYTES, Arrival
-from perennial.gateway.tracking.refusal import Rejection
-from perennial.gateway.violations.models import REJECTED
+from perennial.gateway.tracking.refusal import REJECTED, Rejection
 
 RAW_BYTES = 64 * 1024
 LONGEST_NAME = 200

@@ -15,10 +15,10 @@ from perennial.gateway.plans.enforce import enforce
 from perennial.gateway.plans.plan import Plan
 from perennial.gateway.tracking import events
 from perennial.gateway.tracking.publish import Publisher
-from perennial.gateway.tracking.refusal import Refusal
+from perennial.gateway.tracking.refusal import REJECTED, Refusal
 from perennial.gateway.violations import queries
 from perennial.gateway.violations.filters import Filter
-from perennial.gateway.violations.models import REJECTED, Violation
+from perennial.gateway.violations.models import Violation
 from perennial.gateway.violations.records import RAW_BYTES, arrival_of
 
 AT_ONCE = 100

@@ -78,6 +78,7 @@ _PUT_OFF = text(f"""
 Concern = frozenset[str]
 NOTHING: Concern = frozenset()
 ANYTHING = "*"  # the concern of a customer that has appeared: also of marks made before it is computed
+_ANYTHING: Concern = frozenset({ANYTHING})
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,13 @@ class Stale:
     """The customers to recompute, each with whether something live made it stale, and those that are no more.
 
     `concerns` has those of whom is known what their marks were about, as words of the service; of the others anything
-    may have changed.
+    may have changed. `said` has all words that any mark had, ANYTHING where one had none.
     """
 
     live: dict[UUID, bool]
     gone: list[UUID]
     concerns: Mapping[UUID, Concern] = field(default_factory=dict)
+    said: Mapping[UUID, Concern] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,8 @@ def spell(concern: Concern) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _read(concern: str | None) -> Concern | None:
-    return None if concern is None or concern == ANYTHING else frozenset(json.loads(concern))
+def _read(concern: str | None) -> Concern:
+    return _ANYTHING if concern is None or concern == ANYTHING else frozenset(json.loads(concern))
 
 
 async def mark(
@@ -211,10 +213,9 @@ async def _derive(session: WriteSession, derivation: Derivation) -> tuple[int, b
         heirs[present[customer]] = heirs.get(present[customer], False) or live[customer]
     live |= {heir: live[heir] or flag for heir, flag in heirs.items() if heir in live}
     current = {customer: flag for customer, flag in live.items() if present.get(customer) == customer}
-    concerns = _together(taken) if derivation.concerned else {}
-    for heir in heirs:
-        concerns.pop(heir, None)
-    await derivation.handle(session, Stale(current, gone, concerns))
+    said = _together(taken) if derivation.concerned else {}
+    concerns = {customer: words for customer, words in said.items() if ANYTHING not in words and customer not in heirs}
+    await derivation.handle(session, Stale(current, gone, concerns, said))
     for is_live in (True, False):
         await mark(session, {heir for heir, flag in heirs.items() if flag is is_live} - live.keys(), live=is_live)
     derived.add(len(current))
@@ -234,12 +235,12 @@ async def _take(session: WriteSession, derivation: Derivation) -> Sequence[Seque
 
 
 def _together(taken: Iterable[Sequence[Any]]) -> dict[UUID, Concern]:
-    """What all marks of a customer are about, of those where every mark says it."""
-    found: dict[UUID, Concern | None] = {}
+    """What all marks of a customer are about."""
+    found: dict[UUID, Concern] = {}
     for customer, _, concern in taken:
-        read, known = _read(concern), found.get(customer, NOTHING)
-        found[customer] = None if read is None or known is None else known | read if known else read
-    return {customer: concern for customer, concern in found.items() if concern is not None}
+        read, known = _read(concern), found.get(customer)
+        found[customer] = known | read if known else read
+    return found
 
 
 async def rotate(session: WriteSession, *, aside: bool = False) -> None:
@@ -247,11 +248,8 @@ async def rotate(session: WriteSession, *, aside: bool = False) -> None:
     await session.execute(_PUT_OFF, _first(1, aside=aside))
 
 
-async def loop(runtime: Runtime) -> None:
+async def loop(runtime: Runtime, derivation: Derivation) -> None:
     """Recompute for as long as the process lives; a batch that fails is narrowed down to the customer at fault."""
-    derivation = runtime.service.derive
-    if derivation is None:
-        return
     size, hurried_until, aside = derivation.batch, 0.0, False
     while not runtime.stopping.is_set():
         runtime.beats["derive"] = began = asyncio.get_running_loop().time()

@@ -7,11 +7,10 @@ import nats.errors
 import nats.js.errors
 from sqlalchemy import text
 
-from perennial.common import streams
+from perennial.common import trimming
 from perennial.common.contracts.identity import RESOLVED_STREAM, IdentifiersAssigned
 from perennial.common.operations import worker as operations
-from perennial.common.runtime import Runtime
-from perennial.common.service import Job
+from perennial.common.service import Job, ServiceRuntime
 
 _SWEEPS = (
     "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE published_at < now() - interval '1 day' LIMIT 9999)",
@@ -20,7 +19,7 @@ _SWEEPS = (
 )
 
 
-async def sweep(runtime: Runtime) -> None:
+async def sweep(runtime: ServiceRuntime) -> None:
     """Delete in small transactions until nothing is old, and free what the service's own stream no longer needs."""
     for statement in _SWEEPS:
         deleted = 1
@@ -29,13 +28,13 @@ async def sweep(runtime: Runtime) -> None:
                 deleted = int((await session.execute(text(statement))).rowcount)  # type: ignore[attr-defined]
     if runtime.service.name == IdentifiersAssigned.producer():  # it publishes to the hot stream, too
         with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
-            await streams.age(runtime.js, RESOLVED_STREAM, timedelta(days=runtime.settings.stream_days))
+            await trimming.age(runtime.js, RESOLVED_STREAM, timedelta(days=runtime.settings.stream_days))
     if runtime.service.operations:
         await operations.sweep(runtime)
     if runtime.service.emits:
         with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
-            await streams.trim(runtime.js, runtime.service.stream)
-            await streams.age(runtime.js, runtime.service.stream, timedelta(days=runtime.settings.stream_days))
+            await trimming.trim(runtime.js, runtime.service.stream)
+            await trimming.age(runtime.js, runtime.service.stream, timedelta(days=runtime.settings.stream_days))
 
 
 SWEEP = Job("sweep", timedelta(hours=1), sweep)

@@ -3,10 +3,12 @@
 import hashlib
 from uuid import UUID, SafeUUID
 
+import msgspec
 from uuid_utils import uuid7 as _uuid7
 
 PARTITIONS = 16
 _UNKNOWN = SafeUUID.unknown
+_encode = msgspec.json.Encoder().encode
 
 
 def uuid7() -> UUID:
@@ -17,6 +19,11 @@ def uuid7() -> UUID:
 def uuid7_text() -> str:
     """The same as text, for a fraction of the time."""
     return str(_uuid7())
+
+
+def spelled(value: UUID) -> str:
+    """As str() spells it, for a tenth of the time."""
+    return _encode(value)[1:-1].decode()
 
 
 def digest_uuid(*parts: str) -> UUID:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 import asyncpg
 import structlog
@@ -29,9 +30,9 @@ async def notify(session: WriteSession, name: str) -> None:
     await session.execute(text("SELECT pg_notify(current_schema() || '.' || :name, '')"), {"name": name})
 
 
-async def listen(runtime: Runtime) -> None:
+async def listen(runtime: Runtime, channels: Sequence[str] = ()) -> None:
     """Set the runtime's wake events on every notification; reconnects for ever, and wakes all after each reconnect."""
-    names = (OUTBOX, TIMERS, STALE, OPERATIONS, PRIVACY, *runtime.service.channels)
+    names = (OUTBOX, TIMERS, STALE, OPERATIONS, PRIVACY, *channels)
     while not runtime.stopping.is_set():
         try:
             connection = await runtime.database.listen_connection()

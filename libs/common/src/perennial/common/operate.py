@@ -19,12 +19,12 @@ from perennial.common.audit import chain
 from perennial.common.failures import is_infrastructure
 from perennial.common.messaging import parked
 from perennial.common.messaging.worker import replay
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 
 log = structlog.get_logger()
 
 
-async def show(runtime: Runtime) -> int:
+async def show(runtime: ServiceRuntime) -> int:
     """Print the parked events, one JSON object a line."""
     after = 0
     while True:
@@ -36,12 +36,12 @@ async def show(runtime: Runtime) -> int:
         after = rows[-1].id
 
 
-async def _parked(runtime: Runtime, after: int) -> list[parked.ParkedRow]:
+async def _parked(runtime: ServiceRuntime, after: int) -> list[parked.ParkedRow]:
     async with runtime.database.read() as session:
         return await parked.listing(session, after)
 
 
-async def again(runtime: Runtime, ids: list[int]) -> int:
+async def again(runtime: ServiceRuntime, ids: list[int]) -> int:
     """Replay parked events one by one; 1 when one of them still cannot be handled."""
     failed = 0
     for parked_id in ids:
@@ -57,7 +57,7 @@ async def again(runtime: Runtime, ids: list[int]) -> int:
     return failed
 
 
-async def republish(runtime: Runtime, since: datetime, until: datetime) -> int:
+async def republish(runtime: ServiceRuntime, since: datetime, until: datetime) -> int:
     """Publish again the facts of a range, after a broker lost them; the relay does it, the inboxes make it harmless."""
     async with runtime.database.write() as session:
         count = await outbox.republish(session, since, until)
@@ -65,7 +65,7 @@ async def republish(runtime: Runtime, since: datetime, until: datetime) -> int:
     return 0
 
 
-async def verify_audit(runtime: Runtime, noted: chain.Noted | None) -> int:
+async def verify_audit(runtime: ServiceRuntime, noted: chain.Noted | None) -> int:
     """Prove the audit trail, and print its head to be noted; 1 when something is wrong with it."""
     async with runtime.database.read() as session:
         wrong = await chain.verify(session, noted)
@@ -89,7 +89,7 @@ def _instant(value: str) -> datetime:
 
 async def _run(arguments: argparse.Namespace) -> int:
     found = services.load(arguments.service)
-    runtime = await Runtime.open(found, found.settings())  # type: ignore[call-arg]
+    runtime = await ServiceRuntime.open(found, found.settings())  # type: ignore[call-arg]
     try:
         if arguments.command == "parked":
             return await show(runtime)

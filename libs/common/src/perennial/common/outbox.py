@@ -14,7 +14,7 @@ import structlog
 from opentelemetry import metrics
 from sqlalchemy import text
 
-from perennial.common import backlog, faults, notify, packs, streams
+from perennial.common import backlog, faults, notify, packs, trimming
 from perennial.common.contracts.base import Event
 from perennial.common.db import WriteSession
 from perennial.common.db.locks import lock_key
@@ -37,7 +37,10 @@ BUSY, BUSY_PACE_SECONDS = 10, 0.1  # facts of a round; where more is said, more 
 KEEP = timedelta(days=1)
 
 HELD = "held"
-"""In a session's `info`: events that wait for the statement which ends the work (see `holding`)."""
+"""In a session's `info`: events that wait for the statement which ends the work (see `holding`).
+
+What a savepoint says does not wait: it leaves ahead of what was said before the savepoint.
+"""
 
 INSERT = """
     INSERT INTO outbox (event_id, subject, headers, body)
@@ -77,6 +80,10 @@ async def say(session: WriteSession, facts: Sequence[Said]) -> None:
     """The same for what is encoded already."""
     if not facts:
         return
+    held: list[Event] | None = session.info.get(HELD)
+    if held and not session.in_nested_transaction():  # they were said before
+        await session.execute(_INSERT, rows_of(held))
+        held.clear()
     await session.execute(_INSERT, packs.rows(facts))
     await notify.notify(session, notify.OUTBOX)
 
@@ -232,5 +239,5 @@ class _Relay:
         failure = next(filter(None, failures), None) or done.unread
         if failure is not None:
             if getattr(failure, "err_code", None) == STREAM_FULL:
-                await streams.trim(self._runtime.js, self._runtime.service.stream)
+                await trimming.trim(self._runtime.js, self._runtime.service.stream)
             raise failure

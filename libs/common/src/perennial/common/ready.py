@@ -11,8 +11,7 @@ from sqlalchemy import text
 
 from perennial.common.contracts.identity import RESOLVED_STREAM
 from perennial.common.messaging.worker import CONSUMERS, hears_events, hot_durable
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 
 log = structlog.get_logger()
 
@@ -27,7 +26,7 @@ class Ready:
         self._until = float("-inf")
         self._asking = asyncio.Lock()
 
-    async def now(self, runtime: Runtime | None) -> dict[str, str]:
+    async def now(self, runtime: ServiceRuntime | None) -> dict[str, str]:
         """The same as `readiness`, at most a second old; what has changed is logged."""
         async with self._asking:
             if runtime is None or time.monotonic() < self._until:
@@ -39,7 +38,7 @@ class Ready:
         return self._found
 
 
-async def readiness(runtime: Runtime) -> dict[str, str]:
+async def readiness(runtime: ServiceRuntime) -> dict[str, str]:
     """What each dependency says of itself: `ok` or why not."""
     found = {"nats": "ok" if runtime.nats.is_connected else "not connected", "database": await _database(runtime)}
     if runtime.stopping.is_set():
@@ -50,7 +49,7 @@ async def readiness(runtime: Runtime) -> dict[str, str]:
     return found
 
 
-async def _database(runtime: Runtime) -> str:
+async def _database(runtime: ServiceRuntime) -> str:
     try:
         async with asyncio.timeout(3), runtime.database.read() as session:
             version = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
@@ -70,7 +69,7 @@ def needed(name: str) -> str:
     return max((path.name[:4] for path in versions.iterdir() if path.name[:4].isdigit()), default="")
 
 
-async def _streams(runtime: Runtime) -> str:
+async def _streams(runtime: ServiceRuntime) -> str:
     """Whether what a worker reads and writes is there; asked until it is, since nobody takes it away afterwards."""
     for stream, consumer in _wanted(runtime.service):
         try:

@@ -17,12 +17,11 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from perennial.common import derive, jobs, notify, outbox, service, telemetry, timers
+from perennial.common import derive, firing, jobs, notify, outbox, service, telemetry
 from perennial.common.messaging.worker import consumers
 from perennial.common.operations import worker as operations
 from perennial.common.privacy import worker as privacy
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.web.app import create_app
 from perennial.common.web.protocol import Protocol
@@ -59,7 +58,7 @@ def build(found: Service, *, api: bool, worker: bool, settings: CommonSettings |
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        runtime = await Runtime.open(found, chosen)
+        runtime = await ServiceRuntime.open(found, chosen)
         runtime.works = worker
         app.state.runtime = runtime
         if found.startup is not None:
@@ -80,12 +79,14 @@ def build(found: Service, *, api: bool, worker: bool, settings: CommonSettings |
     return app
 
 
-def start_worker(runtime: Runtime) -> list[asyncio.Task[None]]:
+def start_worker(runtime: ServiceRuntime) -> list[asyncio.Task[None]]:
     """The loops of a worker: consumers, relay, derivation, timers, jobs."""
     found = runtime.service
     loops: list[Coroutine[Any, Any, None]] = [consumer.run() for consumer in consumers(runtime)]
-    loops += [notify.listen(runtime), outbox.relay(runtime), derive.loop(runtime), timers.loop(runtime)]
+    loops += [notify.listen(runtime, found.channels), outbox.relay(runtime), firing.loop(runtime)]
     loops += [operations.loop(runtime), privacy.loop(runtime), jobs.loops(runtime)]
+    if found.derive is not None:
+        loops.append(derive.loop(runtime, found.derive))
     loops += [task(runtime) for task in found.tasks]
     return [asyncio.create_task(_guarded(loop)) for loop in loops]
 
@@ -112,7 +113,7 @@ async def drain(tasks: list["asyncio.Task[None]"]) -> None:
 
 
 async def _run_job(found: Service, name: str) -> None:
-    runtime = await Runtime.open(found, found.settings())  # type: ignore[call-arg]
+    runtime = await ServiceRuntime.open(found, found.settings())  # type: ignore[call-arg]
     try:
         job = next((job for job in jobs.jobs_of(runtime) if job.name == name), None)
         if job is None:

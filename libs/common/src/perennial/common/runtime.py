@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol, Self
 
 import nats
 import structlog
@@ -10,7 +11,6 @@ from nats.aio.client import Client
 from nats.js.client import JetStreamContext
 
 from perennial.common.db import Database
-from perennial.common.service import Service
 from perennial.common.settings import CommonSettings
 
 log = structlog.get_logger()
@@ -44,11 +44,23 @@ async def connect_nats(url: str, name: str) -> Client:
     )
 
 
+class Named(Protocol):
+    """What the handles know of the service. Whoever asks for more wants a `ServiceRuntime`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def stream(self) -> str:
+        """The stream of its facts."""
+
+
 @dataclass
 class Runtime:
     """The handles that handlers, tasks and routes share in one process; `works` where it runs the worker's loops."""
 
-    service: Service
+    service: Named
     settings: CommonSettings
     database: Database
     nats: Client
@@ -85,7 +97,7 @@ class Runtime:
         return True
 
     @classmethod
-    async def open(cls, service: Service, settings: CommonSettings) -> "Runtime":
+    async def open(cls, service: Named, settings: CommonSettings) -> Self:
         """Connect to everything. Raises when NATS cannot be reached; Postgres is connected on first use."""
         database = Database.connect(settings, service.name)
         client = await connect_nats(settings.nats_url.get_secret_value(), service.name)

@@ -4,38 +4,34 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from sqlalchemy import MetaData
 
 from perennial.common.contracts.base import Event
+from perennial.common.derive import Derivation
+from perennial.common.identity_map import MapChange
+from perennial.common.messaging.parked import ParkedRow
+from perennial.common.messaging.reactions import Reaction
+from perennial.common.operations.steps import OperationHandler
+from perennial.common.preview import Preview
+from perennial.common.privacy import Privacy
+from perennial.common.runtime import Runtime
 from perennial.common.settings import CommonSettings
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from perennial.common.derive import Derivation
-    from perennial.common.identity_map import MapChange
-    from perennial.common.messaging.parked import ParkedRow
-    from perennial.common.messaging.reactions import Reaction
-    from perennial.common.operations import OperationHandler
-    from perennial.common.preview import Preview
-    from perennial.common.privacy import Privacy
-    from perennial.common.runtime import Runtime
-    from perennial.common.timers import TimerHandler
-    from perennial.common.web.plain import Plain
+from perennial.common.timers import TimerHandler
+from perennial.common.web.plain import Plain
 
 GROUP = "perennial.services"
 
 
 @dataclass(frozen=True)
 class Job:
-    """Time-driven work. Runs every `every` in one worker at a time, and by `run <service> --job <name>`."""
+    """Time-driven work. Runs in one worker, `every` after it last began, and by `run <service> --job <name>`."""
 
     name: str
     every: timedelta
-    run: "Callable[[Runtime], Awaitable[None]]"
+    run: "Callable[[ServiceRuntime], Awaitable[None]]"
 
 
 @dataclass(frozen=True)
@@ -56,23 +52,23 @@ class Service:
     metadata: MetaData
     settings: type[CommonSettings] = CommonSettings
     routers: Sequence[APIRouter] = ()
-    plain: "Sequence[Plain]" = ()
-    reactions: "Sequence[Reaction[Any]]" = ()
+    plain: Sequence[Plain] = ()
+    reactions: Sequence[Reaction[Any]] = ()
     emits: Sequence[type[Event]] = ()
     keeps_map: bool = True
-    map_changed: "Callable[[Any, list[MapChange]], Awaitable[None]] | None" = None
-    derive: "Derivation | None" = None
-    preview: "Preview | None" = None
-    privacy: "Privacy | None" = None
-    timers: "Mapping[str, TimerHandler]" = field(default_factory=dict)
-    operations: "Mapping[str, OperationHandler]" = field(default_factory=dict)
+    map_changed: Callable[[Any, list[MapChange]], Awaitable[None]] | None = None
+    derive: Derivation | None = None
+    preview: Preview | None = None
+    privacy: Privacy | None = None
+    timers: Mapping[str, TimerHandler] = field(default_factory=dict)
+    operations: Mapping[str, OperationHandler] = field(default_factory=dict)
     jobs: Sequence[Job] = ()
     channels: Sequence[str] = ()
-    tasks: "Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]]" = ()
-    mount: "Callable[[FastAPI], None] | None" = None
-    startup: "Callable[[Runtime], Awaitable[None]] | None" = None
-    parked: "Callable[[Runtime, int], Awaitable[list[ParkedRow]]] | None" = None
-    replay: "Callable[[Runtime, Sequence[int]], Awaitable[int]] | None" = None
+    tasks: "Sequence[Callable[[ServiceRuntime], Coroutine[Any, Any, None]]]" = ()
+    mount: Callable[[FastAPI], None] | None = None
+    startup: "Callable[[ServiceRuntime], Awaitable[None]] | None" = None
+    parked: "Callable[[ServiceRuntime, int], Awaitable[list[ParkedRow]]] | None" = None
+    replay: "Callable[[ServiceRuntime, Sequence[int]], Awaitable[int]] | None" = None
 
     @property
     def migrations(self) -> str:
@@ -83,6 +79,13 @@ class Service:
     def stream(self) -> str:
         """The stream of its facts."""
         return self.name.upper()
+
+
+@dataclass
+class ServiceRuntime(Runtime):
+    """The handles of a process, for the loops that run what the service says about itself."""
+
+    service: Service
 
 
 def names() -> list[str]:

@@ -1,61 +1,41 @@
-"""Timers that wait for the pipeline: kept in Postgres, fired in batches, only behind the watermark."""
+"""Timers that wait for the pipeline: kept in Postgres, fired in batches (see `firing`), only behind the watermark."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
-from opentelemetry import metrics
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
-from perennial.common import notify, watermark
+from perennial.common import notify
 from perennial.common.db import ReadSession, WriteSession
-from perennial.common.failures import is_infrastructure
-from perennial.common.ids import PARTITIONS, partition_of, uuid7
-from perennial.common.messaging.worker import hears_events
-from perennial.common.runtime import Runtime
+from perennial.common.ids import partition_of, uuid7
 
-log = structlog.get_logger()
-lateness = metrics.get_meter("perennial").create_histogram(
-    "perennial.timer.lateness",
-    unit="s",
-    explicit_bucket_boundaries_advisory=[0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 3600],
-)
-
-BATCH = 200
-LONGEST_SLEEP = 30.0
-RETRY_SECONDS = 0.25
-PUT_OFF = timedelta(minutes=1)
-
-_SCHEDULE = text("""
+_SET = """
     INSERT INTO timer (id, kind, key, due_at, partition, payload)
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:keys AS text[]),
                          CAST(:dues AS timestamptz[]), CAST(:partitions AS smallint[]), CAST(:payloads AS jsonb[]))
+                  AS said (id, kind, key, due_at, partition, payload)
+    {}
     ON CONFLICT (kind, key) DO UPDATE SET
-        due_at = excluded.due_at, partition = excluded.partition, payload = excluded.payload""")
-_WAITING = text("""
-    SELECT partition, min(due_at) AS due_at FROM (
-        SELECT partition, due_at FROM timer
-        WHERE due_at <= :now AND kind = ANY(:kinds) AND NOT coalesce(partition, -1) = ANY(:held)
-        ORDER BY due_at LIMIT :n) AS first
-    GROUP BY partition""")
-# `passed`: of no partition, then of each by its number.
-_DUE = text("""
-    SELECT id, kind, key, due_at, partition, payload FROM timer
-    WHERE due_at <= :now AND kind = ANY(:kinds)
-      AND due_at <= (CAST(:passed AS timestamptz[]))[coalesce(partition, -1) + 2]
-    ORDER BY due_at LIMIT :n FOR UPDATE SKIP LOCKED""")
+        due_at = excluded.due_at, partition = excluded.partition, payload = excluded.payload"""
+_SCHEDULE = text(_SET.format(""))
+# Who is there and sooner is not even locked.
+_HASTEN = text(
+    _SET.format("""WHERE NOT EXISTS (
+        SELECT FROM timer AS t WHERE t.kind = said.kind AND t.key = said.key AND t.due_at <= said.due_at)""")
+    + " WHERE timer.due_at > excluded.due_at"
+)
 
 
 @dataclass(frozen=True)
 class Timer:
     """Something to do at an instant. `kind` and `key` name it: scheduling the same again moves it.
 
-    `via` says whose events must have been handled first: its partition is asked for the watermark.
+    `via` says whose events must have been handled first: its partition is asked for the watermark. `passed`, of one
+    that fires: how far the pipeline had come, which may be further than `due_at` and behind the present.
     """
 
     kind: str
@@ -63,6 +43,7 @@ class Timer:
     due_at: datetime
     payload: Mapping[str, Any] = field(default_factory=dict)
     partition: int | None = None
+    passed: datetime | None = None
 
 
 TimerHandler = Callable[[WriteSession, list[Timer]], Awaitable[None]]
@@ -75,12 +56,21 @@ def timer_for(via: UUID, kind: str, key: str, due_at: datetime, payload: Mapping
 
 async def schedule(session: WriteSession, timers: Sequence[Timer]) -> None:
     """Set timers, in one statement."""
+    await _set(session, _SCHEDULE, timers)
+
+
+async def hasten(session: WriteSession, timers: Sequence[Timer]) -> None:
+    """Set timers, but for those that are set to be sooner."""
+    await _set(session, _HASTEN, timers)
+
+
+async def _set(session: WriteSession, statement: TextClause, timers: Sequence[Timer]) -> None:
     unique = {(timer.kind, timer.key): timer for timer in timers}
     wanted = [unique[key] for key in sorted(unique)]
     if not wanted:
         return
     await session.execute(
-        _SCHEDULE,
+        statement,
         {
             "ids": [uuid7() for _ in wanted],
             "kinds": [timer.kind for timer in wanted],
@@ -104,94 +94,3 @@ async def next_due(session: ReadSession) -> datetime | None:
     """The instant of the earliest timer."""
     found: datetime | None = (await session.execute(text("SELECT min(due_at) FROM timer"))).scalar_one()
     return found
-
-
-async def fire_due(runtime: Runtime, now: datetime) -> int:
-    """Fire, in one transaction, the due timers whose instant the pipeline has passed; returns how many.
-
-    A partition that lags holds up its own timers and no others; kinds that nobody here knows are left alone.
-    """
-    handlers = runtime.service.timers
-    passed = await _passed_by(runtime, now)
-    if not passed:
-        return 0
-    async with runtime.database.write() as session:
-        behind = [passed.get(partition) for partition in (None, *range(PARTITIONS))]
-        asked = {"now": now, "n": BATCH, "kinds": list(handlers), "passed": behind}
-        due = (await session.execute(_DUE, asked)).all()
-        await session.execute(text("DELETE FROM timer WHERE id = ANY(:ids)"), {"ids": [row.id for row in due]})
-        for kind, handler in handlers.items():
-            timers = [
-                Timer(row.kind, row.key, row.due_at, row.payload, row.partition) for row in due if row.kind == kind
-            ]
-            if timers:
-                await _fire(session, handler, timers)
-    for row in due:
-        lateness.record((now - row.due_at).total_seconds(), {"kind": row.kind})
-    return len(due)
-
-
-async def _passed_by(runtime: Runtime, now: datetime) -> dict[int | None, datetime]:
-    """How far the pipeline has come in the partitions of the first due timers; empty when it has passed none.
-
-    Asked before the transaction: whoever moves a timer must not wait for the broker's answer.
-    """
-    held: set[int] = set()
-    while True:
-        asked = {"now": now, "n": BATCH, "kinds": list(runtime.service.timers), "held": sorted(held)}
-        async with runtime.database.read() as session:
-            rows = (await session.execute(_WAITING, asked)).all()
-        if not rows:
-            return {}
-        passed = await _passed(runtime, [row.partition for row in rows])
-        if any(row.due_at <= passed[row.partition] for row in rows):
-            return passed
-        held |= {-1 if row.partition is None else row.partition for row in rows}
-
-
-async def _fire(session: WriteSession, handler: TimerHandler, timers: list[Timer]) -> None:
-    """All at once; when one is at fault, one by one, and the one that fails is put off for a minute."""
-    try:
-        async with session.begin_nested():
-            await handler(session, timers)
-    except Exception as error:
-        if is_infrastructure(error):
-            raise
-        if len(timers) > 1:
-            for timer in timers:
-                await _fire(session, handler, [timer])
-            return
-        log.exception("timer.put_off", kind=timers[0].kind, key=timers[0].key)
-        await schedule(session, [replace(timers[0], due_at=datetime.now(UTC) + PUT_OFF)])
-
-
-async def _passed(runtime: Runtime, partitions: Sequence[int | None]) -> dict[int | None, datetime]:
-    if not hears_events(runtime.service):
-        return dict.fromkeys(partitions, datetime.now(UTC))
-    return await watermark.behind(runtime.js, runtime.name, partitions)
-
-
-async def loop(runtime: Runtime) -> None:
-    """Fire timers for as long as the process lives."""
-    if not runtime.service.timers:
-        return
-    while not runtime.stopping.is_set():
-        runtime.beats["timers"] = asyncio.get_running_loop().time()
-        try:
-            if await fire_due(runtime, datetime.now(UTC)) == 0:
-                await notify.wait(runtime, notify.TIMERS, await _sleep(runtime))
-        except Exception as error:
-            if is_infrastructure(error):
-                log.warning("timers.waiting", error=repr(error))
-            else:
-                log.exception("timers.failed")
-            await runtime.pause(1)
-
-
-async def _sleep(runtime: Runtime) -> float:
-    async with runtime.database.read() as session:
-        due = await next_due(session)
-    if due is None:
-        return LONGEST_SLEEP
-    away = (due - datetime.now(UTC)) / timedelta(seconds=1)
-    return RETRY_SECONDS if away <= 0 else min(LONGEST_SLEEP, away)

@@ -2,12 +2,12 @@
 
 from fastapi import FastAPI
 
+from perennial.campaigns import wakes
 from perennial.campaigns.channels import sender
 from perennial.campaigns.channels.api import router as channels
 from perennial.campaigns.channels.sandbox import Sandbox
 from perennial.campaigns.channels.service import ensure
 from perennial.campaigns.channels.smtp import Smtp
-from perennial.campaigns.enrolments import wakes
 from perennial.campaigns.enrolments.api import router as enrolments
 from perennial.campaigns.enrolments.clock import step_due
 from perennial.campaigns.enrolments.preview import PREVIEW

@@ -16,9 +16,9 @@ from perennial.identity.decisions import queries, service
 from perennial.identity.decisions.joining import RootsMoved
 from perennial.identity.decisions.service import Arrival, Keys
 from perennial.identity.decisions.sightings import Lately, Sightings
-from perennial.identity.decisions.traces import Reader
 from perennial.identity.policy import service as policies
 from perennial.identity.settings import IdentitySettings, key_of, vault_of
+from perennial.identity.traces import Reader
 
 log = structlog.get_logger()
 

@@ -27,9 +27,9 @@ from perennial.identity.intake.jobs import MEASURE
 from perennial.identity.jobs import WEEKS
 from perennial.identity.merges.api import router as merges
 from perennial.identity.models import metadata
-from perennial.identity.parked import service as parking
-from perennial.identity.parked.api import router as parked
 from perennial.identity.policy.api import router as policy
+from perennial.identity.replays import service as parking
+from perennial.identity.replays.api import router as parked
 from perennial.identity.sealing.jobs import RESEAL
 from perennial.identity.settings import IdentitySettings
 from perennial.identity.sharing.api import router as sharing

@@ -9,7 +9,7 @@ import nats.errors
 import nats.js.errors
 import structlog
 
-from perennial.common import faults, streams
+from perennial.common import faults, streams, trimming
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, EventsResolved, ResolvedEvent
 from perennial.common.events import headers_for
@@ -110,6 +110,6 @@ class Publisher:
     async def _trim(self) -> None:
         self._since_trim = 0
         try:
-            await streams.trim(self._runtime.js, RESOLVED_STREAM)
+            await trimming.trim(self._runtime.js, RESOLVED_STREAM)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
             log.warning("events.not_trimmed", error=repr(error))

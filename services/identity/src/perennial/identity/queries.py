@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 
 from perennial.common.db import ReadSession, WriteSession, raw
-from perennial.identity.decisions.graph import Member
+from perennial.identity.graph import Member
 
 _FOUND = """
     SELECT m.via, m.customer_id, m.version, m.kind, m.digest, s.via IS NOT NULL

@@ -1,33 +1,15 @@
 """Parameters that several routes share."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
-from perennial.common.auth import Principal, requires
 from perennial.common.problems import NotFound
-from perennial.common.web import Read
 from perennial.common.web.fields import Spelled
-from perennial.profile.traits.definitions import schema
 
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
-
-
-def with_classes(scope: str) -> Callable[..., Awaitable[Principal]]:
-    """Requires a scope of a principal, who sees by the classes that the shop has given its own traits."""
-
-    async def asker(session: Read, who: Annotated[Principal, Depends(requires(scope))]) -> Principal:
-        return schema.seeing(who, await schema.in_force(session))
-
-    return asker
-
-
-MayRead = Annotated[Principal, Depends(with_classes("customers:read"))]
-"""Who may read customers, with the classes that the shop has given its own traits."""
 
 
 def _storable(value: object) -> object:

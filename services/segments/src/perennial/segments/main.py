@@ -19,6 +19,7 @@ from perennial.segments.definitions.api import router as definitions
 from perennial.segments.definitions.service import BACKFILL
 from perennial.segments.deriving import derive
 from perennial.segments.facts import service as facts
+from perennial.segments.history import jobs as history
 from perennial.segments.language.api import router as language
 from perennial.segments.lists import importing
 from perennial.segments.lists.api import router as lists
@@ -53,7 +54,7 @@ SERVICE = Service(
     preview=PREVIEW,
     privacy=PRIVACY,
     timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.wake},
-    jobs=(*jobs.JOBS, *rfm_jobs.JOBS, *months.JOBS),
+    jobs=(*jobs.JOBS, *rfm_jobs.JOBS, *months.JOBS, *history.JOBS),
     channels=(rfm.RUNS,),
     tasks=(rfm_jobs.compute, operating.loop),  # beside the loop that every service has: a slow build holds up one
     operations={BACKFILL: backfill.step, IMPORT: importing.step, announcing.ANNOUNCE: announcing.step},

@@ -159,6 +159,14 @@ membership_change = Table(
     PrimaryKeyConstraint("customer_id", "id"),
     Index(None, "segment_id", "customer_id", "at"),
 )
+history_keeping = Table(
+    "history_keeping",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="1: the one row"),
+    Column("changes_since", _instant, nullable=False, comment="Who was in before it is told no more."),
+    Column("changes_swept", _instant, comment="Of what was before it only entries that still counted then are left."),
+)
+# Nobody fills or asks it any more. The version before erases in it: it can go when that one is gone.
 rfm = Table(
     "rfm",
     metadata,
@@ -170,12 +178,4 @@ rfm = Table(
     Column("f", SmallInteger, nullable=False),
     Column("m", SmallInteger, nullable=False),
     Column("group", Text, nullable=False, index=True),
-)
-rfm_run = Table(
-    "rfm_run",
-    metadata,
-    Column("id", Integer, primary_key=True, comment="1: the one row"),
-    Column("as_of", _instant, nullable=False),
-    Column("customers", Integer, nullable=False),
-    Column("orders", BigInteger, nullable=False),
 )

@@ -21,11 +21,11 @@ PRIVACY = Privacy(
     none={
         "segment": "rules that staff wrote",
         "event_keeping": "how long events are kept",
+        "history_keeping": "how long changes are kept",
         "build": "what is being computed",
         "segment_version": "rules that staff wrote",
         "segment_user": "rules that staff wrote",
         "trait_definition": "names of traits",
-        "rfm_run": "figures of everybody",
         "rfm_setting": "how standings are computed",
         "rfm_scoring": "figures of everybody",
         "rfm_model": "figures of everybody",

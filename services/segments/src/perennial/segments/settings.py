@@ -6,11 +6,19 @@ from perennial.common.settings import CommonSettings
 
 
 class SegmentsSettings(CommonSettings):
-    """For how long events are kept for rules that are yet to be written, and how often RFM is computed."""
+    """For how long events and the past are kept, and how often RFM is computed."""
 
     event_days: int = Field(
         default=400, ge=31, le=36_600,
         description="Events are kept for so many days at least, and for as long as any rule looks back.",
+    )  # fmt: skip
+    membership_change_days: int = Field(
+        default=400, ge=31, le=36_600,
+        description="Who was in a segment is told of so many days back at least.",
+    )  # fmt: skip
+    segment_version_days: int = Field(
+        default=1100, ge=31, le=36_600,
+        description="Versions of a segment are kept so long after the next one has followed, at least.",
     )  # fmt: skip
     rfm_pause_seconds: float = Field(
         default=60, ge=1, le=86_400, description="A run that orders want begins so long after the one before, at least."

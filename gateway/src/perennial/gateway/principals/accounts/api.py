@@ -9,11 +9,11 @@ from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.web import Page, PageQuery, Read, Unprocessable, documented, paged
 from perennial.common.web.etags import IfMatch, tag
-from perennial.gateway.edge import EdgeOf
 from perennial.gateway.listing import after_of
 from perennial.gateway.principals.accounts import passwords, queries, service
 from perennial.gateway.principals.accounts.models import Account
 from perennial.gateway.principals.accounts.schemas import AccountChange, AccountOut, Issued, NewAccount
+from perennial.gateway.principals.deps import EdgeOf
 
 router = APIRouter(tags=["gateway"])
 

@@ -14,7 +14,7 @@ from perennial.common.db import WriteSession, lock
 from perennial.common.ids import uuid7
 from perennial.common.web import Conflict, NotFound, Unprocessable
 from perennial.common.web.etags import match
-from perennial.gateway.access import SYSTEM, announce
+from perennial.gateway.announcing import SYSTEM, announce
 from perennial.gateway.permissions import ROLES
 from perennial.gateway.principals import grants, known
 from perennial.gateway.principals.accounts import queries

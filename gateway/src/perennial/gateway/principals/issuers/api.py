@@ -10,10 +10,10 @@ from perennial.common.auth import Principal, requires
 from perennial.common.problems import Unauthorized
 from perennial.common.web import Page, PageQuery, Read, documented, paged
 from perennial.common.web.etags import IfMatch, tag
-from perennial.gateway.edge import Edge, EdgeOf
 from perennial.gateway.listing import after_of
 from perennial.gateway.principals import grants
 from perennial.gateway.principals.authenticate import Shown
+from perennial.gateway.principals.deps import Edge, EdgeOf
 from perennial.gateway.principals.issuers import queries, service
 from perennial.gateway.principals.issuers.models import TokenIssuer
 from perennial.gateway.principals.issuers.schemas import (

@@ -10,7 +10,7 @@ from perennial.common.db import WriteSession, lock
 from perennial.common.ids import uuid7
 from perennial.common.web import Conflict, NotFound, Unprocessable
 from perennial.common.web.etags import match
-from perennial.gateway.access import announce
+from perennial.gateway.announcing import announce
 from perennial.gateway.principals.issuers import queries
 from perennial.gateway.principals.issuers.models import TokenIssuer
 from perennial.gateway.principals.jwks import BadKeysError, read_keys

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from perennial.common.auth import Principal, requires
 from perennial.common.web import NotFound, Page, PageQuery, Read, documented, paged
-from perennial.gateway.edge import EdgeOf
 from perennial.gateway.listing import after_of
+from perennial.gateway.principals.deps import EdgeOf
 from perennial.gateway.principals.keys import queries, service
 from perennial.gateway.principals.keys.models import ApiKey
 from perennial.gateway.principals.keys.schemas import ApiKeyOut, IssuedApiKey, NewApiKey, Rotation

@@ -10,7 +10,7 @@ from perennial.common import audit, masks
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
 from perennial.common.web import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable
-from perennial.gateway.access import SYSTEM, announce, digest
+from perennial.gateway.announcing import SYSTEM, announce
 from perennial.gateway.principals import grants, texts
 from perennial.gateway.principals.keys import queries
 from perennial.gateway.principals.keys.models import ApiKey
@@ -34,7 +34,7 @@ async def issue(session: WriteSession, by: Principal, wanted: Mapping[str, Any])
     key_id = texts.new_id()
     text = texts.new_text(texts.KEY, key_id)
     key = ApiKey(
-        id=key_id, name=wanted["name"], prefix=f"{texts.KEY}_{key_id}", digest=digest(text),
+        id=key_id, name=wanted["name"], prefix=f"{texts.KEY}_{key_id}", digest=texts.digest(text),
         scopes=sorted(set(wanted["scopes"])), fields=sorted(set(wanted["fields"])), rate_limit=wanted["rate_limit"],
         expires_at=expires_at,
     )  # fmt: skip
@@ -60,7 +60,7 @@ async def rotate(session: WriteSession, key_id: str, *, by: Principal, until: da
     await _check_issuer(session, by, {"expires_at": key.expires_at, "rate_limit": key.rate_limit})
     text = texts.new_text(texts.KEY, key.id)
     key.previous_digest, key.previous_until = (key.digest, until) if until else (None, None)
-    key.digest = digest(text)
+    key.digest = texts.digest(text)
     await session.flush()
     await _changed(session, by, "api_key.rotated", key, {"previous_until": until})
     return key, text
@@ -78,9 +78,10 @@ async def seed(session: WriteSession, text: str) -> None:
     """Make the development key with every scope and field; a new text replaces the old one."""
     key = await queries.by_id(session, DEVELOPMENT, for_update=True)
     everything = {"scopes": ["*"], "fields": [masks.EVERYTHING]}
-    if key is not None and (key.digest, key.revoked_at, key.fields) == (digest(text), None, everything["fields"]):
+    hashed = texts.digest(text)
+    if key is not None and (key.digest, key.revoked_at, key.fields) == (hashed, None, everything["fields"]):
         return
-    values = {"name": "Development", "prefix": DEVELOPMENT, "digest": digest(text), "revoked_at": None, **everything}
+    values = {"name": "Development", "prefix": DEVELOPMENT, "digest": hashed, "revoked_at": None, **everything}
     statement = insert(ApiKey).values(id=DEVELOPMENT, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
     await announce(session)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from perennial.common.web import NotFound, documented
-from perennial.gateway.edge import EdgeOf
+from perennial.gateway.principals.deps import EdgeOf
 from perennial.gateway.principals.oidc.schemas import OidcOut
 
 router = APIRouter(tags=["gateway"])

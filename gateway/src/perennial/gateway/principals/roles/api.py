@@ -8,8 +8,8 @@ from perennial.common.auth import Principal, requires
 from perennial.common.db import ReadSession
 from perennial.common.web import Read, documented
 from perennial.common.web.etags import IfMatch, tag
-from perennial.gateway.edge import EdgeOf
 from perennial.gateway.principals import known
+from perennial.gateway.principals.deps import EdgeOf
 from perennial.gateway.principals.roles import queries, service
 from perennial.gateway.principals.roles.schemas import ChosenFields, RoleOut, Roles
 

@@ -7,7 +7,7 @@ from perennial.common.auth import Principal
 from perennial.common.db import WriteSession, lock
 from perennial.common.web import NotFound
 from perennial.common.web.etags import match
-from perennial.gateway.access import announce
+from perennial.gateway.announcing import announce
 from perennial.gateway.permissions import ROLES, Role
 from perennial.gateway.principals import grants, known
 from perennial.gateway.principals.roles import queries

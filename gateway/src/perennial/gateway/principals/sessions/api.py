@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Request, Response
 
 from perennial.common.web import Read, documented
-from perennial.gateway.edge import EdgeOf
 from perennial.gateway.principals.accounts import queries as accounts
 from perennial.gateway.principals.authenticate import StaffMember
+from perennial.gateway.principals.deps import EdgeOf
 from perennial.gateway.principals.sessions import queries, service
 from perennial.gateway.principals.sessions.schemas import (
     Login,

@@ -13,7 +13,7 @@ from perennial.common.auth import Principal
 from perennial.common.db import Database, WriteSession
 from perennial.common.problems import Conflict, NotFound, Problem, Unauthorized, Unprocessable
 from perennial.gateway import limits
-from perennial.gateway.access import SYSTEM, announce, digest
+from perennial.gateway.announcing import SYSTEM, announce
 from perennial.gateway.limits import Limiter, Policy
 from perennial.gateway.principals import texts
 from perennial.gateway.principals.accounts import queries as accounts
@@ -97,7 +97,7 @@ class Logins:
         name = texts.new_id()
         token = texts.new_text(texts.SESSION, name)
         made = Session(
-            id=name, account_id=account.id, digest=digest(token), user_agent=_printable(user_agent)[:200],
+            id=name, account_id=account.id, digest=texts.digest(token), user_agent=_printable(user_agent)[:200],
             expires_at=datetime.now(UTC) + self._lasts,
         )  # fmt: skip
         session.add(made)

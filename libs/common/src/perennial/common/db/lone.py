@@ -28,11 +28,11 @@ class Lone:
                 held = await self._take()
                 try:
                     value = await held.fetchval(statement, *values)
-                except asyncpg.PostgresError:  # refused: the transaction was the statement's own
-                    self._free.append(held)
-                    raise
-                except BaseException:
-                    held.terminate()
+                except BaseException as error:
+                    if _refused(error):
+                        self._free.append(held)
+                    else:
+                        held.terminate()
                     raise
                 self._free.append(held)
                 return value
@@ -51,3 +51,8 @@ class Lone:
             if not found.is_closed():  # Postgres was started afresh
                 return found
         return await self._connect()
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether only the statement failed, and the transaction that is its own: what is FATAL ends the connection."""
+    return isinstance(error, asyncpg.PostgresError) and (error.severity_en or error.severity) == "ERROR"

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from perennial.common.audit.chain import CHAINED
-from perennial.common.db.tables import add_common_tables, new_metadata
+from perennial.common.db.tables import add_common_tables, add_job_table, new_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +83,7 @@ def create_common_tables() -> None:
     """
     metadata = new_metadata()
     add_common_tables(metadata)
-    bind = context.get_context().bind
-    assert bind is not None  # noqa: S101 (online)
+    bind = _bind()
     metadata.create_all(bind, checkfirst=False)
     append_only("audit")
     chain_audit()
@@ -94,10 +93,31 @@ def drop_common_tables() -> None:
     """The way back."""
     metadata = new_metadata()
     add_common_tables(metadata)
-    bind = context.get_context().bind
-    assert bind is not None  # noqa: S101 (online)
+    bind = _bind()
     metadata.drop_all(bind, checkfirst=True)
     bind.execute(text("DROP FUNCTION IF EXISTS audit_chain"))
+
+
+def create_job_table() -> None:
+    """In a migration of a schema that was made before there was such a table; harmless in a newer one."""
+    _job_table().create_all(_bind(), checkfirst=True)
+
+
+def drop_job_table() -> None:
+    """The way back."""
+    _job_table().drop_all(_bind(), checkfirst=True)
+
+
+def _job_table() -> MetaData:
+    metadata = new_metadata()
+    add_job_table(metadata)
+    return metadata
+
+
+def _bind() -> Connection:
+    bind = context.get_context().bind
+    assert bind is not None  # noqa: S101 (online)
+    return bind
 
 
 def chain_audit(connection: Connection | None = None) -> None:
@@ -105,16 +125,14 @@ def chain_audit(connection: Connection | None = None) -> None:
 
     The trigger numbers the rows itself, under a lock, so that their order is the order of the chain.
     """
-    bind = connection or context.get_context().bind
-    assert bind is not None  # noqa: S101 (online)
+    bind = connection or _bind()
     for statement in CHAINED:
         bind.execute(text(statement))
 
 
 def unchain_audit() -> None:
     """The way back."""
-    bind = context.get_context().bind
-    assert bind is not None  # noqa: S101 (online)
+    bind = _bind()
     bind.execute(text("DROP TRIGGER audit_chain ON audit"))
     bind.execute(text("DROP FUNCTION audit_chain"))
     bind.execute(text("ALTER TABLE audit DROP COLUMN previous, DROP COLUMN digest"))
@@ -123,7 +141,7 @@ def unchain_audit() -> None:
 def append_only(*tables: str) -> None:
     """In a migration: take UPDATE and DELETE on the tables from the login role, which bears the schema's name."""
     for table in tables:
-        context.get_context().bind.execute(  # type: ignore[union-attr]
+        _bind().execute(
             text(
                 f"DO $$ BEGIN EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM %I', current_schema()); "
                 "EXCEPTION WHEN undefined_object THEN NULL; END $$"

@@ -1,4 +1,4 @@
-"""The tables of every schema: outbox, inbox, parked, identity_map, idempotency, timer, stale, audit, erasures."""
+"""The tables of every schema: outbox, inbox, parked, identity_map, idempotency, timer, stale, audit, job, erasures."""
 
 from sqlalchemy import (
     BigInteger,
@@ -16,11 +16,11 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from perennial.common.db.naming import NAMING
-from perennial.common.privacy.tables import add_privacy_tables
 
 
 def new_metadata() -> MetaData:
@@ -37,7 +37,48 @@ def add_common_tables(metadata: MetaData) -> None:
     _messaging_tables(metadata)
     _customer_tables(metadata)
     _request_tables(metadata)
+    add_job_table(metadata)
     add_privacy_tables(metadata)
+
+
+def add_privacy_tables(metadata: MetaData) -> None:
+    """Tables `erased` (whom to know nothing of any more) and `erasure` (how far forgetting has come)."""
+    Table(
+        "erased",
+        metadata,
+        Column("via", Uuid, primary_key=True, comment="Nothing that was said under it is written any more."),
+        Column("at", DateTime(timezone=True), server_default=func.now(), nullable=False),
+    )
+    erasure = Table(
+        "erasure",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("customer_id", Uuid, nullable=False),
+        Column("vias", ARRAY(Uuid), nullable=False),
+        Column("digests", ARRAY(LargeBinary), nullable=False, comment="Blind indexes; emptied at the end."),
+        Column("at", DateTime(timezone=True), nullable=False, comment="What is older than this is forgotten."),
+        Column("state", Text, server_default=text("'erasing'"), nullable=False, comment="erasing, settling or done"),
+        Column("position", BigInteger, server_default=text("0"), nullable=False, comment="Of the table in hand."),
+        Column("after", Text, comment="The key up to which a table without an index was read."),
+        Column("counts", JSONB, server_default=text("'{}'"), nullable=False, comment="Rows by table."),
+        Column("next_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
+        Column("failure", Text, comment="Of the last step, where it failed."),
+        Column("finished_at", DateTime(timezone=True)),
+    )
+    Index("ix_erasure_next_at", erasure.c.next_at, postgresql_where=text("state <> 'done'"))
+
+
+def add_job_table(metadata: MetaData) -> None:
+    """Table `job`: when each job ran last, so that a start of a worker is no reason to run it."""
+    Table(
+        "job",
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("began_at", DateTime(timezone=True), nullable=False),
+        Column("ended_at", DateTime(timezone=True), comment="By success or failure; not where the process died."),
+        Column("succeeded_at", DateTime(timezone=True)),
+        Column("tries", Integer, nullable=False, comment="Begun since it last succeeded."),
+    )
 
 
 def _messaging_tables(metadata: MetaData) -> None:

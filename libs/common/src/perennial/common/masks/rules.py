@@ -12,9 +12,9 @@ from perennial.common.masks.fields import PEOPLE, sees, sees_all, sees_property,
 from perennial.common.masks.guesses import tells
 from perennial.common.masks.values import HIDDEN, value
 from perennial.common.problems import FieldError, Forbidden
-from perennial.common.rules.criteria import Amount, Condition, Element, Property
-from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnElement, OnEvent, OnSequence, OnTrait, Rule
-from perennial.common.rules.paths import parse_path, trait_path
+from perennial.common.rules.grammar.criteria import Amount, Condition, Element, Property
+from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnElement, OnEvent, OnSequence, OnTrait, Rule
+from perennial.common.rules.values.paths import parse_path, trait_path
 
 CODE = "field_masked"
 _MASKED = " is masked for you, so a rule cannot compare it"

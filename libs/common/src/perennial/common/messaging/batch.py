@@ -22,7 +22,7 @@ from perennial.common.messaging import parked
 from perennial.common.messaging.consumer import SUSPICIOUS_DELIVERIES
 from perennial.common.messaging.reactions import Reaction
 from perennial.common.privacy.filtering import remaining
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 
 log = structlog.get_logger()
 tracer = trace.get_tracer("perennial")
@@ -57,7 +57,7 @@ Decode = Callable[[Msg], Iterable[Item]]
 class BatchProcessor:
     """Handles the messages of some partitions (or of one stream of facts) for one service."""
 
-    def __init__(self, runtime: Runtime, reactions: Sequence[Reaction[Any]], decode: Decode) -> None:
+    def __init__(self, runtime: ServiceRuntime, reactions: Sequence[Reaction[Any]], decode: Decode) -> None:
         self._runtime = runtime
         self._reactions = reactions
         self._decode = decode
@@ -199,7 +199,7 @@ def _heard(reaction: Reaction[Any], events: Sequence[Any], kinds: Iterable[type[
 
 
 async def react(
-    runtime: Runtime, session: WriteSession, reactions: Sequence[Reaction[Any]], events: Sequence[Any]
+    runtime: ServiceRuntime, session: WriteSession, reactions: Sequence[Reaction[Any]], events: Sequence[Any]
 ) -> None:
     """Learn what the events say of the map, then call each reaction once with all that it wants.
 
@@ -215,7 +215,7 @@ async def react(
             await reaction.handle(session, wanted)
 
 
-async def _follow_map(runtime: Runtime, session: WriteSession, events: Sequence[Any]) -> None:
+async def _follow_map(runtime: ServiceRuntime, session: WriteSession, events: Sequence[Any]) -> None:
     changes = await identity_map.learn(session, [event for event in events if isinstance(event, ResolvedEvent)])
     assigned = [item for event in events if isinstance(event, IdentifiersAssigned) for item in event.assignments]
     if assigned:

@@ -17,8 +17,7 @@ from perennial.common.messaging.decode import Facts, resolved
 from perennial.common.messaging.parked import mark_replayed, take
 from perennial.common.messaging.reactions import Reaction, on
 from perennial.common.privacy import service as privacy
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 
 # Sixteen partitions in four consumers: the broker keeps, and syncs, the state of every consumer that moves.
 CONSUMERS = 4
@@ -59,7 +58,7 @@ def hears_events(service: Service) -> bool:
     return any(reaction.hot for reaction in service.reactions)
 
 
-def consumers(runtime: Runtime) -> list[Consumer]:
+def consumers(runtime: ServiceRuntime) -> list[Consumer]:
     """Every consumer of the service: the partitions in a few lanes, each stream of facts by itself."""
     found = _lanes(runtime) if hears_events(runtime.service) else []
     reactions = reactions_of(runtime.service)
@@ -70,7 +69,7 @@ def consumers(runtime: Runtime) -> list[Consumer]:
     return found
 
 
-def _lanes(runtime: Runtime) -> list[Consumer]:
+def _lanes(runtime: ServiceRuntime) -> list[Consumer]:
     """The hot consumers dealt out to as many consumers as batches may be handled at once."""
     process = BatchProcessor(runtime, [item for item in runtime.service.reactions if item.hot], resolved)
     lanes = min(runtime.settings.concurrency, CONSUMERS)
@@ -91,7 +90,7 @@ def _facts(reactions: Sequence[Reaction[Any]]) -> Facts:
     return Facts({reaction.subject: reaction.contract for reaction in reactions if not reaction.hot})
 
 
-async def replay(runtime: Runtime, parked_ids: Sequence[int]) -> int:
+async def replay(runtime: ServiceRuntime, parked_ids: Sequence[int]) -> int:
     """Handle parked events after the fix, once: one that has been handled since by a repeat is only marked.
 
     Raises what a reaction raises; nothing of this call is kept then.

@@ -21,7 +21,7 @@ from perennial.common.failures import is_infrastructure
 from perennial.common.operations.starting import KEEP
 from perennial.common.operations.steps import Step
 from perennial.common.problems import Problem, Unavailable
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 
 log = structlog.get_logger()
 ended = metrics.get_meter("perennial").create_counter("perennial.operations", description="Operations ended.")
@@ -59,7 +59,7 @@ _SWEEP = text("""
     WHERE id IN (SELECT id FROM operation WHERE expires_at < now() ORDER BY expires_at LIMIT 10)""")
 
 
-async def loop(runtime: Runtime) -> None:
+async def loop(runtime: ServiceRuntime) -> None:
     """Do operations for as long as the process lives."""
     if not runtime.service.operations:
         return
@@ -76,7 +76,7 @@ async def loop(runtime: Runtime) -> None:
             await runtime.pause(1)
 
 
-async def step_once(runtime: Runtime) -> bool:
+async def step_once(runtime: ServiceRuntime) -> bool:
     """One step of the operation that has waited longest; whether there was one that nobody else is at."""
     async with runtime.database.read() as session:
         waiting = (await session.execute(_NEXT, {"kinds": list(runtime.service.operations)})).scalars().all()
@@ -86,7 +86,7 @@ async def step_once(runtime: Runtime) -> bool:
     return False
 
 
-async def sweep(runtime: Runtime) -> None:
+async def sweep(runtime: ServiceRuntime) -> None:
     """Delete what has expired, with its files, in small transactions."""
     deleted = 1
     while deleted and not runtime.stopping.is_set():
@@ -94,13 +94,13 @@ async def sweep(runtime: Runtime) -> None:
             deleted = int((await session.execute(_SWEEP)).rowcount)  # type: ignore[attr-defined]
 
 
-async def _sleep(runtime: Runtime) -> float:
+async def _sleep(runtime: ServiceRuntime) -> float:
     async with runtime.database.read() as session:
         away = (await session.execute(_AWAY, {"kinds": list(runtime.service.operations)})).scalar_one()
     return IDLE_SECONDS if away is None else min(IDLE_SECONDS, max(BUSY_SECONDS, float(away)))
 
 
-async def _step(runtime: Runtime, operation_id: UUID) -> bool:
+async def _step(runtime: ServiceRuntime, operation_id: UUID) -> bool:
     try:
         async with runtime.database.write() as session:
             if not await try_lock(session, runtime.name, "operation", operation_id):
@@ -117,13 +117,13 @@ async def _step(runtime: Runtime, operation_id: UUID) -> bool:
     return True
 
 
-async def _begin(runtime: Runtime, operation_id: UUID) -> Any:
+async def _begin(runtime: ServiceRuntime, operation_id: UUID) -> Any:
     """Note, in a transaction of its own, that a step begins: only so is it known afterwards that one has killed us."""
     async with runtime.database.write() as session:
         return (await session.execute(_BEGIN, {"id": operation_id})).one_or_none()
 
 
-async def _advance(runtime: Runtime, session: WriteSession, found: Any) -> None:
+async def _advance(runtime: ServiceRuntime, session: WriteSession, found: Any) -> None:
     if found.cancelling:
         await _end(session, found.id, "cancelled")
         return

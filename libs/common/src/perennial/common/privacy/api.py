@@ -62,7 +62,8 @@ class Given(BaseModel):
 def router(service: Service) -> APIRouter:
     """The route of one service."""
     made = APIRouter(prefix=f"/v1/privacy/{service.name}", include_in_schema=False)
-    if service.privacy is None:
+    privacy = service.privacy
+    if privacy is None:
         return made
 
     @made.post("/subject")
@@ -78,8 +79,8 @@ def router(service: Service) -> APIRouter:
     async def given(body: Wanted, request: Request, _: Annotated[Principal, Depends(requires(SCOPE))]) -> Given:
         """Some rows."""
         subject = Subject(frozenset(body.vias), frozenset(map(bytes.fromhex, body.digests)))
-        runtime = runtime_of(request)
-        page = await exporting.page(runtime, subject, body.section, body.after)
+        source = exporting.Source(runtime_of(request), privacy, service.metadata)
+        page = await exporting.page(source, subject, body.section, body.after)
         return Given(
             section=page.section, rows=jsonable_encoder(page.rows), next_section=page.next_section, after=page.after
         )

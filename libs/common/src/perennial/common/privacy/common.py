@@ -77,6 +77,7 @@ NONE = {
     "idempotency": "answers to requests, for seven days",
     "timer": "keys of other rows",
     "audit": "what staff did, by ids; a reason that staff gave is masked",
+    "job": "when work ran last",
     "erased": "ids that mean nobody any more",
     "erasure": "ids that mean nobody any more, and figures",
     "operation": "work that somebody on the staff began, for as long as it is kept",

@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Table, text
+from sqlalchemy import MetaData, Table, text
 from sqlalchemy.dialects import postgresql
 
 from perennial.common.db import ReadSession
@@ -31,29 +31,35 @@ class Page(NamedTuple):
     after: str
 
 
-async def page(runtime: Runtime, subject: Subject, section: int, after: str) -> Page:
+class Source(NamedTuple):
+    """A service's rows, and what it has told about them."""
+
+    runtime: Runtime
+    privacy: Privacy
+    metadata: MetaData
+
+
+async def page(source: Source, subject: Subject, section: int, after: str) -> Page:
     """The next rows. Nothing is masked: they are the person's own."""
     tables = [
-        (name, held)
-        for name, held in cast("Privacy", runtime.service.privacy).all().items()
-        if not isinstance(held, Held) or held.exported
+        (name, held) for name, held in source.privacy.all().items() if not isinstance(held, Held) or held.exported
     ]
     if section >= len(tables):
         return Page(None, [], None, "")
     name, held = tables[section]
-    async with runtime.database.read() as session:
+    async with source.runtime.database.read() as session:
         if isinstance(held, Held):
-            rows, rest = await _held(runtime, session, name, held, subject, after)
+            rows, rest = await _held(source, session, name, held, subject, after)
         else:
-            rows, rest = await _searched(runtime, session, name, held, subject, after)
+            rows, rest = await _searched(source, session, name, held, subject, after)
     following = section if rest else section + 1
     return Page(name, rows, following if following < len(tables) else None, rest)
 
 
 async def _held(
-    runtime: Runtime, session: ReadSession, name: str, held: Held, subject: Subject, after: str
+    source: Source, session: ReadSession, name: str, held: Held, subject: Subject, after: str
 ) -> tuple[list[dict[str, Any]], str]:
-    key = _key(runtime.service.metadata.tables[name], held)
+    key = _key(source.metadata.tables[name], held)
     rows, order = held.rows.replace(":vias", "CAST(:vias AS uuid[])"), ", ".join(key)
     where = f"({rows})"
     bound: dict[str, Any] = {"vias": sorted(subject.vias), "n": ROWS}
@@ -65,7 +71,7 @@ async def _held(
     statement = f'SELECT *, ARRAY[{spelled}] AS {_AT} FROM "{name}" WHERE {where} ORDER BY {order} LIMIT :n'  # noqa: S608 (ours)
     found = [dict(row) for row in (await session.execute(text(statement), bound)).mappings()]
     ends = [row.pop(_AT) for row in found]
-    shown = [_shown(held.open(runtime.settings, row) if held.open else row, held.hidden) for row in found]
+    shown = [_shown(held.open(source.runtime.settings, row) if held.open else row, held.hidden) for row in found]
     return shown, json.dumps(ends[-1]) if len(found) == ROWS else ""
 
 
@@ -79,12 +85,11 @@ def _key(table: Table, held: Held) -> dict[str, str]:
 
 
 async def _searched(
-    runtime: Runtime, session: ReadSession, name: str, held: Searched, subject: Subject, after: str
+    source: Source, session: ReadSession, name: str, held: Searched, subject: Subject, after: str
 ) -> tuple[list[dict[str, Any]], str]:
-    metadata = runtime.service.metadata
-    rows = await queries.search(session, metadata, name, held, after or None, ROWS)
-    keys = queries.found(runtime.settings, held, subject, rows)
-    table = metadata.tables[name]
+    rows = await queries.search(session, source.metadata, name, held, after or None, ROWS)
+    keys = queries.found(source.runtime.settings, held, subject, rows)
+    table = source.metadata.tables[name]
     found = await session.execute(table.select().where(table.c[held.key].in_(keys)).order_by(table.c[held.key]))
     shown = [_shown(dict(row), held.hidden) for row in found.mappings()]
     return shown, str(rows[-1]["key_"]) if len(rows) == ROWS else ""

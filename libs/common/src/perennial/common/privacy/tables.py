@@ -1,38 +1,9 @@
-"""The tables of erasure that every schema has, and what a migration needs for them."""
+"""What a migration needs for the tables of erasure, which every schema has."""
 
 from alembic import context
-from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary, MetaData, Table, Text, Uuid, func, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import MetaData, text
 
-from perennial.common.db.naming import NAMING
-
-
-def add_privacy_tables(metadata: MetaData) -> None:
-    """Tables `erased` (whom to know nothing of any more) and `erasure` (how far forgetting has come)."""
-    instant = DateTime(timezone=True)
-    Table(
-        "erased",
-        metadata,
-        Column("via", Uuid, primary_key=True, comment="Nothing that was said under it is written any more."),
-        Column("at", instant, server_default=func.now(), nullable=False),
-    )
-    erasure = Table(
-        "erasure",
-        metadata,
-        Column("id", Uuid, primary_key=True),
-        Column("customer_id", Uuid, nullable=False),
-        Column("vias", ARRAY(Uuid), nullable=False),
-        Column("digests", ARRAY(LargeBinary), nullable=False, comment="Blind indexes; emptied at the end."),
-        Column("at", instant, nullable=False, comment="What is older than this is forgotten."),
-        Column("state", Text, server_default=text("'erasing'"), nullable=False, comment="erasing, settling or done"),
-        Column("position", BigInteger, server_default=text("0"), nullable=False, comment="Of the table in hand."),
-        Column("after", Text, comment="The key up to which a table without an index was read."),
-        Column("counts", JSONB, server_default=text("'{}'"), nullable=False, comment="Rows by table."),
-        Column("next_at", instant, server_default=func.now(), nullable=False),
-        Column("failure", Text, comment="Of the last step, where it failed."),
-        Column("finished_at", instant),
-    )
-    Index("ix_erasure_next_at", erasure.c.next_at, postgresql_where=text("state <> 'done'"))
+from perennial.common.db.tables import add_privacy_tables, new_metadata
 
 
 def create_privacy_tables() -> None:
@@ -72,6 +43,6 @@ def erasable(name: str, statement: str) -> None:
 
 
 def _made() -> MetaData:
-    metadata = MetaData(naming_convention=NAMING)
+    metadata = new_metadata()
     add_privacy_tables(metadata)
     return metadata

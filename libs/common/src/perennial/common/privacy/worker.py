@@ -21,8 +21,7 @@ from perennial.common.privacy.declaring import Privacy
 from perennial.common.privacy.files import Files
 from perennial.common.privacy.queries import Task
 from perennial.common.privacy.terms import Held, Searched
-from perennial.common.runtime import Runtime
-from perennial.common.service import Service
+from perennial.common.service import Service, ServiceRuntime
 
 log = structlog.get_logger()
 
@@ -32,7 +31,7 @@ AGAIN_SECONDS = 3600.0
 IDLE_SECONDS = 60.0
 
 
-async def loop(runtime: Runtime) -> None:
+async def loop(runtime: ServiceRuntime) -> None:
     """Forget whom the service was told to forget, for as long as the process lives."""
     if runtime.service.privacy is None:
         return
@@ -45,7 +44,7 @@ async def loop(runtime: Runtime) -> None:
             await _failed(runtime, error)
 
 
-async def step_once(runtime: Runtime) -> bool:
+async def step_once(runtime: ServiceRuntime) -> bool:
     """One transaction of the task that has waited longest; whether there was one."""
     privacy = cast("Privacy", runtime.service.privacy)
     async with runtime.database.write() as session:
@@ -65,7 +64,9 @@ async def step_once(runtime: Runtime) -> bool:
     return True
 
 
-async def _step(runtime: Runtime, session: WriteSession, task: Task, name: str, held: Held | Searched) -> str | None:
+async def _step(
+    runtime: ServiceRuntime, session: WriteSession, task: Task, name: str, held: Held | Searched
+) -> str | None:
     """Go on with a table; what to pass as `after` the next time, or None when it is done with."""
     if isinstance(held, Held):
         erased = await queries.erase(session, name, held, task.vias, BATCH)
@@ -82,7 +83,7 @@ async def _step(runtime: Runtime, session: WriteSession, task: Task, name: str, 
     return str(rows[-1]["key_"]) if len(rows) == SEARCHED else None
 
 
-async def _forget_files(session: WriteSession, runtime: Runtime, task: Task, which: Files) -> None:
+async def _forget_files(session: WriteSession, runtime: ServiceRuntime, task: Task, which: Files) -> None:
     found = await files.forget(session, runtime.name, which, task.before, task.after)
     task.counts[files.TABLE] = task.counts.get(files.TABLE, 0) + found.operations
     await queries.note(session, task, task.position + (found.after is None), found.after)
@@ -113,7 +114,7 @@ async def _receipt(session: WriteSession, service: Service, task: Task) -> Erasu
     return contract(erasure_id=task.id, customer=task.customer_id, tables=tables)
 
 
-async def _failed(runtime: Runtime, error: Exception) -> None:
+async def _failed(runtime: ServiceRuntime, error: Exception) -> None:
     """The world's failures pass; another one puts its task behind the others, and is seen in its row."""
     if is_infrastructure(error):
         log.warning("privacy.waiting", error=repr(error))
@@ -129,13 +130,13 @@ async def _failed(runtime: Runtime, error: Exception) -> None:
         await runtime.pause(1)
 
 
-async def _sleep(runtime: Runtime) -> float:
+async def _sleep(runtime: ServiceRuntime) -> float:
     async with runtime.database.read() as session:
         away = await queries.away(session)
     return IDLE_SECONDS if away is None else min(IDLE_SECONDS, max(0.05, away))
 
 
-async def run_all(runtime: Runtime, most: int = 10_000) -> None:
+async def run_all(runtime: ServiceRuntime, most: int = 10_000) -> None:
     """Every step that is due, for tests and by hand."""
     for _ in range(most):
         if not await step_once(runtime):

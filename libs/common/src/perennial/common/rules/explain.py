@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from perennial.common.rules.describe import phrase
-from perennial.common.rules.evaluate import bucket, compile_rule
-from perennial.common.rules.events import measured, occurred
-from perennial.common.rules.flip import next_flip
-from perennial.common.rules.nodes import (
+from perennial.common.rules.changes.flip import next_flip
+from perennial.common.rules.evaluation.evaluate import bucket, compile_rule
+from perennial.common.rules.evaluation.events import measured, occurred
+from perennial.common.rules.evaluation.sequences import chains, furthest
+from perennial.common.rules.grammar.nodes import (
     AllOf,
     AnyOf,
     InBucket,
@@ -20,9 +20,9 @@ from perennial.common.rules.nodes import (
     OnTrait,
     Rule,
 )
-from perennial.common.rules.paths import Step, reader, trait_path
-from perennial.common.rules.phrases import Language
-from perennial.common.rules.sequences import chains, furthest
+from perennial.common.rules.sentences.describe import phrase
+from perennial.common.rules.sentences.phrases import Language
+from perennial.common.rules.values.paths import Step, reader, trait_path
 from perennial.common.rules.view import Occurrence, View
 
 MOST_EVIDENCE = 10

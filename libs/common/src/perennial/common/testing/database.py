@@ -1,6 +1,15 @@
-"""A database that is lost for a while, to the service's own connections and to no other test."""
+"""A database that is lost for a while, to the service's own connections and to no other test; who waits in it."""
+
+import asyncio
 
 import asyncpg
+from sqlalchemy import text
+
+from perennial.common.db import Database
+
+_WAITING = text("""
+    SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+                   WHERE NOT granted AND datname = current_database())""")
 
 
 async def _limit(admin: asyncpg.Connection, limit: int) -> None:
@@ -20,3 +29,13 @@ async def lose(admin: asyncpg.Connection) -> None:
 async def find(admin: asyncpg.Connection) -> None:
     """Allow connections again."""
     await _limit(admin, -1)
+
+
+async def until_somebody_waits(database: Database) -> None:
+    """Until a transaction waits for a lock that another one holds. Raises TimeoutError."""
+    async with asyncio.timeout(60):
+        while True:
+            async with database.read() as session:
+                if (await session.execute(_WAITING)).scalar_one():
+                    return
+            await asyncio.sleep(0.02)

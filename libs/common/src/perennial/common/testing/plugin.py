@@ -29,8 +29,8 @@ from perennial.common import streams
 from perennial.common.auth import Kind, Principal, mint
 from perennial.common.db import Database, ReadSession, WriteSession, migrations, provision
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime, connect_nats
-from perennial.common.service import Service
+from perennial.common.runtime import connect_nats
+from perennial.common.service import Service, ServiceRuntime
 from perennial.common.settings import CommonSettings
 from perennial.common.web.app import create_app
 
@@ -201,9 +201,9 @@ async def committed(
 
 
 @pytest.fixture
-def runtime(service: Service, settings: CommonSettings, database: BoundDatabase) -> Runtime:
+def runtime(service: Service, settings: CommonSettings, database: BoundDatabase) -> ServiceRuntime:
     """A runtime without NATS, on the rolled-back database."""
-    return Runtime(service, settings, database, nats=None)  # type: ignore[arg-type]
+    return ServiceRuntime(service, settings, database, nats=None)  # type: ignore[arg-type]
 
 
 async def _apply(js: JetStreamContext, service: Service) -> None:
@@ -220,14 +220,16 @@ async def _apply(js: JetStreamContext, service: Service) -> None:
 
 
 @pytest.fixture
-async def live_runtime(service: Service, settings: CommonSettings, committed: Database) -> AsyncIterator[Runtime]:
+async def live_runtime(
+    service: Service, settings: CommonSettings, committed: Database
+) -> AsyncIterator[ServiceRuntime]:
     """A runtime with real commits and a real broker whose streams are empty; needs the fixture `nats_url`."""
     client = await connect_nats(settings.nats_url.get_secret_value(), f"test-{service.name}")
     js = client.jetstream(timeout=10)
     for name in [info.config.name for info in await js.streams_info()]:
         await js.delete_stream(str(name))
     await _apply(js, service)
-    made = Runtime(service, settings, committed, client)
+    made = ServiceRuntime(service, settings, committed, client)
     yield made
     made.stopping.set()
     await client.close()
@@ -251,7 +253,7 @@ def token(key_pair: tuple[str, str]) -> Callable[..., str]:
 
 
 @pytest.fixture
-def app(service: Service, settings: CommonSettings, runtime: Runtime) -> FastAPI:
+def app(service: Service, settings: CommonSettings, runtime: ServiceRuntime) -> FastAPI:
     """The service's API over the rolled-back database."""
 
     @asynccontextmanager

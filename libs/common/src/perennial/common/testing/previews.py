@@ -13,8 +13,8 @@ from perennial.common.db import ReadSession
 from perennial.common.derive import derive_once
 from perennial.common.messaging.batch import react
 from perennial.common.messaging.worker import reactions_of
-from perennial.common.preview import Assigned, Seen, look_ahead
-from perennial.common.runtime import Runtime
+from perennial.common.preview.looking import Assigned, Seen, look_ahead
+from perennial.common.service import ServiceRuntime
 
 EVERYBODY = Principal("staff", "tester", frozenset("*"), fields=frozenset("*"))
 _HELD = text("""
@@ -33,7 +33,7 @@ _TABLES = text("""
 class World:
     """A service's worker on a database in which commits are real, and its previews."""
 
-    def __init__(self, runtime: Runtime, volatile: Callable[[Any], Any] = lambda shown: shown) -> None:
+    def __init__(self, runtime: ServiceRuntime, volatile: Callable[[Any], Any] = lambda shown: shown) -> None:
         """`volatile` takes out of what is shown the moment at which it was derived."""
         self.runtime = runtime
         self._volatile = volatile

@@ -14,9 +14,10 @@ from opentelemetry import metrics
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perennial.common import preview, problems
+from perennial.common import problems
 from perennial.common.audit import api as audit
 from perennial.common.operations import api as operations
+from perennial.common.preview import api as preview
 from perennial.common.privacy import api as privacy
 from perennial.common.ready import Ready
 from perennial.common.runtime import Runtime

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from perennial.campaigns.journeys.plain import Plain
+from perennial.campaigns.plain import Plain
 from perennial.common.web.fields import Spelled, Whole
 
 

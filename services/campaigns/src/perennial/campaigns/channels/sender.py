@@ -8,15 +8,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import structlog
 from opentelemetry import metrics
 
 from perennial.campaigns.channels import queries
 from perennial.campaigns.channels.outgoing import Accepted, Outgoing, Provider, Result, TryLater
-from perennial.campaigns.enrolments.queries import set_due
-from perennial.campaigns.enrolments.wakes import wake
+from perennial.campaigns.wakes import again
 from perennial.common import notify
 from perennial.common.contracts.campaigns import MessageSent, MessageSuppressed
 from perennial.common.db import WriteSession
@@ -57,7 +55,7 @@ async def give_back(session: WriteSession, provider: Provider) -> int:
     """Approvals that went stale are checked again; after a crash this is how a message is sent at last."""
     now = datetime.now(UTC)
     stale = await queries.give_back(session, provider.channel, FRESH, now)
-    await _again(session, [(enrolment, via, now) for enrolment, via in stale])
+    await again(session, [(enrolment, via, now) for enrolment, via in stale])
     return len(stale)
 
 
@@ -73,7 +71,7 @@ async def settle(session: WriteSession, taken: Sequence[Outgoing], results: Sequ
     rows = [_settled(message, result) for message, result in zip(taken, results, strict=True)]
     written = await queries.settle(session, rows, now)
     both = [(message, row) for message, row in zip(taken, rows, strict=True) if message.id in written]
-    await _again(session, [(message.enrolment_id, message.via, now + row["pause"]) for message, row in both])
+    await again(session, [(message.enrolment_id, message.via, now + row["pause"]) for message, row in both])
     await emit(session, *(fact for message, row in both if (fact := _fact(message, row)) is not None))
     for message, row in both:
         settled.add(1, {"channel": message.channel, "status": row["status"]})
@@ -104,12 +102,6 @@ def _fact(message: Outgoing, row: dict[str, Any]) -> MessageSent | MessageSuppre
     if row["status"] == "failed":
         return MessageSuppressed.model_validate(about | {"reason": row["reason"]})
     return None
-
-
-async def _again(session: WriteSession, due: Sequence[tuple[UUID, UUID, datetime]]) -> None:
-    if due:
-        await set_due(session, [(enrolment, at) for enrolment, _, at in due])
-        await wake(session, due)
 
 
 async def loop(runtime: Runtime, provider: Provider) -> None:

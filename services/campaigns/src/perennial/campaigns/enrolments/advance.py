@@ -9,13 +9,13 @@ from uuid import UUID
 from perennial.campaigns.enrolments import queries
 from perennial.campaigns.enrolments.queries import Walking
 from perennial.campaigns.enrolments.service import ended
-from perennial.campaigns.enrolments.wakes import wake
 from perennial.campaigns.enrolments.walk import Walk
-from perennial.campaigns.journeys.plan import NOTHING
-from perennial.campaigns.journeys.steps import ConditionStep, MessageStep, WaitStep
-from perennial.campaigns.journeys.versions import plans
 from perennial.campaigns.messages import queries as messages
 from perennial.campaigns.messages.service import Wish, approve, withhold
+from perennial.campaigns.plans.plan import NOTHING
+from perennial.campaigns.plans.steps import ConditionStep, MessageStep, WaitStep
+from perennial.campaigns.plans.versions import plans
+from perennial.campaigns.wakes import wake
 from perennial.common.db import WriteSession
 from perennial.common.outbox import emit
 from perennial.common.rules import View

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
+from perennial.campaigns.customers import vias_today
 from perennial.campaigns.enrolments import listing
-from perennial.campaigns.enrolments.listing import Wanted, vias_today
+from perennial.campaigns.enrolments.listing import Wanted, check_journey
 from perennial.campaigns.enrolments.schemas import EnrolmentStory, EnrolmentView, RefusedView, State
-from perennial.campaigns.journeys.service import journey
 from perennial.campaigns.messages import queries as messages
 from perennial.common import masks
 from perennial.common.auth import Principal, requires
@@ -31,7 +31,7 @@ async def list_enrolments(
     state: State | None = None,
 ) -> Page[EnrolmentView]:
     """Who is or was on the journey, newest first."""
-    await journey(session, journey_id)
+    await check_journey(session, journey_id)
     wanted = Wanted(journey_id, await vias_today(session, customer_id), state)
     rows = await listing.listed(session, wanted, last_id(page), page.limit + 1)
     return paged([EnrolmentView.model_validate(row) for row in rows], page, lambda item: [item.id])
@@ -42,7 +42,7 @@ async def list_refusals(
     journey_id: UUID, session: Read, page: PageQuery, _: Reading, customer_id: UUID | None = None
 ) -> Page[RefusedView]:
     """Who fulfilled the trigger in the last 30 days and was not enrolled, and why; newest first."""
-    await journey(session, journey_id)
+    await check_journey(session, journey_id)
     wanted = Wanted(journey_id, await vias_today(session, customer_id))
     rows = await listing.refusals(session, wanted, last_id(page), page.limit + 1)
     shown = paged(rows, page, lambda row: [row["id"]])

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from perennial.campaigns.enrolments.models import Enrolment, EnrolmentStep, RefusedEntry
 from perennial.common.db import ReadSession
-from perennial.common.identity_map import customer_of, customers_of, vias_of
+from perennial.common.identity_map import customers_of
 from perennial.common.problems import NotFound
+
+_JOURNEY = text("SELECT EXISTS (SELECT FROM journey WHERE id = :id)")
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,10 @@ class Wanted:
     state: str | None = None
 
 
-async def vias_today(session: ReadSession, customer: UUID | None) -> list[UUID] | None:
-    """The identifiers of a customer named by any of its ids, old ones too; None when nobody was named."""
-    if customer is None:
-        return None
-    today = await customer_of(session, customer)
-    return (await vias_of(session, [today])).get(today, []) if today else []
+async def check_journey(session: ReadSession, journey_id: UUID) -> None:
+    """Raises NotFound."""
+    if not await session.scalar(_JOURNEY, {"id": journey_id}):
+        raise NotFound(f"there is no journey {journey_id}", pointer="path/journey_id")
 
 
 async def listed(session: ReadSession, wanted: Wanted, before: UUID | None, limit: int) -> list[dict[str, Any]]:

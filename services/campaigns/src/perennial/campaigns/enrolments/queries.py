@@ -89,10 +89,6 @@ _TAKEN = text("""
       AND e.cause ->> 'kind' = 'segment'""")
 _SHARE = text("SELECT pg_advisory_xact_lock_shared(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 _RUNNING = text("SELECT id FROM journey WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'published'")
-_DUE = text("""
-    UPDATE enrolment AS e SET due_at = x.due_at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:dues AS timestamptz[])) AS x(id, due_at)
-    WHERE e.id = x.id AND e.ended_at IS NULL""")
 _OPEN_OF = text("SELECT id, via, due_at FROM enrolment WHERE journey_id = :journey AND ended_at IS NULL ORDER BY id")
 _OPEN_WALKS = text("""
     SELECT e.id, e.journey_id, e.version, e.via, coalesce(i.customer_id, e.via), e.step
@@ -276,11 +272,6 @@ async def share(session: WriteSession, keys: Sequence[int]) -> None:
 async def running(session: ReadSession, journeys: Sequence[UUID]) -> set[UUID]:
     """Those of the journeys that are published, as of now."""
     return set((await session.execute(_RUNNING, {"ids": list(journeys)})).scalars())
-
-
-async def set_due(session: WriteSession, due: Sequence[tuple[UUID, datetime]]) -> None:
-    """When open enrolments will take their next step."""
-    await session.execute(_DUE, {"ids": [row[0] for row in due], "dues": [row[1] for row in due]})
 
 
 async def open_of(session: ReadSession, journey: UUID) -> list[tuple[UUID, UUID, datetime | None]]:

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from perennial.campaigns.enrolments import queries
 from perennial.campaigns.enrolments.queries import Ending, Move
-from perennial.campaigns.enrolments.wakes import wake
-from perennial.campaigns.journeys.plan import Plan
-from perennial.campaigns.journeys.versions import plans
 from perennial.campaigns.messages.service import withdraw
+from perennial.campaigns.plans.plan import Plan
+from perennial.campaigns.plans.versions import plans
+from perennial.campaigns.wakes import wake
 from perennial.common.contracts.campaigns import EnrolmentEnded, EnrolmentStarted
 from perennial.common.db import WriteSession
 from perennial.common.ids import uuid7

@@ -4,7 +4,7 @@ from decimal import Decimal
 from hashlib import sha256
 from uuid import UUID
 
-from perennial.campaigns.journeys.steps import Arm, SplitStep
+from perennial.campaigns.plans.steps import Arm, SplitStep
 
 POINTS = 10_000
 

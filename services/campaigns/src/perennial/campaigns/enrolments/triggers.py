@@ -8,8 +8,8 @@ from uuid import UUID
 from perennial.campaigns.enrolments import queries
 from perennial.campaigns.enrolments.service import Entered, Entry, enter, settle_exits
 from perennial.campaigns.facts.service import Heard, keep
-from perennial.campaigns.journeys.plan import Plan
-from perennial.campaigns.journeys.versions import triggered_by_events, triggered_by_segments
+from perennial.campaigns.plans.plan import Plan
+from perennial.campaigns.plans.versions import triggered_by_events, triggered_by_segments
 from perennial.common.db import WriteSession
 from perennial.common.db.locks import lock, lock_key
 from perennial.common.identity_map import customers_of, lock_customers

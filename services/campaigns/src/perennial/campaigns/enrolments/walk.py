@@ -7,9 +7,9 @@ from uuid import UUID
 
 from perennial.campaigns.enrolments.queries import Move, StepRow, Walking
 from perennial.campaigns.enrolments.split import draw
-from perennial.campaigns.journeys.plan import Plan
-from perennial.campaigns.journeys.steps import ConditionStep, ExitStep, MessageStep, SplitStep, Step, WaitStep
 from perennial.campaigns.messages.service import Wish
+from perennial.campaigns.plans.plan import Plan
+from perennial.campaigns.plans.steps import ConditionStep, ExitStep, MessageStep, SplitStep, Step, WaitStep
 
 
 @dataclass

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from perennial.campaigns.facts import queries
 from perennial.campaigns.facts.queries import Interest, Membership
-from perennial.campaigns.journeys.plan import Plan
+from perennial.campaigns.plans.plan import Plan
 from perennial.common.db import WriteSession
 from perennial.common.rules.facts import EventFact, record_events
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from perennial.campaigns.journeys import funnel as funnels
 from perennial.campaigns.journeys import queries, service, veiled
-from perennial.campaigns.journeys.definition import read
 from perennial.campaigns.journeys.models import Journey
 from perennial.campaigns.journeys.schemas import (
     EnrolBody,
@@ -19,6 +18,7 @@ from perennial.campaigns.journeys.schemas import (
     State,
     VersionView,
 )
+from perennial.campaigns.plans.definition import read
 from perennial.common import audit, masks
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, documented, paged

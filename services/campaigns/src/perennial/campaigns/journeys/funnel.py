@@ -4,9 +4,9 @@ from collections import Counter
 from typing import Any
 
 from perennial.campaigns.journeys import queries
-from perennial.campaigns.journeys.definition import read
 from perennial.campaigns.journeys.models import Journey, JourneyVersion
-from perennial.campaigns.journeys.plan import Plan
+from perennial.campaigns.plans.definition import read
+from perennial.campaigns.plans.plan import Plan
 from perennial.common.db import ReadSession
 
 OPEN = {"active", "waiting"}

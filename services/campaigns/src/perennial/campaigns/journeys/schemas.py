@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from perennial.campaigns.journeys.plain import Plain
+from perennial.campaigns.plain import Plain
 from perennial.common.web.fields import left_out
 
 State = Literal["draft", "published", "paused", "archived"]

@@ -8,16 +8,17 @@ from uuid import UUID
 from perennial.campaigns.enrolments import queries as enrolments
 from perennial.campaigns.enrolments.service import Entered, end
 from perennial.campaigns.enrolments.triggers import hold, request
-from perennial.campaigns.enrolments.wakes import wake
 from perennial.campaigns.facts import queries as facts
 from perennial.campaigns.facts.service import wanted_by
-from perennial.campaigns.journeys import graph, queries, telling
-from perennial.campaigns.journeys.definition import Definition, OnSegment, OnTrack, read, written
+from perennial.campaigns.journeys import queries, telling
 from perennial.campaigns.journeys.models import Journey, JourneyVersion
-from perennial.campaigns.journeys.plan import Plan
-from perennial.campaigns.journeys.steps import MessageStep
-from perennial.campaigns.journeys.versions import loaded, plans
-from perennial.campaigns.messages.templates import TemplateFault, reads
+from perennial.campaigns.plans import graph
+from perennial.campaigns.plans.definition import Definition, OnSegment, OnTrack, read, written
+from perennial.campaigns.plans.plan import Plan
+from perennial.campaigns.plans.steps import MessageStep
+from perennial.campaigns.plans.versions import loaded, plans
+from perennial.campaigns.templates import TemplateFault, reads
+from perennial.campaigns.wakes import wake
 from perennial.common import notify
 from perennial.common.db import WriteSession, lock
 from perennial.common.db.sessions import ReadSession

@@ -7,11 +7,10 @@ from uuid import UUID
 
 from perennial.campaigns.journeys import queries
 from perennial.campaigns.journeys.models import Journey
-from perennial.common import rules
+from perennial.common import rule_states, rules
 from perennial.common.contracts.base import RuleState
 from perennial.common.contracts.campaigns import RulesChanged
 from perennial.common.db import WriteSession
-from perennial.common.outbox import emit
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
 
@@ -38,8 +37,7 @@ async def tell(session: WriteSession, journeys: Sequence[Journey]) -> None:
         )
         for journey in journeys
     ]
-    if states:
-        await emit(session, RulesChanged(rules=states))
+    await rule_states.tell(session, RulesChanged, states)
 
 
 def segments_of(definition: Mapping[str, Any]) -> set[UUID]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from perennial.campaigns.journeys.definition import Definition, OnTrack, occurrence_rule
-from perennial.campaigns.journeys.steps import ConditionStep
+from perennial.campaigns.plans.definition import Definition, OnTrack, occurrence_rule
+from perennial.campaigns.plans.steps import ConditionStep
 from perennial.common import masks
 from perennial.common.auth import Principal
 from perennial.common.rules import parse
-from perennial.common.rules.nodes import Rule
+from perennial.common.rules.grammar.nodes import Rule
 
 
 def check(principal: Principal, definition: Definition, at: str = "/definition") -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from perennial.campaigns.enrolments.listing import vias_today
+from perennial.campaigns.customers import vias_today
 from perennial.campaigns.messages import queries, texts
 from perennial.campaigns.messages.models import Message
 from perennial.campaigns.messages.queries import Wanted

@@ -9,8 +9,8 @@ from uuid import UUID
 from perennial.campaigns.channels.models import Channel
 from perennial.campaigns.consents import service as consents
 from perennial.campaigns.consents.queries import Said
-from perennial.campaigns.journeys.steps import MessageStep
 from perennial.campaigns.messages.quiet import quiet_until, zone_of
+from perennial.campaigns.plans.steps import MessageStep
 from perennial.common.identifiers import normalise
 
 TRAITS = frozenset({"email", "unsubscribed", "consent", "timezone"})

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from perennial.campaigns.channels.queries import channels
 from perennial.campaigns.consents import queries as consents
-from perennial.campaigns.journeys.plan import Plan
-from perennial.campaigns.journeys.steps import MessageStep
 from perennial.campaigns.messages import queries
 from perennial.campaigns.messages.checks import TRAITS, Budget, Verdict, judge
-from perennial.campaigns.messages.templates import Facts, TemplateFault, render
+from perennial.campaigns.plans.plan import Plan
+from perennial.campaigns.plans.steps import MessageStep
+from perennial.campaigns.templates import Facts, TemplateFault, render
 from perennial.common import notify
 from perennial.common.contracts.campaigns import MessageSuppressed
 from perennial.common.db import WriteSession

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from perennial.campaigns.messages.models import Message
-from perennial.campaigns.messages.templates import Sources
+from perennial.campaigns.templates import Sources
 from perennial.common import masks, prose
 from perennial.common.auth import Principal
 

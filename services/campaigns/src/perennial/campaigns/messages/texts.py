@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from perennial.campaigns.journeys.plan import Plan
-from perennial.campaigns.journeys.steps import MessageStep
-from perennial.campaigns.journeys.versions import plans
 from perennial.campaigns.messages.models import Message
-from perennial.campaigns.messages.templates import Sources, sources
+from perennial.campaigns.plans.plan import Plan
+from perennial.campaigns.plans.steps import MessageStep
+from perennial.campaigns.plans.versions import plans
+from perennial.campaigns.templates import Sources, sources
 from perennial.common.db import ReadSession
 
 

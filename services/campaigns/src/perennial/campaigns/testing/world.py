@@ -17,7 +17,7 @@ from perennial.common import derive
 from perennial.common.contracts import catalogue
 from perennial.common.identity_map import MapChange, customer_of
 from perennial.common.ids import uuid7
-from perennial.common.runtime import Runtime
+from perennial.common.service import ServiceRuntime
 from perennial.common.testing.events import identified, tracked
 from perennial.common.testing.said import said
 from perennial.common.timers import Timer
@@ -60,7 +60,7 @@ def definition(*steps: Json, **more: Any) -> Json:
 class World:
     """One schema of campaigns and nobody else: what others would say is said by the test."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: ServiceRuntime) -> None:
         self.runtime = runtime
         self.database = runtime.database
         self._versions = 1

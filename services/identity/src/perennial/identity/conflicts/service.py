@@ -8,10 +8,10 @@ from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession, lock
 from perennial.common.problems import Conflict, NotFound
-from perennial.identity import parting
 from perennial.identity import queries as map_queries
 from perennial.identity.conflicts import queries
-from perennial.identity.decisions.graph import APPROVAL, Graph
+from perennial.identity.graph import APPROVAL, Graph
+from perennial.identity.merges import parting
 from perennial.identity.merges import service as merges
 
 OPEN, APPROVED, DISMISSED = "open", "approved", "dismissed"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from perennial.common.db import WriteSession
 from perennial.identity import queries
 from perennial.identity.decisions import queries as sql
-from perennial.identity.decisions.graph import Graph, Meeting, Member
+from perennial.identity.graph import Graph, Meeting, Member
 from perennial.identity.policy.rules import Policy
 from perennial.identity.vault import Vault
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.common.ids import uuid7
-from perennial.identity.decisions.graph import Conflict, Parting
+from perennial.identity.graph import Conflict, Parting
 
 _PROBE = text("SELECT id, via, seq FROM decision WHERE id = ANY(CAST(:ids AS uuid[]))")
 _CUSTOMERS = text("SELECT via, customer_id, version FROM identity_map WHERE via = ANY(CAST(:vias AS uuid[]))")

@@ -17,19 +17,20 @@ from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession, lock
 from perennial.common.ids import digest_uuid, uuid7
 from perennial.common.messaging.parked import Origin, Parked
-from perennial.identity import changes, queries
+from perennial.identity import queries
 from perennial.identity.decisions import queries as sql
-from perennial.identity.decisions.graph import Meeting, Member
 from perennial.identity.decisions.joining import Joined, RootsMoved, join
 from perennial.identity.decisions.sightings import Sightings
-from perennial.identity.decisions.traces import Reader, Trace
 from perennial.identity.erasing import service as erasing
+from perennial.identity.graph import Meeting, Member
 from perennial.identity.intake import counting
 from perennial.identity.intake import queries as intake
+from perennial.identity.merges import changes
 from perennial.identity.parked import queries as parked_sql
 from perennial.identity.parked import rows as parked_rows
 from perennial.identity.policy.rules import DEFAULT, Policy
 from perennial.identity.suggestions import service as suggestions
+from perennial.identity.traces import Reader, Trace
 from perennial.identity.vault import Vault
 
 log = structlog.get_logger()

@@ -11,9 +11,9 @@ from perennial.common.contracts.gateway import EventsAccepted
 from perennial.common.privacy import Held, Privacy, Searched, Subject
 from perennial.common.privacy.terms import Judge
 from perennial.common.settings import CommonSettings
-from perennial.identity.decisions.traces import Reader
 from perennial.identity.erasing.service import DEVICES
 from perennial.identity.settings import IdentitySettings, key_of, vault_of
+from perennial.identity.traces import Reader
 
 _DECODER = msgspec.json.Decoder(EventsAccepted)
 

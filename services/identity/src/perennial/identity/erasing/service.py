@@ -16,8 +16,8 @@ from perennial.common.db import WriteSession
 from perennial.common.outbox import emit
 from perennial.common.privacy import service as privacy
 from perennial.identity import queries
-from perennial.identity.decisions.traces import Trace
 from perennial.identity.erasing import queries as sql
+from perennial.identity.traces import Trace
 
 log = structlog.get_logger()
 refused = metrics.get_meter("perennial").create_counter(

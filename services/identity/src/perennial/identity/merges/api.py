@@ -22,7 +22,7 @@ Reader = Annotated[Principal, Depends(requires("identities:read"))]
 Writer = Annotated[Principal, Depends(requires("identities:write"))]
 
 
-DEEDS = Deeds("merge", MergeShown, queries.one, queries.listing, previews.of_merge)
+DEEDS = Deeds("merge", MergeShown, queries.one, queries.listing, service.of_merge)
 
 
 @router.post("", status_code=201, response_model=MergeShown, responses=documented(400, 404, 409) | PREVIEWED)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.identity.decisions.graph import Union
+from perennial.identity.graph import Union
 
 _ADD = text("""
     INSERT INTO merge (id, kind, survivor, merged, survivor_vias, merged_vias, evidence, rule, created_at)

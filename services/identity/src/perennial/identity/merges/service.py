@@ -1,6 +1,6 @@
 """Merging two customers by hand, and undoing a merge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +8,15 @@ from sqlalchemy import RowMapping
 
 from perennial.common import audit
 from perennial.common.auth import Principal
-from perennial.common.db import WriteSession
+from perennial.common.db import ReadSession, WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.problems import Conflict, NotFound
-from perennial.identity import changes, parting, queries
-from perennial.identity.decisions.graph import TWO_USER_IDS, Graph, Member, Side, Union, survivor
+from perennial.identity import queries
+from perennial.identity.graph import TWO_USER_IDS, Graph, Member, Side, Union, survivor
+from perennial.identity.merges import changes, parting
 from perennial.identity.merges import queries as sql
 from perennial.identity.policy import queries as policy
+from perennial.identity.previews.service import Concerned
 
 SAME_CUSTOMER = "same_customer"
 
@@ -126,3 +128,13 @@ async def _leaving(session: WriteSession, merge: RowMapping) -> list[tuple[list[
 
 def _together(one: UUID, other: UUID, partings: Sequence[sql.Parted]) -> bool:
     return not any(parting.parts(one, other) for parting in partings)
+
+
+def of_merge(merge_id: UUID) -> Concerned:
+    """Both sides of a merge."""
+
+    async def found(session: ReadSession) -> Collection[UUID]:
+        merge = await sql.one(session, merge_id)
+        return [] if merge is None else [*merge["survivor_vias"], *merge["merged_vias"]]
+
+    return found

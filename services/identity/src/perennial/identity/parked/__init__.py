@@ -1,1 +1,1 @@
-"""Events that could not be decided, and their replay."""
+"""Events that could not be decided, as they are kept."""

@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from perennial.common.preview import Assigned
+from perennial.common.preview.looking import Assigned
 
 
 class CustomerAhead(BaseModel):

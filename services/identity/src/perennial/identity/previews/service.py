@@ -7,11 +7,10 @@ from uuid import UUID
 from sqlalchemy import text
 
 from perennial.common.db import Database, ReadSession, WriteSession
-from perennial.common.preview import NOTHING, OF_VIAS, Assigned, aside, shadow
+from perennial.common.preview import NOTHING, OF_VIAS
+from perennial.common.preview.looking import Assigned, aside, shadow
 from perennial.identity import queries
-from perennial.identity.merges import queries as merges
 from perennial.identity.models import metadata
-from perennial.identity.splits import queries as splits
 
 Verb = Callable[[WriteSession], Awaitable[Any]]
 Concerned = Callable[[ReadSession], Awaitable[Iterable[UUID]]]
@@ -52,26 +51,6 @@ def named(*ids: UUID) -> Concerned:
 
     async def found(_: ReadSession) -> Collection[UUID]:
         return ids
-
-    return found
-
-
-def of_merge(merge_id: UUID) -> Concerned:
-    """Both sides of a merge."""
-
-    async def found(session: ReadSession) -> Collection[UUID]:
-        merge = await merges.one(session, merge_id)
-        return [] if merge is None else [*merge["survivor_vias"], *merge["merged_vias"]]
-
-    return found
-
-
-def of_split(split_id: UUID) -> Concerned:
-    """Both sides of a split."""
-
-    async def found(session: ReadSession) -> Collection[UUID]:
-        split = await splits.one(session, split_id)
-        return [] if split is None else [*split["identifiers"], *split["remaining"]]
 
     return found
 

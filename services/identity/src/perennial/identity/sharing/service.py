@@ -6,8 +6,9 @@ from perennial.common import audit
 from perennial.common.auth import Principal
 from perennial.common.db import WriteSession
 from perennial.common.problems import Conflict, NotFound, Unprocessable
-from perennial.identity import changes, queries
-from perennial.identity.decisions.graph import Graph, Member, Parting
+from perennial.identity import queries
+from perennial.identity.graph import Graph, Member, Parting
+from perennial.identity.merges import changes
 from perennial.identity.policy import queries as policy
 from perennial.identity.policy.rules import USER_ID
 from perennial.identity.sharing import queries as sql

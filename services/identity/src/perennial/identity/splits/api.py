@@ -22,7 +22,7 @@ Reader = Annotated[Principal, Depends(requires("identities:read"))]
 Writer = Annotated[Principal, Depends(requires("identities:write"))]
 
 
-DEEDS = Deeds("split", SplitShown, queries.one, queries.listing, previews.of_split)
+DEEDS = Deeds("split", SplitShown, queries.one, queries.listing, service.of_split)
 
 
 @router.post("", status_code=201, response_model=SplitShown, responses=documented(400, 404, 409) | PREVIEWED)

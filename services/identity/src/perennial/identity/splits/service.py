@@ -1,19 +1,21 @@
 """Splitting a customer by hand, and undoing a split."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
 from perennial.common import audit
 from perennial.common.auth import Principal
-from perennial.common.db import WriteSession
+from perennial.common.db import ReadSession, WriteSession
 from perennial.common.ids import uuid7
 from perennial.common.problems import Conflict, NotFound, Unprocessable
-from perennial.identity import parting, queries
-from perennial.identity.decisions.graph import SEPARATED, TWO_USER_IDS, Graph, Member, Side
+from perennial.identity import queries
+from perennial.identity.graph import SEPARATED, TWO_USER_IDS, Graph, Member, Side
+from perennial.identity.merges import parting
 from perennial.identity.merges import service as merges
 from perennial.identity.policy import queries as policy
+from perennial.identity.previews.service import Concerned
 from perennial.identity.splits import queries as sql
 
 CAUSE = "split"
@@ -95,3 +97,13 @@ def _sides(members: Sequence[Member], made: RowMapping) -> tuple[Side, Side]:
             raise Conflict("every identifier of one side is shared by now", code="nothing_to_undo")
         found.append(graph.sides[left[0]])
     return found[0], found[1]
+
+
+def of_split(split_id: UUID) -> Concerned:
+    """Both sides of a split."""
+
+    async def found(session: ReadSession) -> Collection[UUID]:
+        split = await sql.one(session, split_id)
+        return [] if split is None else [*split["identifiers"], *split["remaining"]]
+
+    return found

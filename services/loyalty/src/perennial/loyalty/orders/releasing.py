@@ -30,13 +30,18 @@ def active_at(item: Purchase, rules: Currency) -> datetime | None:
     return due if item.released_at is None else min(due, max(begun, item.released_at))
 
 
+def brought(items: Iterable[Purchase]) -> list[tuple[UUID, UUID, datetime]]:
+    """What the lots of orders are found by; those that are not completed have none."""
+    return [(item.id, item.via, item.completed.at) for item in items if item.via and item.completed]
+
+
 async def follow(session: WriteSession, earners: Sequence[Earner], items: Iterable[Purchase]) -> list[UUID]:
     """Let what orders have pending become active when it should by now; returns the lots that wait no longer so."""
     found = {item.id: item for item in items if item.completed is not None}
     if not found:
         return []
     moved: dict[UUID, datetime] = {}
-    for key, lots in (await ledger.lots_of_purchases(session, found)).items():
+    for key, lots in (await ledger.lots_of_purchases(session, brought(found.values()))).items():
         item = found[key]
         programme = in_force(earners, item.completed.at if item.completed else FAR).programme
         for lot in lots:

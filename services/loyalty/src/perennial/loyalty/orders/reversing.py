@@ -8,7 +8,7 @@ from uuid import UUID
 
 from perennial.common import identity_map
 from perennial.common.db import WriteSession
-from perennial.loyalty.orders import queries
+from perennial.loyalty.orders import queries, releasing
 from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase
 from perennial.loyalty.points import queries as ledger
 from perennial.loyalty.points.posting import Lot, Posting, cut
@@ -37,7 +37,8 @@ async def reverse(
     """What takes back what refunds ask for; never what has expired. `fresh` lots are of this very transaction."""
     made: dict[UUID, list[Posting]] = {}
     owners, purses = await purses_of(session, {item.via for key in wanted if (item := items[key]).via is not None})
-    for key, lots in (await ledger.lots_of_purchases(session, wanted)).items():
+    brought = releasing.brought(items[key] for key in wanted)
+    for key, lots in (await ledger.lots_of_purchases(session, brought)).items():
         item = items[key]
         programme = in_force(earners, item.completed.at if item.completed else orders[key][0].at).programme
         at = _moment(item, orders[key])

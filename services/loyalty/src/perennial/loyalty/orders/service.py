@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from uuid import UUID
 
 import structlog
@@ -13,8 +13,9 @@ from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.loyalty import PointsReversed
 from perennial.common.db import WriteSession, settings_of
-from perennial.common.ids import digest_uuid
+from perennial.common.ids import digest_uuid, spelled
 from perennial.common.web import NotFound
+from perennial.loyalty.beside import beside
 from perennial.loyalty.earning import queries as uses
 from perennial.loyalty.earning.known import Known, hold, know, remember
 from perennial.loyalty.orders import queries, releasing, reversing
@@ -29,6 +30,9 @@ from perennial.loyalty.programme.definition import POINTS
 from perennial.loyalty.programme.earning import Earner, in_force
 
 log = structlog.get_logger()
+
+Brought = tuple[Lot, Posting]
+"""A lot, and the posting that brings it."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,11 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     should have brought by all that is known of it, and what it has brought.
     """
     orders, zone = gather(events), settings_of(session).zone
-    earners = await programmes.history(session)
+    earners = await programmes.steady(session)
     people = {event.via for event in events} | await _holders(session, earners, orders)
     known = await know(session, earners, people)
     book = await _heard(session, earners, orders, known, zone)
-    earned = [pair for item, before in book.values() for pair in _lots(earners, item, before, zone)]
+    earned = [pair for _, made in book.values() for pair in made]
     items = {key: item for key, (item, _) in book.items()}
     wanted = {key: owed for key, item in items.items() if (owed := item.owes())}
     if wanted:
@@ -63,8 +67,8 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     bought = {event.purchase_id for event in events if event.live and event.what != "refunded"}
     owners = await identity_map.customers_of(session, {item.via for item in items.values() if item.via})
     lots, postings = [lot for lot, _ in earned], [posting for _, posting in earned]
-    told = telling.earned([pair for pair in earned if pair[0].purchase_id in bought], owners)
-    await points.book(session, postings, lots, encoded=told)
+    said = [pair for pair in earned if pair[0].purchase_id in bought]
+    await points.book(session, postings, lots, encoded=lambda: telling.earned(said, owners))
     delivered = {event.purchase_id for event in events if event.what == "delivered"}
     await releasing.follow(session, earners, [items[key] for key in sorted(delivered)])
     if wanted:
@@ -90,8 +94,8 @@ async def _holders(
 async def _heard(
     session: WriteSession, earners: Sequence[Earner], orders: Mapping[UUID, list[OrderEvent]], known: Known,
     zone: tzinfo,
-) -> dict[UUID, tuple[Purchase, Points]]:  # fmt: skip
-    """Orders with all that is known of them now, their `earned` already raised, and what that was before."""
+) -> dict[UUID, tuple[Purchase, list[Brought]]]:  # fmt: skip
+    """Orders with all that is known of them now, their `earned` already raised, and the lots of what that adds."""
     stated = state(earners, [event for heard in orders.values() for event in heard], known, zone)
     fresh = {
         key: _tell(Purchase(key, heard[0].source, heard[0].order_id), heard, stated) for key, heard in orders.items()
@@ -102,22 +106,24 @@ async def _heard(
     for key, item in fresh.items():
         item.earned = {} if late and key in late else item.target[0]
     simple = all(event.what == "completed" for heard in orders.values() for event in heard)
-    old = await queries.insert(session, list(fresh.values()), fresh=simple)
-    result: dict[UUID, tuple[Purchase, Points]] = {key: (item, {}) for key, item in fresh.items() if key not in old}
+    items, now = list(fresh.values()), utc_now()
+    adding = queries.insert(session, items, fresh=simple)
+    old, lots = await beside(adding, lambda: [list(_lots(earners, item, {}, zone, now)) for item in items])
+    result = dict(zip(fresh, zip(items, lots, strict=True), strict=True))
     if old or late:
         again = [key for key in fresh if key in old or key in late]
         await queries.add_refunds(session, refunds)
-        items = await queries.lock(session, again)
-        before = {key: (item.stated if key in old else None, item.earned) for key, item in items.items()}
-        for key, item in items.items():
+        found = await queries.lock(session, again)
+        before = {key: (item.stated if key in old else None, item.earned) for key, item in found.items()}
+        for key, item in found.items():
             _tell(item, orders[key], stated)
         if limited:
-            changed = [item for key, item in items.items() if _restated(before[key][0], item)]
+            changed = [item for key, item in found.items() if _restated(before[key][0], item)]
             await _grant(session, earners, changed, known, zone)
-        for key, item in items.items():
+        for key, item in found.items():
             item.earned = item.target[0]
-            result[key] = (item, before[key][1])
-        await queries.update(session, list(items.values()))
+            result[key] = item, list(_lots(earners, item, before[key][1], zone, now))
+        await queries.update(session, list(found.values()))
     return result
 
 
@@ -146,7 +152,9 @@ def _tell(item: Purchase, heard: Iterable[OrderEvent], stated: Mapping[UUID, Sta
     return item
 
 
-def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo) -> Iterator[tuple[Lot, Posting]]:
+def _lots(
+    earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo, now: datetime
+) -> Iterator[Brought]:
     """The lots of what an order earns beyond `before`, one for each currency, dated by its completion."""
     completed, via = item.completed, item.via
     if completed is None or via is None:
@@ -160,7 +168,7 @@ def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinf
             lot = Lot(
                 _lot_id(item.id, currency, had), via, earned - had, completed.at, active_at,
                 rules.expiry.after(completed.at, zone), item.id,
-                state="pending" if active_at > utc_now() else "active", currency=currency,
+                state="pending" if active_at > now else "active", currency=currency,
             )  # fmt: skip
             yield lot, issue(lot, "earn", "order", item.order_id)
 
@@ -168,7 +176,7 @@ def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinf
 def _lot_id(purchase: UUID, currency: str, before: int) -> UUID:
     """Made of its cause; lots of points bear the names that they had when there was no other currency."""
     named = () if currency == POINTS else (currency,)
-    return digest_uuid("earn", str(purchase), str(before), *named)
+    return digest_uuid("earn", spelled(purchase), str(before), *named)
 
 
 async def release(session: WriteSession, principal: Principal, source: str, order_id: str) -> Released:
@@ -181,7 +189,7 @@ async def release(session: WriteSession, principal: Principal, source: str, orde
     await queries.update(session, [item])
     await ledger.lock_accounts(session, [item.via])  # before its lots, as everybody does
     await releasing.follow(session, await programmes.history(session), [item])
-    lots = (await ledger.lots_of_purchases(session, [key])).get(key, [])
+    lots = (await ledger.lots_of_purchases(session, releasing.brought([item]))).get(key, [])
     made = await points.activate_lots(session, [lot for lot in lots if lot.state == "pending" and lot.active_at <= now])
     total: Counter[str] = Counter()
     for posting in made:

@@ -74,7 +74,8 @@ account = Table(
 )
 
 # Points that came together. What stands of a lot (points − reversed − expired) is a fact; what was used of it is
-# derived (lot_use). `swept`: its expiry has been posted.
+# derived (lot_use). `swept`: its expiry has been posted. The lots of an order are found by its `via` and time: they bear
+# those of its completion as it was then, which is never put off.
 lot = Table(
     "lot",
     metadata,
@@ -96,7 +97,6 @@ lot = Table(
     CheckConstraint("points > 0 AND reversed >= 0 AND expired >= 0 AND reversed + expired <= points", name="standing"),
     Index("ix_lot_via", "via", "earned_at"),
 )
-Index("ix_lot_purchase_id", lot.c.purchase_id, postgresql_where=lot.c.purchase_id.is_not(None))
 Index("ix_lot_pending", lot.c.active_at, postgresql_where=lot.c.state == "pending")
 Index("ix_lot_expiring", lot.c.expires_at, postgresql_where=~lot.c.swept & lot.c.expires_at.is_not(None))
 Index("ix_lot_swept", lot.c.via, postgresql_where=lot.c.swept)

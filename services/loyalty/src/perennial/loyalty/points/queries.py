@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Row, Uuid, any_, literal, select, text
 
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.arrays import arrays
 from perennial.loyalty.points.models import lot
 from perennial.loyalty.points.posting import Lot, Posting
 from perennial.loyalty.points.settling import Source, Spending, Uses
@@ -19,6 +20,14 @@ _CUT = text("""
     WHERE lot.id = c.id""")
 _SPEND = text("""
     SELECT * FROM spend(:id, :who, :anybody, :swept, :version, :since, :currency, :points, :at, :reason, :reference)""")
+_BROUGHT = text(f"""
+    SELECT l.* FROM unnest(CAST(CAST(:ids AS text) AS uuid[]), CAST(CAST(:vias AS text) AS uuid[]),
+                           CAST(CAST(:since AS text) AS timestamptz[])) AS o (id, via, since)
+    CROSS JOIN LATERAL (
+        SELECT {", ".join(Lot.__struct_fields__)} FROM lot
+        WHERE lot.via = o.via AND lot.earned_at >= o.since AND lot.purchase_id = o.id
+        OFFSET 0  -- or Postgres, by old statistics, begins with all lots
+    ) AS l ORDER BY l.state DESC, l.earned_at DESC, l.id""")  # noqa: S608 (names of ours)
 Wallet = tuple[UUID, str]
 """A customer's account in one currency."""
 
@@ -49,11 +58,16 @@ async def lock_accounts(session: WriteSession, vias: Collection[UUID]) -> None:
     )
 
 
-async def lots_of_purchases(session: WriteSession, purchases: Collection[UUID]) -> dict[UUID, list[Lot]]:
-    """The lots that orders brought, in the sequence of taking back: what is pending first, then the newest."""
+async def lots_of_purchases(
+    session: ReadSession, purchases: Iterable[tuple[UUID, UUID, datetime]]
+) -> dict[UUID, list[Lot]]:
+    """The lots that orders brought, in the sequence of taking back: what is pending first, then the newest.
+
+    Orders are given by id, `via`, and the time of their completion.
+    """
     found: dict[UUID, list[Lot]] = {}
-    sequence = (lot.c.state.desc(), lot.c.earned_at.desc(), lot.c.id)
-    chosen = await session.execute(_LOT.where(lot.c.purchase_id == _any(purchases)).order_by(*sequence))
+    ids, vias, since = arrays(purchases) or ("{}",) * 3
+    chosen = await session.execute(_BROUGHT, {"ids": ids, "vias": vias, "since": since})
     for row in chosen.mappings():
         found.setdefault(row["purchase_id"], []).append(Lot(**row))
     return found

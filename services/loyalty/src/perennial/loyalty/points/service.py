@@ -1,6 +1,6 @@
 """The verbs of the points bank: book, spend, adjust, activate, expire, settle."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from perennial.common.notify import STALE, notify
 from perennial.common.outbox import emit, say
 from perennial.common.packs import Said
 from perennial.common.web import Conflict, NotFound
+from perennial.loyalty.beside import beside
 from perennial.loyalty.expiry import queries as expiries
 from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.points import queries
@@ -51,17 +52,17 @@ class Spent:
 
 async def book(
     session: WriteSession, postings: Sequence[Posting], lots: Sequence[Lot] = (), *events: Event,
-    encoded: Sequence[Said] = (),
+    encoded: Callable[[], Sequence[Said]] | None = None,
 ) -> None:  # fmt: skip
     """Write postings with the lots that they bring or cut, and say which accounts they changed, before other facts.
 
-    Those are `events`, or many that are `encoded` already.
+    Those are `events`, or many that are `encoded` while the postings are written.
     """
-    rows = await post(session, postings, lots)
+    rows, told = await beside(post(session, postings, lots), encoded or list)
     faults.point("loyalty.posted")
     await queries.cut_lots(session, [item for item in postings if item.kind in {"reverse", "expire"}])
-    if encoded:
-        await say(session, [*changed(rows), *encoded])
+    if told:
+        await say(session, [*changed(rows), *told])
         return
     parts = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
     said = _SAID.validate_python([{"accounts": [dict(row) for row in part]} for part in parts])

@@ -1,16 +1,40 @@
-"""The one statement that posts: postings, the lots that they bring, the accounts that they change."""
+"""What posts: postings, the lots that they bring, the accounts that they change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
 
 from perennial.common.db import WriteSession, raw
-from perennial.common.db.arrays import array
+from perennial.common.db.arrays import array, arrays
+from perennial.loyalty.points import copying
 from perennial.loyalty.points.posting import Lot, Posting
 
+MANY = 100
+"""From so many on, accounts are changed by one statement, and postings and lots are copied; fewer are one statement."""
+
+_ACCOUNTS = """
+    INSERT INTO account AS a (via, currency, balance, pending, earned, spent, reversed, expired, adjusted)
+    SELECT via, currency, sum(points), sum(pending),
+           coalesce(sum(points + pending) FILTER (WHERE kind = 'earn'), 0),
+           coalesce(-sum(points) FILTER (WHERE kind IN ('spend', 'return')), 0),
+           coalesce(-sum(points + pending) FILTER (WHERE kind = 'reverse'), 0),
+           coalesce(-sum(points + pending) FILTER (WHERE kind = 'expire'), 0),
+           coalesce(sum(points + pending) FILTER (WHERE kind = 'adjust'), 0)
+    FROM p GROUP BY via, currency ORDER BY via, currency
+    ON CONFLICT (via, currency) DO UPDATE SET
+        balance = a.balance + excluded.balance, pending = a.pending + excluded.pending,
+        earned = a.earned + excluded.earned, spent = a.spent + excluded.spent,
+        reversed = a.reversed + excluded.reversed, expired = a.expired + excluded.expired,
+        adjusted = a.adjusted + excluded.adjusted, version = a.version + 1
+    RETURNING a.via, a.currency, a.balance, a.pending, a.version"""
+_CHANGE = f"""
+    WITH p AS MATERIALIZED (
+        SELECT * FROM unnest($1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::bigint[],
+                             $5::text::bigint[]) AS p (via, currency, kind, points, pending)
+    ) {_ACCOUNTS}"""
 # A posting with `qualifies` brings a lot, which bears its id.
-_POST = """
+_POST = f"""
     WITH p AS MATERIALIZED (
         SELECT * FROM unnest(
             $1::text::uuid[], $2::text[], $3::text::uuid[], $4::text::timestamptz[], $5::bigint[], $6::bigint[],
@@ -27,21 +51,7 @@ _POST = """
         SELECT id, id, via, currency, purchase_id, points + pending,
                CASE WHEN pending > 0 THEN 'pending' ELSE 'active' END, qualifies, at, active_at, expires_at
         FROM p WHERE qualifies IS NOT NULL
-    )
-    INSERT INTO account AS a (via, currency, balance, pending, earned, spent, reversed, expired, adjusted)
-    SELECT via, currency, sum(points), sum(pending),
-           coalesce(sum(points + pending) FILTER (WHERE kind = 'earn'), 0),
-           coalesce(-sum(points) FILTER (WHERE kind IN ('spend', 'return')), 0),
-           coalesce(-sum(points + pending) FILTER (WHERE kind = 'reverse'), 0),
-           coalesce(-sum(points + pending) FILTER (WHERE kind = 'expire'), 0),
-           coalesce(sum(points + pending) FILTER (WHERE kind = 'adjust'), 0)
-    FROM p GROUP BY via, currency ORDER BY via, currency
-    ON CONFLICT (via, currency) DO UPDATE SET
-        balance = a.balance + excluded.balance, pending = a.pending + excluded.pending,
-        earned = a.earned + excluded.earned, spent = a.spent + excluded.spent,
-        reversed = a.reversed + excluded.reversed, expired = a.expired + excluded.expired,
-        adjusted = a.adjusted + excluded.adjusted, version = a.version + 1
-    RETURNING a.via, a.currency, a.balance, a.pending, a.version"""
+    ) {_ACCOUNTS}"""
 
 
 async def post(session: WriteSession, postings: Sequence[Posting], lots: Sequence[Lot] = ()) -> list[asyncpg.Record]:
@@ -50,12 +60,19 @@ async def post(session: WriteSession, postings: Sequence[Posting], lots: Sequenc
     Raises ValueError for a lot without the posting of its id.
     """
     brought: dict[int, Lot] = {lot.id.int: lot for lot in lots}  # by the integer: hashing a UUID is slow
-    rows = [_row(item, brought.pop(item.id.int, None)) for item in postings]
-    if brought:
+    if brought.keys() - {item.id.int for item in postings}:
         msg = "a lot comes with the posting that bears its id"
         raise ValueError(msg)
-    if not rows:
+    if not postings:
         return []
+    if len(postings) < MANY:
+        return await _at_once(session, [_row(item, brought.get(item.id.int)) for item in postings])
+    rows = await _change(session, postings)  # before what may be there already: so everybody waits at the accounts
+    await copying.add(session, postings, lots)
+    return rows
+
+
+async def _at_once(session: WriteSession, rows: Iterable[tuple[Any, ...]]) -> list[asyncpg.Record]:
     (ids, kinds, vias, ats, points, pending, reasons, references, of_lots, currencies, returns,
      qualifies, purchases, active, expires) = zip(*rows, strict=True)  # fmt: skip
     return await (await raw(session)).fetch(
@@ -70,3 +87,8 @@ def _row(item: Posting, lot: Lot | None) -> tuple[Any, ...]:
         item.id, item.kind, item.via, item.at, item.points, item.pending, item.reason, item.reference, item.lot_id,
         item.currency, item.returns, *brings,
     )  # fmt: skip
+
+
+async def _change(session: WriteSession, postings: Iterable[Posting]) -> list[asyncpg.Record]:
+    moved = [(item.via, item.currency, item.kind, item.points, item.pending) for item in postings]
+    return await (await raw(session)).fetch(_CHANGE, *arrays(moved))

@@ -15,7 +15,8 @@ from perennial.common.web.idempotency import run
 from perennial.profile.computed import definitions, service, view
 from perennial.profile.computed.checks import refuse
 from perennial.profile.computed.schemas import ComputedExplained, ComputedIn, ComputedOut, ComputedValue
-from perennial.profile.params import MayRead, Word, nobody
+from perennial.profile.params import Word, nobody
+from perennial.profile.traits.readers import MayRead
 
 router = APIRouter(tags=["computed traits"])
 

@@ -16,11 +16,11 @@ from sqlalchemy import Row, text
 from perennial.common import rules
 from perennial.common.db import ReadSession
 from perennial.common.orders import REFUNDED
-from perennial.common.rules.nodes import OnEvent
-from perennial.common.rules.sql_conditions import condition_sql
-from perennial.common.rules.sql_values import Binds
-from perennial.common.rules.sql_values import number as as_number
-from perennial.common.rules.sql_values import text as as_text
+from perennial.common.rules.grammar.nodes import OnEvent
+from perennial.common.rules.sql.conditions import condition_sql
+from perennial.common.rules.sql.values import Binds
+from perennial.common.rules.sql.values import number as as_number
+from perennial.common.rules.sql.values import text as as_text
 from perennial.profile.computed.partials import LONGEST_WORD, MOST_WORDS, Partial
 from perennial.profile.computed.queries import Merged
 from perennial.profile.computed.spec import CLOCKED, Spec

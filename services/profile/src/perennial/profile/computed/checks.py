@@ -9,11 +9,11 @@ from perennial.common import commerce, masks, rules
 from perennial.common.auth import Principal
 from perennial.common.problems import Unprocessable
 from perennial.common.rules import RuleError
-from perennial.common.rules.conditions import changes
-from perennial.common.rules.criteria import Element
-from perennial.common.rules.durations import parse_duration
-from perennial.common.rules.nodes import OnEvent
-from perennial.common.rules.paths import parse_path
+from perennial.common.rules.evaluation.conditions import changes
+from perennial.common.rules.grammar.criteria import Element
+from perennial.common.rules.grammar.nodes import OnEvent
+from perennial.common.rules.values.durations import parse_duration
+from perennial.common.rules.values.paths import parse_path
 from perennial.profile.computed.spec import (
     CLOCKED,
     NUMBERS,

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from perennial.common import commerce
 from perennial.common.contracts.profile import ComputedTraits, ComputedTraitsChanged
 from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.derive import mark
@@ -14,14 +15,16 @@ from perennial.common.outbox import emit
 from perennial.common.settings import CommonSettings
 from perennial.common.timers import Timer, schedule
 from perennial.profile.computed import bought as orders
-from perennial.profile.computed import definitions, queries
+from perennial.profile.computed import definitions, discounts, queries
 from perennial.profile.computed.queries import Merged
 from perennial.profile.computed.spec import UNITS, Spec, feed_of
 from perennial.profile.computed.values import Value, evaluate
 from perennial.profile.computed.windows import Window, exactly, window
+from perennial.profile.rows.concerns import Done
 from perennial.profile.rows.drafts import Draft
 
 CLOCK = "computed"
+OF_ORDERS = commerce.ORDER_EVENTS | discounts.NAMES
 PER_FACT = 1000
 
 
@@ -33,6 +36,12 @@ class Served:
     version: int
     spec: Spec
     feed: int | None
+
+    def looks_at(self, done: Done) -> bool:
+        """Whether these events may change it."""
+        if self.feed is None:
+            return not OF_ORDERS.isdisjoint(done.names)
+        return not done.names.isdisjoint(self.spec.events) or not done.types.isdisjoint(self.spec.types)
 
     def window(self, settings: CommonSettings, now: datetime) -> Window:
         """What counts now."""
@@ -55,18 +64,29 @@ def _spec(document: str) -> Spec:
 
 
 async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datetime) -> None:
-    """Fill `computed` of each draft, set the timers at which the clock changes it, and say what has changed."""
+    """Fill `computed` of each draft, set the timers at which the clock changes it, and say what has changed.
+
+    What looks at none of a customer's new events stands, and its timer.
+    """
     wanted = await served(session)
-    found = await values(session, wanted, drafts, now)
-    timers = []
+    whole: dict[UUID, Draft] = {}
     for customer, draft in drafts.items():
+        if draft.about is not None and not any(item.looks_at(draft.about) for item in wanted):
+            draft.computed = dict((draft.before or {})["computed"])
+        else:
+            draft.about, whole[customer] = None, draft  # what reads the values of these is asked, too
+    if not whole:
+        return
+    found = await values(session, wanted, whole, now)
+    timers = []
+    for customer, draft in whole.items():
         shown = found[customer]
         draft.computed = {item.key: shown[item.key].value for item in wanted if shown[item.key].value is not None}
         due = min((value.changes for value in shown.values() if value.changes), default=None)
         if due is not None:
             timers.append(Timer(CLOCK, str(customer), due, {}, partition=customer.bytes[-1] % 16))
     await schedule(session, timers)
-    await _say(session, drafts.values())
+    await _say(session, whole.values())
 
 
 async def strike(session: WriteSession, timers: list[Timer]) -> None:

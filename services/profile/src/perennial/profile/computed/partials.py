@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from perennial.common.rules.values import EXACT
+from perennial.common.rules.values.scalars import EXACT
 
 MOST_WORDS = 1000
 LONGEST_WORD = 200

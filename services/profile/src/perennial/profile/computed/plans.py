@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from perennial.common import commerce, rules
-from perennial.common.rules.durations import parse_duration
-from perennial.common.rules.events import matching
-from perennial.common.rules.nodes import OnEvent
-from perennial.common.rules.paths import parse_path, reader
-from perennial.common.rules.values import number, text
+from perennial.common.rules.evaluation.events import matching
+from perennial.common.rules.grammar.nodes import OnEvent
+from perennial.common.rules.values.durations import parse_duration
+from perennial.common.rules.values.paths import parse_path, reader
+from perennial.common.rules.values.scalars import number, text
 from perennial.profile.computed.partials import LONGEST_WORD, Partial
 from perennial.profile.computed.spec import Feed
 from perennial.profile.computed.windows import bucket_of

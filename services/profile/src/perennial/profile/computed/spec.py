@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from perennial.common.rules.durations import parse_duration
+from perennial.common.rules.values.durations import parse_duration
 from perennial.common.web.fields import Flag, Whole
 
 Function = Literal[

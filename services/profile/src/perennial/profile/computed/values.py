@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from perennial.common.rules.values import EXACT
+from perennial.common.rules.values.scalars import EXACT
 from perennial.profile.computed.partials import Partial, union, words
 from perennial.profile.computed.spec import Spec
 

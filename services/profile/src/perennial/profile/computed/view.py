@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from perennial.common import masks
 from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, settings_of
-from perennial.common.rules.paths import parse_path
+from perennial.common.rules.values.paths import parse_path
 from perennial.profile.computed import bought, definitions, queries
 from perennial.profile.computed.checks import sensitivity_of
 from perennial.profile.computed.derive import Served, served, values

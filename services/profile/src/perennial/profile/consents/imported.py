@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-from perennial.common.rules import values
+from perennial.common.rules.values import scalars
 from perennial.profile.consents import service
 from perennial.profile.consents.queries import Statement
 
@@ -61,5 +61,5 @@ def _statement(
 
 def _at(event: Row, one: Mapping[str, Any]) -> datetime:
     """Of what lies ahead nothing is taken: it would outlive whatever is said until then."""
-    told = values.instant(one.get("at"))
+    told = scalars.instant(one.get("at"))
     return min(told or event.timestamp, event.received_at)

@@ -9,7 +9,7 @@ from perennial.common.settings import CommonSettings
 from perennial.common.web import Read, documented
 from perennial.profile.customers import queries, view
 from perennial.profile.customers.schemas import Customer, CustomersSummary, Me
-from perennial.profile.params import MayRead
+from perennial.profile.traits.readers import MayRead
 
 router = APIRouter(tags=["customers"])
 

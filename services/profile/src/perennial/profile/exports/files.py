@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perennial.common import sheets
-from perennial.common.rules.paths import reader, trait_path
+from perennial.common.rules.values.paths import reader, trait_path
 from perennial.profile.exports.wanted import TRAIT
 
 KINDS = {"csv": ("customers.csv", sheets.MEDIA_TYPE), "jsonl": ("customers.jsonl", "application/jsonl")}

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from perennial.common import rules
-from perennial.common.rules.paths import trait_path
+from perennial.common.rules.values.paths import trait_path
 from perennial.profile.params import Word
 
 OWN = ("id", "stage", "tags", "first_seen", "last_seen", "events", "traits", "computed")

@@ -9,7 +9,8 @@ from perennial.common.settings import CommonSettings
 from perennial.common.web import Read, Unprocessable
 from perennial.profile.orders import summary
 from perennial.profile.orders.schemas import OrdersSummary
-from perennial.profile.params import MayRead, Word
+from perennial.profile.params import Word
+from perennial.profile.traits.readers import MayRead
 
 router = APIRouter(tags=["orders"])
 

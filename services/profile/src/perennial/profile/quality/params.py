@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from perennial.common.auth import Principal
-from perennial.profile.params import with_classes
+from perennial.profile.traits.readers import with_classes
 
 MayRead = Annotated[Principal, Depends(with_classes("quality:read"))]
 MayWrite = Annotated[Principal, Depends(with_classes("quality:write"))]

@@ -39,7 +39,7 @@ _ROWS = text("""
     SELECT customer_id, traits, computed, tags, stage, first_seen, last_seen, events, as_of
     FROM customer WHERE customer_id = ANY(CAST(:ids AS uuid[]))""")
 _WRITE = text("""
-    UPDATE customer AS c SET computed = n.computed, tags = n.tags, stage = n.stage, as_of = :now,
+    UPDATE customer AS c SET computed = coalesce(n.computed, c.computed), tags = n.tags, stage = n.stage, as_of = :now,
         first_seen = n.first_seen, last_seen = n.last_seen, events = n.events
     FROM (
         SELECT d.customer_id, d.computed, ARRAY(SELECT jsonb_array_elements_text(d.tags)) AS tags, d.stage,
@@ -90,7 +90,8 @@ async def rows(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, 
 async def write(session: WriteSession, drafts: Sequence[Draft], now: datetime) -> None:
     """Write what was derived, and when the customers were seen."""
     documents = [
-        {"customer_id": str(draft.id), "computed": draft.computed, "tags": draft.tags, "stage": draft.stage}
+        {"customer_id": str(draft.id), "tags": draft.tags, "stage": draft.stage}
+        | ({"computed": draft.computed} if draft.about is None else {})
         for draft in drafts
     ]
     await session.execute(_WRITE, {"drafts": json.dumps(documents), "now": now})

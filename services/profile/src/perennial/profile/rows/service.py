@@ -11,11 +11,12 @@ from perennial.common.db import WriteSession
 from perennial.common.derive import Derivation, Stale, mark_changes, mark_events
 from perennial.common.identity_map import MapChange
 from perennial.profile.computed import derive as computed
-from perennial.profile.rows import queries
+from perennial.profile.rows import concerns, queries
 from perennial.profile.rows.drafts import Draft, Part
 from perennial.profile.search import indexing
 from perennial.profile.stages import derivation as stages
 from perennial.profile.tags.derivation import service as tags
+from perennial.profile.timeline.service import name_of
 from perennial.profile.traits import sealing
 from perennial.profile.traits import service as traits
 
@@ -48,7 +49,10 @@ async def follow_events(session: WriteSession, events: Sequence[ResolvedEvent]) 
     moved = session.info.pop("moved", set())
     live = any(event.live for event in telling)
     await traits.announce(session, owners, await refresh(session, {*owners.values(), *moved}, tell=live))
-    await mark_events(session, events)
+    about: dict[int, set[str]] = {}
+    for event in events:
+        about.setdefault(event.via.int, set()).add(concerns.word(event.type, name_of(event)))
+    await mark_events(session, events, about)
 
 
 async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
@@ -64,23 +68,29 @@ async def follow_moves(session: WriteSession, _: Sequence[object]) -> None:
 
 
 async def compute(session: WriteSession, stale: Stale, now: datetime | None = None) -> None:
-    """Derive one batch of customers; those that are no more lose their rows."""
+    """Derive one batch of customers; those that are no more lose their rows.
+
+    Of whom is known which events are new, only what looks at these is looked at again.
+    """
     now = now or utc_now()
     await queries.forget(session, stale.gone)
     vias = await identity_map.vias_of(session, stale.live)
-    await queries.refresh(session, vias, now)
-    await indexing.follow(session, [*vias, *stale.gone])
+    partly = {customer: about for customer in vias if (about := concerns.done(stale.concerns.get(customer)))}
+    known = await queries.rows(session, partly) if partly else {}
+    known = {customer: row for customer, row in known.items() if row["as_of"] is not None}
+    whole = [customer for customer in vias if customer not in known]
+    await queries.refresh(session, whole, now)
+    await indexing.follow(session, [*whole, *stale.gone])
     vault = sealing.vault_of(session)
-    drafts = {
-        customer: Draft(
-            customer, vias[customer], stale.live[customer], row, sealing.opened_traits(vault, row["traits"])
-        )
-        for customer, row in (await queries.rows(session, vias)).items()
-    }
+    drafts = {}
+    for customer, row in {**known, **await queries.rows(session, whole)}.items():
+        traits = sealing.opened_traits(vault, row["traits"])
+        about = partly[customer] if customer in known else None
+        drafts[customer] = Draft(customer, vias[customer], stale.live[customer], row, traits, about=about)
     for part in PARTS:
         await part(session, drafts, now)
     await queries.write(session, list(drafts.values()), now)
     await indexing.seen(session, drafts)
 
 
-DERIVATION = Derivation(compute)
+DERIVATION = Derivation(compute, concerned=True)

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Page, PageQuery, Read, Unprocessable, documented
 from perennial.common.web.pages import paged_to
-from perennial.profile.params import MayRead, Word
+from perennial.profile.params import Word
 from perennial.profile.search import params, service
 from perennial.profile.search.filters import Wanted
 from perennial.profile.search.items import CustomerItem
 from perennial.profile.search.schemas import Identifiers, Known
 from perennial.profile.search.service import Asked
+from perennial.profile.traits.readers import MayRead
 
 router = APIRouter(tags=["customers"])
 

@@ -8,9 +8,11 @@ from typing import assert_never
 from uuid import UUID
 
 from perennial.common.problems import Unprocessable
-from perennial.common.rules.conditions import on_calendar
-from perennial.common.rules.criteria import Condition
-from perennial.common.rules.nodes import (
+from perennial.common.rules.calendar.zones import TRAITS as ZONES
+from perennial.common.rules.calendar.zones import deployment_zone
+from perennial.common.rules.evaluation.conditions import on_calendar
+from perennial.common.rules.grammar.criteria import Condition
+from perennial.common.rules.grammar.nodes import (
     AllOf,
     AnyOf,
     Everyone,
@@ -23,13 +25,11 @@ from perennial.common.rules.nodes import (
     OnTrait,
     Rule,
 )
-from perennial.common.rules.paths import trait_path
-from perennial.common.rules.sql_clock import Clock, own_zone
-from perennial.common.rules.sql_conditions import condition_sql
-from perennial.common.rules.sql_values import Binds, number, walk
-from perennial.common.rules.values import number as as_number
-from perennial.common.rules.zones import TRAITS as ZONES
-from perennial.common.rules.zones import deployment_zone
+from perennial.common.rules.sql.clock import Clock, own_zone
+from perennial.common.rules.sql.conditions import condition_sql
+from perennial.common.rules.sql.values import Binds, number, walk
+from perennial.common.rules.values.paths import trait_path
+from perennial.common.rules.values.scalars import number as as_number
 
 MEMBERS = "SELECT customer_id FROM membership WHERE segment_id = {0} AND member"
 _OWN = {"tags": "to_jsonb(c.tags)", "stage": "to_jsonb(c.stage)"}

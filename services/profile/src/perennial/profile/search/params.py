@@ -10,8 +10,8 @@ from fastapi import Request
 
 from perennial.common import rules
 from perennial.common.problems import Unprocessable
-from perennial.common.rules.nodes import Rule
-from perennial.common.rules.values import NUMBER
+from perennial.common.rules.grammar.nodes import Rule
+from perennial.common.rules.values.scalars import NUMBER
 
 MOST = 20
 _TRAIT = re.compile(r"trait\.(?P<path>.+?)(?:\[(?P<operator>[a-z_]+)\])?")

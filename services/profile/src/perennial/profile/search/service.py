@@ -11,8 +11,8 @@ from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
 from perennial.common.db import ReadSession, settings_of
 from perennial.common.problems import FieldError, Forbidden, Unprocessable
-from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnElement, OnTrait, Rule
-from perennial.common.rules.paths import trait_path
+from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnElement, OnTrait, Rule
+from perennial.common.rules.values.paths import trait_path
 from perennial.common.web.cursors import bad_cursor
 from perennial.profile.search import filters, queries, walks, words
 from perennial.profile.search.filters import Filter, Wanted

@@ -11,7 +11,7 @@ from perennial.common.auth import Principal
 from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.cursors import last_number
 from perennial.common.web.etags import NEW, IfMatch, IfMatchOrNew, match, tag
-from perennial.profile.params import MayRead, nobody
+from perennial.profile.params import nobody
 from perennial.profile.stages import queries, service
 from perennial.profile.stages.schemas import (
     LadderIn,
@@ -26,6 +26,7 @@ from perennial.profile.stages.schemas import (
 from perennial.profile.tags import counting
 from perennial.profile.tags.assignments.api import MayEdit
 from perennial.profile.tags.definitions.api import KeyPath, MayDefine, MayLook
+from perennial.profile.traits.readers import MayRead
 
 router = APIRouter(tags=["lifecycle"])
 

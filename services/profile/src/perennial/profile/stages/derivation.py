@@ -17,7 +17,7 @@ from perennial.common.db import WriteSession
 from perennial.common.derive import mark
 from perennial.common.outbox import emit
 from perennial.common.rules import Predicate, View
-from perennial.common.rules.flip import Flip
+from perennial.common.rules.changes.flip import Flip
 from perennial.common.timers import Timer, timer_for
 from perennial.profile.rows.drafts import Draft
 from perennial.profile.stages import queries
@@ -122,12 +122,17 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
     for customer, stand in stands.items():
         drafts[customer].stage = stand.stage
     await _write(session, drafts, ladder, stands, before, now)
-    due = {customer: min(stand.due) for customer, stand in stands.items() if stand.due}
-    await timers.cancel(session, FLIP, [str(any_id) for any_id in owners if any_id not in due])
-    await timers.schedule(
-        session,
-        [timer_for(customer, FLIP, str(customer), at, {"customer": str(customer)}) for customer, at in due.items()],
-    )
+    due = {
+        customer: timer_for(customer, FLIP, str(customer), min(stand.due), {"customer": str(customer)})
+        for customer, stand in stands.items()
+        if stand.due
+    }
+    # Of whom but events are new, a timer that is sooner stands: it may fire once too early, and need not move.
+    partly = {customer for customer, draft in drafts.items() if draft.about is not None}
+    idle = [str(any_id) for any_id, owner in owners.items() if any_id not in due and owner not in partly]
+    await timers.cancel(session, FLIP, idle)
+    await timers.schedule(session, [timer for customer, timer in due.items() if customer not in partly])
+    await timers.hasten(session, [timer for customer, timer in due.items() if customer in partly])
 
 
 async def _stands(

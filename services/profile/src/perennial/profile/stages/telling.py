@@ -5,11 +5,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from perennial.common import rules
+from perennial.common import rule_states, rules
 from perennial.common.contracts.base import RuleState
 from perennial.common.contracts.profile import RulesChanged
 from perennial.common.db import WriteSession
-from perennial.common.outbox import emit
 from perennial.profile.stages import queries
 
 LADDER = "ladder"
@@ -21,7 +20,7 @@ async def tell(session: WriteSession, key: str | None = None) -> None:
     if lifecycle is None:
         return
     rows: Sequence[Row[Any]] = [row for row in await queries.ladders(session) if key in {None, row.key}]
-    await emit(session, RulesChanged(rules=[_state(row, lifecycle) for row in rows]))
+    await rule_states.tell(session, RulesChanged, [_state(row, lifecycle) for row in rows])
 
 
 def _state(row: Row[Any], lifecycle: Row[Any]) -> RuleState:

@@ -11,10 +11,11 @@ from perennial.common import identity_map
 from perennial.common.db import ReadSession
 from perennial.common.web import Page, PageQuery, Read, Unprocessable, documented, paged
 from perennial.common.web.cursors import last_moment
-from perennial.profile.params import Instant, MayRead, Word, no_event, nobody
+from perennial.profile.params import Instant, Word, no_event, nobody
 from perennial.profile.timeline import kinds, queries
 from perennial.profile.timeline.kinds import EventType, Kind
 from perennial.profile.timeline.schemas import Occurrence, TimelineEvent, occurrence
+from perennial.profile.traits.readers import MayRead
 from perennial.profile.traits.sealing import Opened
 
 router = APIRouter(tags=["timeline"])

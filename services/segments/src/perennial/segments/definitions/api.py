@@ -109,7 +109,12 @@ def _leaf(leaf: previews.Leaf) -> LeafOut:
 def _overlap(found: previews.Overlap) -> OverlapOut:
     counted = found.counted
     return OverlapOut(
-        segment_id=found.segment_id, name=found.name, count=counted.count, margin=counted.margin, size=found.size
+        segment_id=found.segment_id,
+        name=found.name,
+        count=counted.count,
+        margin=counted.margin,
+        size=found.size.count,
+        size_margin=found.size.margin,
     )
 
 

@@ -6,11 +6,11 @@ from perennial.common import rules
 from perennial.common.db import ReadSession
 from perennial.common.problems import FieldError, Unprocessable
 from perennial.common.rules import Fields, Rule, RuleError
-from perennial.common.rules.checking import OPERATORS
-from perennial.common.rules.conditions import affirmative
-from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnTrait
-from perennial.common.rules.paths import trait_path
-from perennial.common.rules.values import text
+from perennial.common.rules.evaluation.conditions import affirmative
+from perennial.common.rules.grammar.checking import OPERATORS
+from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnTrait
+from perennial.common.rules.values.paths import trait_path
+from perennial.common.rules.values.scalars import text
 from perennial.segments.facts import queries
 
 RFM = {"rfm": "object"}

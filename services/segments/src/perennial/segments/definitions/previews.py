@@ -21,6 +21,7 @@ from perennial.common.problems import Unprocessable
 from perennial.common.rules import Rule
 from perennial.segments.definitions.fields import leaves
 from perennial.segments.definitions.sampling import Counted, of_part, one_in
+from perennial.segments.definitions.sizes import sizes
 from perennial.segments.months import service as months
 from perennial.segments.months.queries import complete_since
 
@@ -40,8 +41,7 @@ _TRIED = """
     SELECT total.n, total.times,
            ARRAY(SELECT customer_id FROM held ORDER BY customer_id LIMIT {3}) AS sample,
            (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                       'segment_id', s.id, 'name', s.name, 'found', i.n,
-                       'size', (SELECT count(*) FROM membership AS m WHERE m.segment_id = s.id)
+                       'segment_id', s.id, 'name', s.name, 'found', i.n
                    ) ORDER BY i.n DESC, s.id), '[]')
             FROM inside AS i JOIN segment AS s ON s.id = i.segment_id) AS overlaps
     FROM total"""
@@ -58,12 +58,12 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Another segment of so many members, and how many of them the rule holds for."""
+    """Another segment of so many members (`size`), and how many of them the rule holds for."""
 
     segment_id: UUID
     name: str
     counted: Counted
-    size: int
+    size: Counted
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ async def preview(session: ReadSession, rule: Rule, now: datetime, *, exact: boo
         quick = await _planned(session, *_held(rule, now, 1), QUICK) if times > 1 else None
         used = times if quick is None else 1
         held = (await session.execute(*_held(rule, now, used))).one() if quick is None else quick
+        overlaps = await _overlaps(session, held, used, times)
         unheard = await _unheard(session, rule)
         since = months.short_since(rule, await complete_since(session), now)
     except DBAPIError as error:
@@ -98,9 +99,7 @@ async def preview(session: ReadSession, rule: Rule, now: datetime, *, exact: boo
     counted, until = Counted(held.n, used), begun + (PREVIEW_SECONDS if exact else LEAVES_BY)
     whole = until if times == 1 else begun + QUICK_LEAVES if used == 1 else begun
     found = await _leaves(session, rule, counted, now, (whole, until, times))
-    share = held.times * used
-    overlaps = [_overlap(item, share) for item in held.overlaps]
-    return Tried(counted, held.sample, overlaps, share > 1, found, unheard, since)
+    return Tried(counted, held.sample, overlaps, held.times * used > 1, found, unheard, since)
 
 
 def _held(rule: Rule, now: datetime, times: int) -> tuple[TextClause, Mapping[str, object]]:
@@ -109,8 +108,13 @@ def _held(rule: Rule, now: datetime, times: int) -> tuple[TextClause, Mapping[st
     return text(_TRIED.format(of_part(times), query.text, OVERLAPS, SAMPLE, PART)), query.params
 
 
-def _overlap(item: Mapping[str, Any], times: float) -> Overlap:
-    return Overlap(UUID(item["segment_id"]), item["name"], Counted(item["found"], times), item["size"])
+async def _overlaps(session: ReadSession, held: Row[Any], used: int, times: int) -> list[Overlap]:
+    segments = [UUID(item["segment_id"]) for item in held.overlaps]
+    members = await sizes(session, segments, times)
+    return [
+        Overlap(segment, item["name"], Counted(item["found"], held.times * used), members[segment])
+        for segment, item in zip(segments, held.overlaps, strict=True)
+    ]
 
 
 async def _leaves(

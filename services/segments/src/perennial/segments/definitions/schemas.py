@@ -144,7 +144,8 @@ class OverlapOut(BaseModel):
     name: str
     count: int = Field(description="Of those whom the rule holds for.")
     margin: int = Field(description=MARGIN)
-    size: int = Field(description="Of everybody.")
+    size: int = Field(description="The members of the segment.")
+    size_margin: int = Field(description="By how much `size` is off at most, at 95 %; 0 where they were counted.")
 
 
 class PreviewOut(BaseModel):

@@ -10,7 +10,7 @@ from perennial.common.db import WriteSession
 from perennial.common.derive import ANYTHING, mark, mark_changes, mark_events, spell
 from perennial.common.identity_map import MapChange
 from perennial.common.rules.facts import EventFact, TraitFact, record_events, record_traits
-from perennial.common.rules.paths import trait_key
+from perennial.common.rules.values.paths import trait_key
 from perennial.segments.facts import concerns, queries
 from perennial.segments.facts.queries import Defined, Said
 from perennial.segments.rfm.standings.service import TRAIT

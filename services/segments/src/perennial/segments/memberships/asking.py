@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from uuid import UUID
 
 from perennial.common.rules import Predicate, View
-from perennial.common.rules.rolling import still
+from perennial.common.rules.changes.rolling import still
 from perennial.segments.memberships.serving import Plan, Segment, Serving
 
 __all__ = ["Asked", "Customer", "Segment"]

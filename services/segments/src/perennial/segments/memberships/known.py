@@ -12,10 +12,11 @@ from perennial.common.db.arrays import array
 from perennial.segments.definitions.queries import SERVING
 from perennial.segments.memberships.queries import of_customers
 
+# OFFSET 0: Postgres takes an array for ten rows, and would look up each segment for each customer.
 _PLACES = """
     SELECT c.n, array_agg(s.place - 1)
     FROM unnest($1::text::uuid[]) WITH ORDINALITY AS c (customer_id, n)
-    JOIN membership AS m ON m.customer_id = c.customer_id
+    CROSS JOIN LATERAL (SELECT segment_id FROM membership WHERE customer_id = c.customer_id OFFSET 0) AS m
     JOIN unnest($2::text::uuid[]) WITH ORDINALITY AS s (id, place) ON s.id = m.segment_id
     GROUP BY c.n"""
 _TIMERS = "SELECT key, due_at FROM timer WHERE kind = $1 AND key = ANY($2::text::text[])"

@@ -1,5 +1,6 @@
 """The SQL by which thousands of memberships change at once."""
 
+import struct
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +9,10 @@ import asyncpg
 
 from perennial.common.db import WriteSession, raw
 from perennial.common.db.arrays import array, arrays
+from perennial.common.db.copying import copy, instant
 from perennial.common.db.sessions import ASIDE
+
+MANY = 100
 
 # All that a statement changes bears one number: of one membership they still rise. As a rule all change that are named:
 # then no row comes back, and nothing is to be read here.
@@ -33,11 +37,14 @@ _LEFT = """
     changed AS (
         DELETE FROM membership AS m USING unnest($1::text::uuid[], $2::text::uuid[]) AS p (s, c)
         WHERE m.segment_id = s AND m.customer_id = c"""
+_PRESENT = "SELECT id FROM segment WHERE id = ANY($1::text::uuid[]) AND state <> 'archived' FOR KEY SHARE"
+_DRAWN = "SELECT nextval('membership_version')"
 _ENTER = f"""
     WITH present AS MATERIALIZED (
         SELECT id FROM segment WHERE id = ANY($4::text::uuid[]) AND state <> 'archived' {{hold}}),
     {_CHANGED.format(changed=_ENTERED, entered="true")}"""  # noqa: S608 (constants of ours)
 _LEAVE = f"WITH {_CHANGED.format(changed=_LEFT, entered='false')}"
+_MEMBER, _CHANGE = struct.Struct(">hi16si16siqiq").pack, struct.Struct(">hi16si16siBiq").pack
 
 Pairs = Sequence[tuple[UUID, UUID]]
 Moved = list[tuple[UUID, UUID, int]]
@@ -48,11 +55,34 @@ async def enter(session: WriteSession, pairs: Pairs, at: datetime) -> Moved:
 
     Nobody enters a segment that was archived while they were computed.
     """
+    if len(pairs) >= MANY and not session.info.get(ASIDE):
+        entered = await _all_new(session, pairs, at)
+        if entered is not None:
+            return entered
     hold = "" if session.info.get(ASIDE) else "FOR KEY SHARE"
     segments = array([*{segment for segment, _ in pairs}])
     driver = await raw(session)
     [row] = await driver.fetch(_ENTER.format(hold=hold), *arrays(pairs), at, segments)
     return _moved(pairs, row)
+
+
+async def _all_new(session: WriteSession, pairs: Pairs, at: datetime) -> Moved | None:
+    """COPY them in, at two thirds of the price; whoever is a member already takes all back."""
+    driver = await raw(session)
+    present = {row[0] for row in await driver.fetch(_PRESENT, array([*{segment for segment, _ in pairs}]))}
+    version = await driver.fetchval(_DRAWN)
+    moved = [(segment, customer, version) for segment, customer in pairs if segment in present]
+    known, when = {segment: segment.bytes for segment in present}, instant(at)
+    both = [(known[segment], customer.bytes) for segment, customer, _ in moved]
+    members = ((_MEMBER(4, 16, segment, 16, customer, 8, when, 8, version),) for segment, customer in both)
+    changes = ((_CHANGE(4, 16, segment, 16, customer, 1, 1, 8, when),) for segment, customer in both)
+    try:
+        async with session.begin_nested():
+            await copy(session, "membership", ("segment_id", "customer_id", "since", "version"), members)
+            await copy(session, "membership_change", ("segment_id", "customer_id", "entered", "at"), changes)
+    except asyncpg.UniqueViolationError:
+        return None
+    return moved
 
 
 async def leave(session: WriteSession, pairs: Pairs, at: datetime) -> Moved:

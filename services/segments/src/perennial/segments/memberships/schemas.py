@@ -1,12 +1,12 @@
 """HTTP bodies of memberships."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from perennial.common.web import Page
+from perennial.common.web.reasons import Reason
 
 
 class MemberOut(BaseModel):
@@ -47,16 +47,10 @@ class Change(BaseModel):
     at: datetime
 
 
-class Reason(BaseModel):
-    """One node of a rule, asked about one customer."""
+class Changes(Page[Change]):
+    """Entries and exits, complete since that instant; where it is null, from the beginning."""
 
-    pointer: str
-    phrase: str
-    holds: bool
-    value: Any = None
-    evidence: list[dict[str, Any]] = []
-    next_change: datetime | None = None
-    parts: list["Reason"] = []
+    complete_since: datetime | None
 
 
 class ExplainOut(BaseModel):

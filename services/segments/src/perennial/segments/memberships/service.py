@@ -22,14 +22,14 @@ from perennial.common import identity_map, rules
 from perennial.common.contracts.segments import Membership
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.db.sessions import ASIDE
-from perennial.common.derive import Stale, mark, spell
+from perennial.common.derive import Concern, Stale, mark, spell
 from perennial.common.ids import partition_of
 from perennial.common.rules import Rule, RuleError, Sql
-from perennial.common.rules.flip import timed
-from perennial.common.rules.footprint import NOTHING
-from perennial.common.rules.rolling import rolling_alone
-from perennial.common.rules.turning import stays, turns
-from perennial.common.rules.views import load_each
+from perennial.common.rules.changes.flip import timed
+from perennial.common.rules.changes.rolling import rolling_alone
+from perennial.common.rules.changes.turning import stays, turns
+from perennial.common.rules.evaluation.footprint import NOTHING
+from perennial.common.rules.facts.views import load_each
 from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.facts import concerns
@@ -52,6 +52,7 @@ metrics.get_meter("perennial").create_observable_counter(
 FLIP = "flip"
 AT_ONCE = 5000
 JUST_BEFORE = timedelta(microseconds=1)
+LAG = timedelta(seconds=5)  # a pipeline that is so far behind is no more so than always
 SHARE_SECONDS = 0.005  # of the loop, at a time
 SLOW_SECONDS = 20.0  # of CPU, for one rule and one batch of customers: a hundred rules take a tenth of one
 
@@ -110,7 +111,9 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     """
     now = datetime.now(UTC)
     serving = await live_segments(session)
-    plans = {customer: serving.plan(stale.concerns.get(customer)) for customer in stale.live}
+    known_by = concerns.moments(stale.said, stale.live)
+    about = {**stale.concerns, **{key: concerns.without_moments(stale.concerns.get(key)) for key in known_by}}
+    plans = {customer: serving.plan(about.get(customer)) for customer in stale.live}
     concerned = [customer for customer, plan in plans.items() if plan.places or plan.all]
     leaving = await known.all_of(session, stale.gone) if stale.gone else []
     entering: list[tuple[UUID, UUID]] = []
@@ -118,7 +121,7 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     idle = list(stale.gone)
     if concerned:
         listed = await lists.of_customers(session, concerned) if None in serving.predicates else {}
-        for moment, customers in (await _customers(session, serving, concerned, plans, now)).items():
+        for moment, customers in (await _customers(session, serving, concerned, plans, known_by, now)).items():
             asked = Asked(serving, customers, moment)
             await _ask(session, serving, asked, listed)
             entering += asked.entering
@@ -134,11 +137,17 @@ async def compute(session: WriteSession, stale: Stale) -> None:
 
 
 async def _customers(
-    session: WriteSession, serving: Serving, concerned: list[UUID], plans: Mapping[UUID, Plan], now: datetime
+    session: WriteSession,
+    serving: Serving,
+    concerned: list[UUID],
+    plans: Mapping[UUID, Plan],
+    known_by: Mapping[UUID, datetime],
+    now: datetime,
 ) -> dict[datetime, list[Customer]]:
     """Customers by the moment for which they are asked: now, or just before a timer of theirs that should have fired.
 
-    Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps.
+    Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps. Nor
+    does one that has fired say anything of what came after the moment up to which all is known.
     """
     before = await known.places(session, concerned, serving.spelled, len(serving.segments))
     narrowed = [
@@ -147,11 +156,11 @@ async def _customers(
         if (plan := serving.narrow(plans[customer], places)).places or plan.all
     ]
     timers = await known.timers(session, FLIP, [customer for customer, _, _ in narrowed])
-    oldest = min([now, *(at - JUST_BEFORE for at in timers if at)])
+    oldest = min([now, *known_by.values(), *(at - JUST_BEFORE for at in timers if at)])
     views = await load_each(session, [(customer, plan.reads) for customer, plan, _ in narrowed], oldest)
     found: dict[datetime, list[Customer]] = {}
-    for view, timer, (_, plan, places) in zip(views, timers, narrowed, strict=True):
-        moment = timer - JUST_BEFORE if timer and timer <= now else now
+    for view, timer, (customer, plan, places) in zip(views, timers, narrowed, strict=True):
+        moment = timer - JUST_BEFORE if timer and timer <= now else known_by.get(customer, now)
         found.setdefault(moment, []).append(Customer(view, plan, places, timer))
     return found
 
@@ -191,16 +200,32 @@ async def _set_timers(session: WriteSession, due: Mapping[UUID, datetime]) -> No
 
 
 async def flip(session: WriteSession, timers: list[Timer]) -> None:
-    """The clock has come to where an answer may change: compute those customers, once all they said was heard."""
-    waiting = [timer for timer in timers if timer.payload.get("then")]
-    await schedule(session, [_onward(timer) for timer in waiting])
-    ready = {UUID(timer.payload["customer"]) for timer in timers if not timer.payload.get("then")}
-    await mark(session, ready, live=True, concern=spell(concerns.CLOCK))
+    """The clock has come to where an answer may change: compute those customers, once all they said was heard.
+
+    Where the pipeline lags they are computed for the moment that it has come to: their next timer may lie before now.
+    """
+    now, waiting, ready = datetime.now(UTC), list[Timer](), dict[Concern, set[UUID]]()
+    for timer in timers:
+        passed = _passed(timer, now)
+        if timer.payload.get("then"):
+            waiting.append(_onward(timer, passed))
+        else:
+            concern = concerns.CLOCK if now - passed < LAG else concerns.by_then(concerns.CLOCK, passed)
+            ready.setdefault(concern, set()).add(UUID(timer.payload["customer"]))
+    await schedule(session, waiting)
+    for concern, customers in ready.items():
+        await mark(session, customers, live=True, concern=spell(concern))
 
 
-def _onward(timer: Timer) -> Timer:
+def _passed(timer: Timer, now: datetime) -> datetime:
+    """How far the pipeline had come in whichever of the customer's partitions it lagged the most."""
+    before = timer.payload.get("passed")
+    return min(timer.passed or now, datetime.fromisoformat(before) if before else now)
+
+
+def _onward(timer: Timer, passed: datetime) -> Timer:
     first, *others = timer.payload["then"]
-    return replace(timer, partition=first, payload={**timer.payload, "then": others})
+    return replace(timer, partition=first, payload={**timer.payload, "then": others, "passed": passed.isoformat()})
 
 
 async def move(

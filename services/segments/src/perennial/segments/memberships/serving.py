@@ -12,10 +12,10 @@ from perennial.common import rules
 from perennial.common.db.arrays import array
 from perennial.common.derive import Concern
 from perennial.common.rules import Footprint
-from perennial.common.rules.flip import Flip
-from perennial.common.rules.footprint import NOTHING
-from perennial.common.rules.rolling import Rolling
-from perennial.common.rules.turning import Turn
+from perennial.common.rules.changes.flip import Flip
+from perennial.common.rules.changes.rolling import Rolling
+from perennial.common.rules.changes.turning import Turn
+from perennial.common.rules.evaluation.footprint import NOTHING
 from perennial.segments.facts import concerns
 
 MOST_PLANS = 10_000

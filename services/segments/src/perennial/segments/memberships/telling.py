@@ -22,10 +22,12 @@ from perennial.common.packs import Said
 PER_FACT = 1000
 Changed = tuple[UUID, UUID, int] | asyncpg.Record  # segment, customer, version
 
-_encode = msgspec.json.Encoder().encode
+Head = tuple[str, str]
+
+_encode, _made = msgspec.json.Encoder().encode, Said._make  # of a thousand facts, a third of the time of Said(…)
 
 
-class _State(msgspec.Struct):
+class _State(msgspec.Struct, gc=False):
     segment_id: UUID
     segment_name: str
     customer: UUID
@@ -34,13 +36,13 @@ class _State(msgspec.Struct):
     version: int
 
 
-class _States(msgspec.Struct):
+class _States(msgspec.Struct, gc=False):
     id: str
     occurred_at: datetime
     memberships: list[_State]
 
 
-class _Entered(msgspec.Struct):
+class _Entered(msgspec.Struct, gc=False):
     id: str
     occurred_at: datetime
     segment_id: UUID
@@ -50,7 +52,7 @@ class _Entered(msgspec.Struct):
     announced: bool = False
 
 
-class _Exited(msgspec.Struct):
+class _Exited(msgspec.Struct, gc=False):
     id: str
     occurred_at: datetime
     segment_id: UUID
@@ -71,36 +73,39 @@ async def tell(
 def _facts(said: list[_State], live: Mapping[UUID, bool], at: datetime) -> Iterator[Said]:
     states, entries, exits = _headers(at)
     for part in _parts(said):
-        identifier = uuid7_text()
-        yield _fact(MembershipsChanged, states, identifier, _States(identifier, at, part))
+        yield _fact(MembershipsChanged, states, _States(uuid7_text(), at, part))
     for one in said:
         if not live.get(one.customer):
             continue
-        identifier = uuid7_text()
-        what = (identifier, at, one.segment_id, one.segment_name, one.customer, one.version)
+        what = (uuid7_text(), at, one.segment_id, one.segment_name, one.customer, one.version)
         if one.member:
-            yield _fact(MembershipEntered, entries, identifier, _Entered(*what))
+            yield _fact(MembershipEntered, entries, _Entered(*what))
         else:
-            yield _fact(MembershipExited, exits, identifier, _Exited(*what))
+            yield _fact(MembershipExited, exits, _Exited(*what))
 
 
-def _fact(contract: type[Event], head: str, identifier: str, said: msgspec.Struct) -> Said:
-    return Said(identifier, contract.subject, head.replace(_PLACE, identifier), _encode(said))
+def _fact(contract: type[Event], head: Head, said: _States | _Entered | _Exited) -> Said:
+    identifier = said.id
+    return _made((identifier, contract.subject, f"{head[0]}{identifier}{head[1]}", _encode(said)))
 
 
 _NOBODY = uuid7()
-_PLACE = str(_NOBODY)
 
 
-def _headers(at: datetime) -> tuple[str, str, str]:
-    """Of each contract, with a place for the id."""
+def _headers(at: datetime) -> tuple[Head, Head, Head]:
+    """Of each contract, around the place of the id."""
     encode, nobody = Encoder(), {"segment_id": _NOBODY, "segment_name": "", "customer": _NOBODY, "version": 0}
     states = MembershipsChanged(id=_NOBODY, occurred_at=at, memberships=[])
     entered, exited = (
         contract.model_validate({"id": _NOBODY, "occurred_at": at, **nobody})
         for contract in (MembershipEntered, MembershipExited)
     )
-    return encode(states)[0], encode(entered)[0], encode(exited)[0]
+    return _split(encode(states)[0]), _split(encode(entered)[0]), _split(encode(exited)[0])
+
+
+def _split(headers: str) -> Head:
+    before, _, after = headers.partition(str(_NOBODY))
+    return before, after
 
 
 def _states(rows: Sequence[Changed], names: Mapping[UUID, str], at: datetime, *, member: bool) -> list[_State]:

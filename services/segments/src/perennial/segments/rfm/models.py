@@ -37,7 +37,7 @@ scoring = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("state", Text, nullable=False, comment="wanted, computing, serving (the one that is read), past, failed"),
-    Column("cause", Text, nullable=False, comment="day, change, new, growth, asked or settings"),
+    Column("cause", Text, nullable=False, comment="day, change, new, growth, asked, settings or currency"),
     Column("wanted_at", _instant, server_default=func.now(), nullable=False),
     Column("as_of", _instant, comment="The moment at which the facts were read and the thresholds frozen."),
     Column("served_at", _instant),
@@ -46,6 +46,7 @@ scoring = Table(
     Column("version", BigInteger, comment="The last version of a standing that was drawn before it served."),
     Column("error", Text),
     Column("seconds", Double, comment="How long it took: the longer, the later the next one that orders want."),
+    Column("currency", Text, comment="The deployment's, by which the trait `rfm` was said from when it served."),
 )
 Index("ix_rfm_scoring_wanted", scoring.c.state, unique=True, postgresql_where=scoring.c.state == "wanted")
 Index("ix_rfm_scoring_serving", scoring.c.state, unique=True, postgresql_where=scoring.c.state == "serving")

@@ -10,8 +10,9 @@ from perennial.common.web import Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.cursors import last_text
 from perennial.common.web.etags import IfMatch, tag
 from perennial.tickets.agents import queries, service
-from perennial.tickets.agents.models import Agent
 from perennial.tickets.agents.schemas import AgentChange, AgentIn, AgentOut, Presence
+from perennial.tickets.dispatch import queries as dispatch
+from perennial.tickets.dispatch.models import Agent
 from perennial.tickets.texts import AgentId
 
 router = APIRouter(prefix="/v1/agents", tags=["tickets"])
@@ -22,7 +23,7 @@ Manager = Annotated[Principal, Depends(requires("tickets:manage"))]
 
 async def _out(session: ReadSession, agent: Agent, response: Response) -> AgentOut:
     tag(response, agent.version)
-    return _shown(agent, await queries.loads(session))
+    return _shown(agent, await dispatch.loads(session))
 
 
 def _shown(agent: Agent, loads: dict[str, int]) -> AgentOut:
@@ -34,7 +35,7 @@ def _shown(agent: Agent, loads: dict[str, int]) -> AgentOut:
 async def list_agents(page: PageQuery, session: Read, who: Reader) -> Page[AgentOut]:
     """Every agent with the tickets at hand, by id."""
     rows = await queries.page(session, last_text(page) or "", page.limit + 1)
-    loads = await queries.loads(session)
+    loads = await dispatch.loads(session)
     return paged([_shown(row, loads) for row in rows], page, lambda item: [item.id])
 
 

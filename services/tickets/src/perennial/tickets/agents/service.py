@@ -7,8 +7,8 @@ from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.problems import Conflict, NotFound
 from perennial.common.web.etags import match
-from perennial.tickets.agents.models import Agent
 from perennial.tickets.dispatch import service as dispatching
+from perennial.tickets.dispatch.models import Agent
 from perennial.tickets.requests.assigning import dispatch_waiting
 
 

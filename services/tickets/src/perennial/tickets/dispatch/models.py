@@ -1,4 +1,4 @@
-"""Dispatch rules."""
+"""What dispatch decides by: its rules, and the agents."""
 
 from datetime import datetime
 from typing import Any
@@ -23,5 +23,20 @@ class DispatchRule(Base):
     team: Mapped[str | None]
     skills: Mapped[list[str]]
     enabled: Mapped[bool]
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Agent(Base):
+    """Somebody who works on tickets: at most `capacity` open ones at a time, while online."""
+
+    __tablename__ = "agent"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    team: Mapped[str | None]
+    skills: Mapped[list[str]]
+    capacity: Mapped[int]
+    online: Mapped[bool]
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,12 +1,12 @@
-"""The SQL of dispatch rules."""
+"""The SQL of dispatch: rules, and agents with their loads."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, text, tuple_
 
-from perennial.common.db import ReadSession
-from perennial.tickets.dispatch.models import DispatchRule
+from perennial.common.db import ReadSession, WriteSession
+from perennial.tickets.dispatch.models import Agent, DispatchRule
 
 
 async def enabled(session: ReadSession) -> Sequence[DispatchRule]:
@@ -36,3 +36,19 @@ async def last_position(session: ReadSession) -> int:
 async def count(session: ReadSession) -> int:
     """How many rules there are."""
     return (await session.execute(select(func.count()).select_from(DispatchRule))).scalar_one()
+
+
+async def lock_agents(session: WriteSession) -> Sequence[Agent]:
+    """Every agent as it is now, locked, by id."""
+    wanted = select(Agent).order_by(Agent.id).with_for_update(key_share=True)
+    return (await session.execute(wanted.execution_options(populate_existing=True))).scalars().all()
+
+
+async def loads(session: ReadSession) -> dict[str, int]:
+    """How many tickets each agent who has any works on."""
+    await session.flush()
+    rows = await session.execute(
+        text("""SELECT assignee, count(*) FROM ticket
+                WHERE assignee IS NOT NULL AND state IN ('open', 'waiting') GROUP BY assignee""")
+    )
+    return {row[0]: row[1] for row in rows}

@@ -7,10 +7,9 @@ from typing import Any
 
 from perennial.common.rules import Explanation, Rule, View, explain
 from perennial.common.rules import compile as compile_rule
-from perennial.common.rules.footprint import leaves
-from perennial.common.rules.nodes import OnTrait
-from perennial.tickets.agents.models import Agent
-from perennial.tickets.dispatch.models import DispatchRule
+from perennial.common.rules.evaluation.footprint import leaves
+from perennial.common.rules.grammar.nodes import OnTrait
+from perennial.tickets.dispatch.models import Agent, DispatchRule
 
 MOST_CANDIDATES = 20
 LONGEST_VALUE = 200

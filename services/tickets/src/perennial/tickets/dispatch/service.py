@@ -8,10 +8,9 @@ from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession, lock
 from perennial.common.ids import uuid7
 from perennial.common.problems import Conflict, NotFound, Unprocessable
-from perennial.common.rules.footprint import leaves
-from perennial.common.rules.nodes import OnElement
+from perennial.common.rules.evaluation.footprint import leaves
+from perennial.common.rules.grammar.nodes import OnElement
 from perennial.common.web.etags import match
-from perennial.tickets.agents import queries as agents
 from perennial.tickets.dispatch import queries, telling, veiled
 from perennial.tickets.dispatch.models import DispatchRule
 from perennial.tickets.dispatch.roster import Roster
@@ -33,8 +32,8 @@ async def roster(session: WriteSession) -> Roster:
     """Everything that decides, read after everybody else's decisions."""
     await turn(session)
     rows = await queries.enabled(session)
-    found = await agents.lock_all(session)
-    return Roster([(row, rules.parse(row.rule)) for row in rows], found, await agents.loads(session))
+    found = await queries.lock_agents(session)
+    return Roster([(row, rules.parse(row.rule)) for row in rows], found, await queries.loads(session))
 
 
 async def check(session: ReadSession, who: Principal, rule: Any) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from perennial.common import rules
+from perennial.common import rule_states, rules
 from perennial.common.contracts.base import RuleState
 from perennial.common.contracts.tickets import RulesChanged
 from perennial.common.db import WriteSession
-from perennial.common.outbox import emit
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
 from perennial.tickets.dispatch import queries
@@ -19,14 +18,13 @@ DELETED = "deleted"
 
 async def tell(session: WriteSession, found: Sequence[DispatchRule]) -> None:
     """Say how rules stand; one that is switched off asks for what it asks all the same."""
-    if found:
-        await emit(session, RulesChanged(rules=[_state(row) for row in found]))
+    await rule_states.tell(session, RulesChanged, [_state(row) for row in found])
 
 
 async def tell_deleted(session: WriteSession, row: DispatchRule) -> None:
     """Say that a rule is no more."""
     state = _state(row).model_copy(update={"state": DELETED, "segments": [], "version": row.version + 1})
-    await emit(session, RulesChanged(rules=[state]))
+    await rule_states.tell(session, RulesChanged, [state])
 
 
 def _state(row: DispatchRule) -> RuleState:

@@ -7,7 +7,7 @@ from perennial.common import masks, prose
 from perennial.common.auth import Principal
 from perennial.common.masks import Sensitivity
 from perennial.common.problems import FieldError, Forbidden
-from perennial.common.rules.nodes import AllOf, AnyOf, Not, OnTrait, Rule
+from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnTrait, Rule
 from perennial.tickets.types.sensitivity import of_path, sees
 
 CODE = "field_masked"

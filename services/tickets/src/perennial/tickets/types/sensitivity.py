@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from perennial.common import masks
 from perennial.common.auth import Principal
 from perennial.common.masks import Sensitivity
-from perennial.common.rules.paths import trait_path
+from perennial.common.rules.values.paths import trait_path
 from perennial.tickets.types.definition import FormField
 
 PLAIN = frozenset({"type", "priority", "tier"})

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from perennial.common import rules
 from perennial.common.rules import Explanation
-from perennial.common.rules.phrases import Language
+from perennial.common.rules.sentences.phrases import Language
 from perennial.loyalty.earning.asking import Because, Verdict
 from perennial.loyalty.earning.caps import counted
 from perennial.loyalty.earning.choosing import Room

@@ -10,7 +10,7 @@ from perennial.common import commerce, identity_map
 from perennial.common.commerce import ORDER_COMPLETED
 from perennial.common.contracts.base import utc_now
 from perennial.common.db import ReadSession, settings_of
-from perennial.common.rules.phrases import Language
+from perennial.common.rules.sentences.phrases import Language
 from perennial.loyalty.earning.asking import worth_of
 from perennial.loyalty.earning.explaining.answers import NOBODY, Answer, answers
 from perennial.loyalty.earning.facts import Facts

@@ -45,10 +45,12 @@ async def lots(session: ReadSession, ids: Sequence[UUID]) -> list[Row[Any]]:
     return list(found)
 
 
-async def lots_of_purchase(session: ReadSession, purchase_id: UUID) -> list[Row[Any]]:
-    """The lots that an order brought."""
+async def lots_of_purchase(session: ReadSession, purchase_id: UUID, via: UUID, since: datetime) -> list[Row[Any]]:
+    """The lots that an order brought, completed by `via` at `since`."""
+    of_order = "WHERE via = :via AND earned_at >= :since AND purchase_id = :id"
     found = await session.execute(
-        text(f"{_LOTS} WHERE purchase_id = :id ORDER BY currency, earned_at, id"), {"id": purchase_id}
+        text(f"{_LOTS} {of_order} ORDER BY currency, earned_at, id"),
+        {"id": purchase_id, "via": via, "since": since},
     )
     return list(found)
 

@@ -12,7 +12,7 @@ from perennial.common import identity_map
 from perennial.common.commerce import ORDER_COMPLETED
 from perennial.common.db import ReadSession, settings_of
 from perennial.common.ids import digest_uuid
-from perennial.common.rules.phrases import Language
+from perennial.common.rules.sentences.phrases import Language
 from perennial.common.web import NotFound
 from perennial.loyalty.earning import queries as earned
 from perennial.loyalty.earning.booking import again, lot_id
@@ -115,7 +115,7 @@ async def _purchase(session: ReadSession, key: UUID, language: Language) -> Caus
         "order", ORDER_COMPLETED, item.source, item.order_id, item.via, item.completed.at, earner.programme.version,
         {"amount": str(stated.amount), **(stated.told or {})},
         answers(earner, ORDER_COMPLETED, facts, Given(earner, given), language, claims),
-        await queries.lots_of_purchase(session, key), refunds, item.waived,
+        await queries.lots_of_purchase(session, key, item.via, item.completed.at), refunds, item.waived,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from perennial.common import identity_map
 from perennial.common.db import ReadSession, WriteSession, lock, settings_of
 from perennial.common.identifiers import blind_index
-from perennial.common.rules import values
+from perennial.common.rules.values import scalars
 from perennial.profile.quality.findings import records
 from perennial.profile.quality.findings.records import Finding
 from perennial.profile.quality.rules import queries
@@ -163,7 +163,7 @@ def _compared(said: str) -> str:
 
 def _plain(number: Decimal) -> str:
     """A number without zeros at its end; a vast one by its exponent, since its digits would fill the memory."""
-    return values.text(number) or str(number)
+    return scalars.text(number) or str(number)
 
 
 async def settle(session: WriteSession, watch: Watch) -> list[tuple[str, Said, Said | None]]:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple
 
-from perennial.common.rules import sql_values, values
+from perennial.common.rules.sql import values as sql_values
+from perennial.common.rules.values import scalars
 from perennial.profile.traits.definitions import kinds
 from perennial.profile.traits.definitions.kinds import Definition, Unfit
 
@@ -53,14 +54,14 @@ class Scale(NamedTuple):
     def _number(self, value: Any) -> Decimal | None:
         if self.kind == "money":
             mine = isinstance(value, dict) and str(value.get("currency")).upper() == self.unit
-            return values.number(value.get("amount")) if mine else None
+            return scalars.number(value.get("amount")) if mine else None
         if self.kind in {"date", "datetime"}:
-            at = values.instant(value)
+            at = scalars.instant(value)
             if at is None:
                 return None
             since = at - _EPOCH
             return Decimal(since.days) if self.kind == "date" else Decimal(since // _MICROSECOND) / _MILLION
-        return None if self.kind == PLAIN and isinstance(value, str) else values.number(value)
+        return None if self.kind == PLAIN and isinstance(value, str) else scalars.number(value)
 
     def bounds(self, low: Decimal, high: Decimal) -> tuple[Decimal, Decimal]:
         """Limits that are themselves values: nothing that is clipped to them is refused afterwards."""
@@ -79,10 +80,10 @@ class Scale(NamedTuple):
     def json(self, number: Decimal) -> str:
         """The JSON text of a value at this place."""
         if self.kind == "money":
-            return kinds.encoded({"amount": values.text(number) or "0", "currency": self.unit})
+            return kinds.encoded({"amount": scalars.text(number) or "0", "currency": self.unit})
         if self.kind in {"date", "datetime"}:
             return kinds.encoded(self._time(number))
-        return values.text(number) or "0"
+        return scalars.text(number) or "0"
 
     def shown(self, number: Decimal | None) -> Decimal | str | None:
         """A limit for people: times as times."""

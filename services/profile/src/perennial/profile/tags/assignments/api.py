@@ -9,10 +9,10 @@ from perennial.common import audit
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Read, Repeatable, Write, documented
 from perennial.common.web.idempotency import run
-from perennial.profile.params import MayRead
 from perennial.profile.tags.assignments import explain, service
 from perennial.profile.tags.assignments.schemas import BulkGiven, BulkGiving, CustomerTags, Giving, TagExplanation
 from perennial.profile.tags.definitions.api import KeyPath
+from perennial.profile.traits.readers import MayRead
 
 router = APIRouter(tags=["tags"])
 MayEdit = Annotated[Principal, Depends(requires("customers:write"))]

@@ -11,11 +11,12 @@ from perennial.common import identity_map, masks, rules
 from perennial.common.auth import Principal
 from perennial.common.contracts.base import utc_now
 from perennial.common.db import ReadSession
-from perennial.common.rules import Explanation, Rule
+from perennial.common.rules import Rule
+from perennial.common.web.reasons import reason
 from perennial.profile.params import nobody
 from perennial.profile.rows import queries as rows
 from perennial.profile.rows.drafts import Draft
-from perennial.profile.tags.assignments.schemas import Heard, Reason, TagExplanation
+from perennial.profile.tags.assignments.schemas import Heard, TagExplanation
 from perennial.profile.tags.definitions import compiled
 from perennial.profile.tags.definitions import service as definitions
 from perennial.profile.tags.definitions.compiled import Need, Share, Tag
@@ -67,19 +68,6 @@ async def reasons(session: ReadSession, who: Principal, rule: Rule, draft: Draft
     view, _ = (await views.load(session, {draft.id: draft}, detailed, now))[draft.id]
     found = rules.explain(rule, view, now)
     return {"holds": found.holds, "reason": reason(found, who), "next_change": found.next_change}
-
-
-def reason(found: Explanation, who: Principal) -> Reason:
-    """A node of an explanation as the principal may see it."""
-    return Reason(
-        pointer=found.pointer,
-        phrase=found.phrase,
-        holds=found.holds,
-        value=masks.compared_value(who, found.rule, found.value),
-        evidence=[{"at": seen.at, "properties": masks.properties(who, seen.properties)} for seen in found.evidence],
-        next_change=found.next_change,
-        parts=[reason(part, who) for part in found.parts],
-    )
 
 
 async def _heard(session: ReadSession, need: Need, draft: Draft, now: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from perennial.common.web.fields import Flag
+from perennial.common.web.reasons import Reason
 from perennial.profile.params import Instant, Word
 from perennial.profile.tags.definitions.schemas import Dimension, Kind, Label
 
@@ -61,18 +62,6 @@ class CustomerTags(BaseModel):
     customer_id: UUID
     stage: str | None
     items: list[CustomerTag]
-
-
-class Reason(BaseModel):
-    """One node of a rule, asked about one customer."""
-
-    pointer: str
-    phrase: str
-    holds: bool
-    value: Any = None
-    evidence: list[dict[str, Any]] = []
-    next_change: datetime | None = None
-    parts: list["Reason"] = []
 
 
 class Heard(BaseModel):

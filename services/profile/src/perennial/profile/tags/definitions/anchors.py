@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Generic, TypeVar
 
 from perennial.common.rules import Rule, View
-from perennial.common.rules.conditions import bounds
-from perennial.common.rules.criteria import Bounds
-from perennial.common.rules.nodes import AllOf, AnyOf, OnEvent, OnTrait
-from perennial.common.rules.paths import trait_path
+from perennial.common.rules.evaluation.conditions import bounds
+from perennial.common.rules.grammar.criteria import Bounds
+from perennial.common.rules.grammar.nodes import AllOf, AnyOf, OnEvent, OnTrait
+from perennial.common.rules.values.paths import trait_path
 
 T = TypeVar("T")
 ABSENT_HOLDS = frozenset({"is_not", "not_in", "not_contains"})

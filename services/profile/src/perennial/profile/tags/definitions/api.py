@@ -10,7 +10,6 @@ from perennial.common.web import Page, PageQuery, Read, Repeatable, Write, docum
 from perennial.common.web.cursors import last_number, last_text
 from perennial.common.web.etags import IfMatch, match, tag
 from perennial.common.web.idempotency import run
-from perennial.profile.params import MayRead, with_classes
 from perennial.profile.tags import counting
 from perennial.profile.tags.definitions import queries, service
 from perennial.profile.tags.definitions.schemas import (
@@ -23,6 +22,7 @@ from perennial.profile.tags.definitions.schemas import (
     TagsSummary,
     TagVersion,
 )
+from perennial.profile.traits.readers import MayRead, with_classes
 
 router = APIRouter(prefix="/v1/tags", tags=["tags"])
 MayDefine = Annotated[Principal, Depends(with_classes("schema:write"))]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -13,12 +13,14 @@ from sqlalchemy import Row
 
 from perennial.common import rules
 from perennial.common.rules import Predicate, Rule
-from perennial.common.rules.durations import parse_duration
-from perennial.common.rules.flip import Flip
-from perennial.common.rules.footprint import footprint, leaves
+from perennial.common.rules.changes.flip import Flip
+from perennial.common.rules.evaluation.footprint import footprint, leaves
+from perennial.common.rules.values.durations import parse_duration
 from perennial.profile.tags.definitions.anchors import Index, index
 
 TAGS, STAGE = "tags", "stage"
+SEEN = frozenset({"first_seen", "last_seen"})
+MOST_NARROWED = 256
 HALVINGS = 10  # what was said longer ago counts less than a thousandth
 
 
@@ -71,7 +73,10 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """All active definitions: `early` rules do not look at other rules' tags, `late` ones see those of the early."""
+    """Active definitions: `early` rules do not look at other rules' tags, `late` ones see those of the early.
+
+    `ruled` are all that are rules, by key.
+    """
 
     given: frozenset[str]
     early: Index[Tag]
@@ -79,6 +84,19 @@ class Serving:
     needs: Sequence[Tag]
     shares: Sequence[Tag]
     reads: Reads
+    ruled: Mapping[str, Tag] = field(default_factory=dict)
+    _narrowed: "dict[frozenset[str], Serving]" = field(default_factory=dict, compare=False)
+
+    def about(self, names: frozenset[str]) -> "Serving":
+        """What is to be asked where events of these names are new, and no more: all other tags stand.
+
+        Tags that look at tags are asked always; so what they see is up to date.
+        """
+        if names not in self._narrowed:
+            if len(self._narrowed) >= MOST_NARROWED:
+                self._narrowed.clear()
+            self._narrowed[names] = of_rules([tag for tag in self.ruled.values() if _looks_at(tag, names)])
+        return self._narrowed[names]
 
     @property
     def look_back(self) -> timedelta:
@@ -94,16 +112,34 @@ def serving(rows: Sequence[Row[Any]]) -> Serving:
 @lru_cache(maxsize=16)
 def _serving(rows: tuple[tuple[str, str, int, str, str | None], ...]) -> Serving:
     tags = [compiled(*row) for row in rows]
-    ruled = [tag for tag in tags if tag.rule is not None]
-    late = {tag.key for tag in ruled if tag.rule is not None and TAGS in footprint(tag.rule).traits}
-    return Serving(
+    return replace(
+        of_rules(tags),
         given=frozenset(tag.key for tag in tags if tag.kind in {"manual", "imported"}),
-        early=index([(tag, tag.rule) for tag in ruled if tag.rule is not None and tag.key not in late]),
-        late=index([(tag, tag.rule) for tag in ruled if tag.rule is not None and tag.key in late]),
         needs=[tag for tag in tags if tag.need],
         shares=[tag for tag in tags if tag.share],
-        reads=reads_of(tag.rule for tag in ruled if tag.rule is not None),
     )
+
+
+def of_rules(tags: Iterable[Tag]) -> Serving:
+    """Those of the definitions that are rules."""
+    ruled = [(tag, tag.rule) for tag in tags if tag.rule is not None]
+    late = {tag.key for tag, rule in ruled if TAGS in footprint(rule).traits}
+    return Serving(
+        given=frozenset(),
+        early=index([(tag, rule) for tag, rule in ruled if tag.key not in late]),
+        late=index([(tag, rule) for tag, rule in ruled if tag.key in late]),
+        needs=(),
+        shares=(),
+        reads=reads_of(rule for _, rule in ruled),
+        ruled={tag.key: tag for tag, _ in ruled},
+    )
+
+
+def _looks_at(tag: Tag, names: frozenset[str]) -> bool:
+    if tag.rule is None:
+        return False
+    reads = footprint(tag.rule)
+    return not (names.isdisjoint(reads.events) and (SEEN | {TAGS}).isdisjoint(reads.traits))
 
 
 @lru_cache(maxsize=4096)

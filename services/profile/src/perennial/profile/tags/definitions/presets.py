@@ -9,7 +9,7 @@ from typing import Any
 
 from perennial.common import rules
 from perennial.common.db import WriteSession
-from perennial.common.rules.durations import parse_duration
+from perennial.common.rules.values.durations import parse_duration
 from perennial.profile.tags import recompute, shares
 from perennial.profile.tags.definitions import queries
 from perennial.profile.tags.definitions.schemas import TagChange, TagIn

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from perennial.common.rules.durations import parse_duration
+from perennial.common.rules.values.durations import parse_duration
 from perennial.common.web.fields import Flag, left_out
 from perennial.profile.params import Word
 

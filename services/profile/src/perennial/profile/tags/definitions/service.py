@@ -11,7 +11,7 @@ from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.problems import Conflict, NotFound, Unprocessable
 from perennial.common.rules import Rule, RuleError
-from perennial.common.rules.durations import format_duration
+from perennial.common.rules.values.durations import format_duration
 from perennial.profile.tags import recompute, shares
 from perennial.profile.tags.definitions import presets, queries, telling
 from perennial.profile.tags.definitions.compiled import STAGE

@@ -5,11 +5,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from perennial.common import rules
+from perennial.common import rule_states, rules
 from perennial.common.contracts.base import RuleState
 from perennial.common.contracts.profile import RulesChanged
 from perennial.common.db import WriteSession
-from perennial.common.outbox import emit
 from perennial.profile.tags.definitions import queries
 
 TAG = "tag"
@@ -18,9 +17,7 @@ AT_ONCE = 500
 
 async def tell(session: WriteSession, rows: Iterable[Row[Any]]) -> None:
     """Say how tags by rule stand; an archived one asks for nothing."""
-    said = [_state(row) for row in rows if row.kind == "rule"]
-    if said:
-        await emit(session, RulesChanged(rules=said))
+    await rule_states.tell(session, RulesChanged, [_state(row) for row in rows if row.kind == "rule"])
 
 
 async def tell_all(session: WriteSession) -> None:

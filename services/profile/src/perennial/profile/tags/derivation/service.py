@@ -1,7 +1,7 @@
 """Derive the tags that customers show: what they were given, what rules say, what their words say."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from perennial.common.derive import mark
 from perennial.common.ids import uuid7
 from perennial.common.outbox import emit
 from perennial.common.rules import View
-from perennial.common.rules.values import number
+from perennial.common.rules.values.scalars import number
 from perennial.common.timers import Timer, timer_for
 from perennial.profile.rows.drafts import Draft
 from perennial.profile.tags.definitions import compiled
@@ -34,10 +34,16 @@ BREATH = 20  # customers between two looks at what else the process has to do
 
 @dataclass(slots=True)
 class Found:
-    """The tags of one customer, by key, and when the clock may change them."""
+    """The tags of one customer, by key, and when the clock may change them; `kept` stand without being asked."""
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
     due: list[datetime] = field(default_factory=list)
+
+    @property
+    def keys(self) -> list[str]:
+        """All that the customer shows."""
+        return sorted(self.kept.union(self.rows))
 
 
 async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datetime) -> None:
@@ -45,18 +51,25 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
     serving = compiled.serving(await definitions.serving(session))
     owners = {via: draft.id for draft in drafts.values() for via in draft.vias}
     before = await queries.before(session, owners)
-    found = await evaluate(session, serving, drafts, now)
+    whole = {customer: draft for customer, draft in drafts.items() if draft.about is None}
+    partly = {customer: draft for customer, draft in drafts.items() if draft.about is not None}
+    found = await evaluate(session, serving, whole, now)
+    asked = before
+    if partly:
+        names = frozenset[str]().union(*(draft.about.names for draft in partly.values() if draft.about))
+        found |= await _evaluate_about(session, serving.about(names), partly, before, now)
+        asked = [row for row in before if row.customer_id not in found or row.key not in found[row.customer_id].kept]
     since: dict[tuple[UUID, str], datetime] = {}
-    for row in before:  # of both sides of a merge the one that has it longer
+    for row in asked:  # of both sides of a merge the one that has it longer
         pair = owners[row.customer_id], row.key
         since[pair] = min(since.get(pair, row.since), row.since)
     for customer, tags in found.items():
         for key, shown in tags.rows.items():
             shown["since"] = shown["since"] or since.get((customer, key), now)
-        drafts[customer].tags = sorted(tags.rows)
-    await _write(session, found, before, now, {customer for customer, draft in drafts.items() if draft.live})
+        drafts[customer].tags = tags.keys
+    await _write(session, found, asked, now, {customer for customer, draft in drafts.items() if draft.live})
     await timeline.tell(session, news(drafts, before, now))
-    await _time(session, found, owners)
+    await _time(session, found, owners, partly)
 
 
 def news(drafts: Mapping[UUID, Draft], before: Sequence[Row[Any]], now: datetime) -> list[Told]:
@@ -78,19 +91,38 @@ async def evaluate(
 ) -> dict[UUID, Found]:
     """The tags of each customer by today's definitions; a row without `since` holds from now on."""
     found = {customer: Found() for customer in drafts}
+    if not drafts:
+        return found
     for row in await queries.given(session, list(drafts)):
         _give(serving, found[row.customer_id], row, now)
     if serving.needs:
         texts = await queries.said(session, list(drafts), now, serving.look_back)
         for customer, said in texts.items():
             _hear(serving.needs, found[customer], said, now)
-    for position, (customer, (view, traits)) in enumerate(
-        (await views.load(session, drafts, serving.reads, now)).items()
-    ):
+    await _ask_all(session, serving, drafts, found, now)
+    return found
+
+
+async def _evaluate_about(
+    session: WriteSession, serving: Serving, drafts: Mapping[UUID, Draft], before: Sequence[Row[Any]], now: datetime
+) -> dict[UUID, Found]:
+    """The same, of those rules alone that look at the customers' new events: all else that they show stands."""
+    found = {customer: Found() for customer in drafts}
+    for row in before:
+        if row.customer_id in found and row.key not in serving.ruled:
+            found[row.customer_id].kept.add(row.key)
+    await _ask_all(session, serving, drafts, found, now)
+    return found
+
+
+async def _ask_all(
+    session: WriteSession, serving: Serving, drafts: Mapping[UUID, Draft], found: Mapping[UUID, Found], now: datetime
+) -> None:
+    views_of = await views.load(session, drafts, serving.reads, now)
+    for position, (customer, (view, traits)) in enumerate(views_of.items()):
         if position % BREATH == 0:
             await asyncio.sleep(0)
         _ask(serving, found[customer], view, traits, now)
-    return found
 
 
 def _row(by: str, **told: Any) -> dict[str, Any]:
@@ -122,7 +154,7 @@ def _ask(serving: Serving, found: Found, view: View, traits: dict[str, Any], now
         if tag.share is not None and within(tag.share, traits.get(tag.share.trait)):
             found.rows[tag.key] = _row(tag.lineage)
     for tags in (serving.early, serving.late):
-        traits[TAGS] = sorted(found.rows)
+        traits[TAGS] = found.keys
         for tag in tags.touched(view):
             if tag.holds is not None and tag.holds(view, now):
                 found.rows[tag.key] = _row(tag.lineage)
@@ -166,7 +198,7 @@ async def _write(
         CustomerTags(
             customer=customer,
             version=version,
-            tags=sorted(found[customer].rows) if customer in found else [],
+            tags=found[customer].keys if customer in found else [],
             added=added.get(customer, []),
             removed=removed.get(customer, []),
             live=customer in live,
@@ -199,14 +231,22 @@ def _parts(states: Sequence[CustomerTags]) -> Iterator[list[CustomerTags]]:
         yield part
 
 
-async def _time(session: WriteSession, found: Mapping[UUID, Found], owners: Mapping[UUID, UUID]) -> None:
-    """One timer for each customer whom the clock may change; whoever has none, or is no more, loses it."""
+async def _time(
+    session: WriteSession, found: Mapping[UUID, Found], owners: Mapping[UUID, UUID], partly: Collection[UUID]
+) -> None:
+    """One timer for each customer whom the clock may change; whoever has none, or is no more, loses it.
+
+    Of whom not all was asked the timer that there is stands, unless something comes sooner: it may fire once too early.
+    """
     due = {customer: min(tags.due) for customer, tags in found.items() if tags.due}
-    await timers.cancel(session, FLIP, [str(any_id) for any_id in owners if any_id not in due])
-    await timers.schedule(
-        session,
-        [timer_for(customer, FLIP, str(customer), at, {"customer": str(customer)}) for customer, at in due.items()],
-    )
+    idle = [str(any_id) for any_id, owner in owners.items() if any_id not in due and owner not in partly]
+    await timers.cancel(session, FLIP, idle)
+    found_due = {
+        customer: timer_for(customer, FLIP, str(customer), at, {"customer": str(customer)})
+        for customer, at in due.items()
+    }
+    await timers.schedule(session, [timer for customer, timer in found_due.items() if customer not in partly])
+    await timers.hasten(session, [timer for customer, timer in found_due.items() if customer in partly])
 
 
 async def flip(session: WriteSession, fired: Sequence[Timer]) -> None:

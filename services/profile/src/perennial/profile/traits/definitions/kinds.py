@@ -11,7 +11,7 @@ import msgspec
 import re2  # type: ignore[import-untyped]
 
 from perennial.common.masks import Sensitivity
-from perennial.common.rules import values
+from perennial.common.rules.values import scalars
 
 Strategy = Literal["latest", "first", "min", "max", "sum", "union", "longest", "manual-wins"]
 TYPES = ("string", "number", "boolean", "date", "datetime", "enum", "list", "object", "money", "geo")
@@ -90,7 +90,7 @@ def compiled(pattern: str) -> Any:
 
 
 def _string(definition: Definition, value: Any) -> str:
-    said = values.text(value)
+    said = scalars.text(value)
     if said is None:
         raise Unfit("type")
     if not definition.shortest <= len(said) <= definition.longest:
@@ -101,7 +101,7 @@ def _string(definition: Definition, value: Any) -> str:
 
 
 def _number(definition: Definition, value: Any) -> Decimal | int:
-    found = values.number(value)
+    found = scalars.number(value)
     if found is None:
         raise Unfit("type")
     if definition.whole and found != found.to_integral_value():
@@ -122,14 +122,14 @@ def bound(kind: str, said: str) -> Decimal | str:
         return _date(Definition(""), said)
     if kind == "datetime":
         return _datetime(Definition(""), said).removesuffix("Z")
-    found = values.number(said)
+    found = scalars.number(said)
     if found is None:
         raise Unfit("type")
     return found
 
 
 def _plain(found: Decimal) -> Decimal | int:
-    written = values.text(found) or "0"
+    written = scalars.text(found) or "0"
     return Decimal(written) if "." in written else int(written)
 
 
@@ -144,14 +144,14 @@ def _boolean(_: Definition, value: Any) -> bool:
 
 def _date(definition: Definition, value: Any) -> str:
     found = _DAY.fullmatch(value) if isinstance(value, str) else None
-    if found is None or values.instant(day := f"{found[1]}-{found[2]}-{found[3]}") is None:
+    if found is None or scalars.instant(day := f"{found[1]}-{found[2]}-{found[3]}") is None:
         raise Unfit("type")
     _bounded(definition, day)
     return day
 
 
 def _datetime(definition: Definition, value: Any) -> str:
-    found = values.instant(value)
+    found = scalars.instant(value)
     if found is None:
         raise Unfit("type")
     said = written(found)
@@ -166,7 +166,7 @@ def written(at: datetime) -> str:
 
 
 def _enum(definition: Definition, value: Any) -> str:
-    said = values.text(value)
+    said = scalars.text(value)
     found = definition.choices.get(said.strip().lower()) if said is not None else None
     if found is None:
         raise Unfit("not_listed")
@@ -191,13 +191,13 @@ def _object(_: Definition, value: Any) -> dict[str, Any]:
 
 def _money(definition: Definition, value: Any) -> dict[str, str]:
     amount, currency = _amount(definition, value)
-    found = values.number(amount)
+    found = scalars.number(amount)
     if found is None:
         raise Unfit("type")
     if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency.upper()):
         raise Unfit("currency")
     _bounded(definition, found)
-    return {"amount": values.text(found) or "0", "currency": currency.upper()}
+    return {"amount": scalars.text(found) or "0", "currency": currency.upper()}
 
 
 def _amount(definition: Definition, value: Any) -> tuple[Any, Any]:
@@ -214,7 +214,7 @@ def _geo(_: Definition, value: Any) -> dict[str, Decimal | int]:
         parts = [next((value[name] for name in names if name in value), None) for names in (_LATITUDE, _LONGITUDE)]
     else:
         parts = []
-    found = [values.number(part) for part in parts]
+    found = [scalars.number(part) for part in parts]
     if len(found) != 2 or found[0] is None or found[1] is None:
         raise Unfit("type")
     if abs(found[0]) > 90 or abs(found[1]) > 180:
@@ -246,6 +246,6 @@ def guessed(said: str) -> str:
 
 def _guessed_text(said: str) -> str:
     text = said[1:-1]
-    if len(text) > 40 or not text[:4].isdigit() or values.instant(text) is None:
+    if len(text) > 40 or not text[:4].isdigit() or scalars.instant(text) is None:
         return "string"
     return "date" if len(text) == 10 else "datetime"

@@ -9,9 +9,10 @@ from perennial.common.auth import Principal, requires
 from perennial.common.rules import trait_key
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.cursors import last_id
-from perennial.profile.params import MayRead, Word
+from perennial.profile.params import Word
 from perennial.profile.traits.edits import service
 from perennial.profile.traits.edits.schemas import TraitEdit, TraitExplained, TraitsEdit, TraitsEdited
+from perennial.profile.traits.readers import MayRead
 
 router = APIRouter(prefix="/v1/customers/{id}/traits", tags=["traits"])
 

@@ -86,7 +86,7 @@ _DIFFERENT = text(f"""
         WHERE run_id = :run AND currency = :currency) AS new
     FULL JOIN (
         SELECT customer_id, ARRAY[r, f, m] AS scores, {LABELS} AS labels FROM rfm_standing
-        WHERE run_id = :before AND currency = :currency AND NOT gone) AS old USING (customer_id)
+        WHERE run_id = :before AND currency = :known AND NOT gone) AS old USING (customer_id)
     WHERE (new.scores, new.labels) IS DISTINCT FROM (old.scores, old.labels)""")  # noqa: S608 (constants of ours)
 
 
@@ -160,9 +160,19 @@ async def report(session: WriteSession, run: UUID) -> None:
     )
 
 
-async def mark_different(session: WriteSession, run: UUID, before: UUID | None, currency: str) -> None:
-    """Have the customers derived again whose labels are others than before, as far as rules ask for these."""
-    values = {"run": run, "before": before, "currency": currency, "concern": spell(ORDERS)}
+async def mark_different(session: WriteSession, run: UUID, before: Row[Any] | None, currency: str) -> None:
+    """Have the customers derived again whose labels are others than before, as far as rules ask for these.
+
+    Before, those of another currency may have counted, where the deployment had another one.
+    """
+    known = (before and before.currency) or currency
+    values = {
+        "run": run,
+        "before": before and before.id,
+        "currency": currency,
+        "known": known,
+        "concern": spell(ORDERS),
+    }
     await session.execute(_DIFFERENT, values)
 
 
@@ -183,7 +193,8 @@ async def switch(session: WriteSession, run: UUID, as_of: datetime, settings_ver
     await session.execute(text("UPDATE rfm_scoring SET state = 'past' WHERE state = 'serving'"))
     await session.execute(
         text("""UPDATE rfm_scoring SET state = 'serving', as_of = :as_of, served_at = now(), error = NULL,
-                    settings_version = :settings, version = coalesce(pg_sequence_last_value('rfm_version'), 0),
+                    settings_version = :settings, currency = :currency,
+                    version = coalesce(pg_sequence_last_value('rfm_version'), 0),
                     customers = coalesce((SELECT customers FROM rfm_model
                                           WHERE run_id = :run AND currency = :currency), 0)
                 WHERE id = :run"""),

@@ -84,7 +84,7 @@ async def _compute(session: WriteSession, run: UUID, cause: str) -> None:
     await _cluster(session, run)
     await building.stand(session, run, rows)
     await building.report(session, run)
-    await building.mark_different(session, run, before and before.id, currency)
+    await building.mark_different(session, run, before, currency)
     touched = await building.catch_up(session, run, currency)
     await lock(session, *GATE)
     touched += await building.catch_up(session, run, currency)

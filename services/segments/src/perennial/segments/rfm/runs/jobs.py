@@ -18,10 +18,14 @@ IDLE_SECONDS = 30.0
 
 
 async def compute(runtime: Runtime) -> None:
-    """Compute runs as they are wanted, for as long as the process lives."""
+    """Compute runs as they are wanted, for as long as the process lives; at its start its settings may be others."""
+    looked = False
     while not runtime.stopping.is_set():
         runtime.beats[service.RUNS] = asyncio.get_running_loop().time()
         try:
+            if not looked:
+                await look(runtime)
+                looked = True
             done = await compute_next(runtime.database)
         except Exception as error:
             if is_infrastructure(error):
@@ -32,6 +36,12 @@ async def compute(runtime: Runtime) -> None:
             continue
         if not done:
             await notify.wait(runtime, service.RUNS, IDLE_SECONDS)
+
+
+async def look(runtime: Runtime) -> None:
+    """Want a run where the deployment has another currency now."""
+    async with runtime.database.write() as session:
+        await service.want_currency(session)
 
 
 async def ensure(runtime: Runtime) -> None:

@@ -101,8 +101,8 @@ async def has_run_since(session: ReadSession, since: datetime) -> bool:
 
 
 async def serving(session: ReadSession) -> Row[Any] | None:
-    """The run that is read."""
-    statement = f"SELECT {_COLUMNS} FROM rfm_scoring WHERE state = 'serving'"  # noqa: S608 (a constant of ours)
+    """The run that is read, with the deployment's currency of then; None where a version before computed it."""
+    statement = f"SELECT {_COLUMNS}, currency FROM rfm_scoring WHERE state = 'serving'"  # noqa: S608 (a constant of ours)
     return (await session.execute(text(statement))).one_or_none()
 
 

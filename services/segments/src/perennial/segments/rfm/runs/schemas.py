@@ -18,7 +18,7 @@ class RunOut(BaseModel):
     state: str = Field(description="wanted, computing, serving (the one that is read), past or failed")
     cause: str = Field(
         description="day (one has begun), change (standings have moved), new (the first orders, or a currency's), "
-        "growth (twice as many customers), asked or settings"
+        "growth (twice as many customers), asked, settings or currency (the deployment has another one)"
     )
     wanted_at: datetime
     as_of: datetime | None = Field(description="The moment at which the thresholds were frozen.")

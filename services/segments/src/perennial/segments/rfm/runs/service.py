@@ -21,6 +21,7 @@ from perennial.segments.settings import SegmentsSettings
 
 SCORE, RUNS = "rfm", "rfm_runs"
 CHANGE, NEW, GROWTH = "change", "new", "growth"
+CURRENCY = "currency"
 BY_ORDERS = frozenset({CHANGE, NEW, GROWTH})  # what orders want waits for its turn
 SOON, SETTLE = "soon", "settle"
 EVERY_SECONDS = 5
@@ -121,6 +122,13 @@ async def want_first(session: WriteSession) -> None:
     if not await queries.has_run_since(session, _midnight(session)):
         await want(session, "day")
     await want_daily(session)
+
+
+async def want_currency(session: WriteSession) -> None:
+    """A run where the deployment has another currency than when the last one served: labels are by the old one."""
+    before = await queries.serving(session)
+    if before is not None and before.currency not in {None, settings_of(session).currency}:
+        await want(session, CURRENCY)
 
 
 def _midnight(session: ReadSession) -> datetime:

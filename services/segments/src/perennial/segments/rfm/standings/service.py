@@ -10,8 +10,8 @@ from sqlalchemy import Row, text
 
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.derive import Stale
+from perennial.common.rules.evaluation.footprint import Footprint
 from perennial.common.rules.facts import TraitFact, load_views, record_traits
-from perennial.common.rules.footprint import Footprint
 from perennial.segments.facts.concerns import ORDERS, of_trait
 from perennial.segments.rfm.runs.service import CHANGE, FEW, GROWTH, NEW, outgrown, want_settled, want_soon
 from perennial.segments.rfm.standings import queries

@@ -1,0 +1,1 @@
+"""Whose day it is, and which days a window or a birthday means."""

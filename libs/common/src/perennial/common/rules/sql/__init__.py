@@ -1,0 +1,1 @@
+"""Asking a rule about all customers: one Postgres query, the twin of `evaluation`."""

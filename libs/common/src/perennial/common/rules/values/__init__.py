@@ -1,0 +1,1 @@
+"""What rules hold and compare: scalars, paths, durations, patterns, places. Knows nothing of rules."""

@@ -1,0 +1,1 @@
+"""Parked events as operators see them, and their second chance."""

@@ -1,0 +1,1 @@
+"""For how long changes of membership and versions of segments are kept."""

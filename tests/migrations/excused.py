@@ -26,6 +26,7 @@ EXCUSED: dict[str, tuple[set[str], str]] = {
     "loyalty/0007": ({DROPPED, SCAN, INDEX}, UNRELEASED),
     "loyalty/0010": ({INSIDE, FUNCTION, TABLE, ROBUST}, SWAPPED),
     "loyalty/0011": ({INSIDE, ROBUST}, AHEAD),
+    "loyalty/0013": ({INSIDE, ROBUST}, AHEAD),
     "profile/0005": ({KEY, DROPPED, SCAN}, UNRELEASED),
     "profile/0007": ({INDEX}, UNRELEASED),
     "profile/0010": ({INDEX, UNINDEX}, UNRELEASED),

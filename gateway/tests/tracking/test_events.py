@@ -82,7 +82,10 @@ INVALID: list[tuple[Any, str, str]] = [
     (event(context=7), "invalid_context", "context"),
     (event(integrations="all"), "invalid_integrations", "integrations"),
     (event(context={"import": True}), "import_in_event", "context.import"),
-    (b'{"type":"track","event":"X","userId":"u","properties":{"n":1e999}}', "invalid_event", "event"),
+    (b'{"type":"track","event":"X","userId":"u","properties":{"n":1e999}}', "invalid_event", "properties.n"),
+    (b'{"type":"track","event":"X","userId":"u","context":{"a":[1,{"b":-1e999}]}}', "invalid_event", "context.a.1.b"),
+    (b'{"type":"track","event":"X","userId":1%b}' % (b"0" * 5000), "invalid_event", "userId"),
+    (b'{"type":"track","event":"X","userId":"u","x":%b1e999%b}' % (b"[" * 40, b"]" * 40), "invalid_event", "x.0.0"),
 ]
 
 

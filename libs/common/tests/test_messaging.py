@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from perennial.common.contracts.identity import RESOLVED_SUBJECT, EventsResolved, ResolvedEvent
+from perennial.common.contracts.identity import RESOLVED_STREAM, RESOLVED_SUBJECT, EventsResolved, ResolvedEvent
 from perennial.common.db import Database
 from perennial.common.ids import partition_of
 from perennial.common.messaging import parked
@@ -53,9 +53,13 @@ async def test_every_event_is_handled_once_however_often_it_comes(
     events = [tracked(f"Event {n}") for n in range(50)]
     await publish(consuming, events + events[:20])
     await publish(consuming, events[10:30])
-    await until(lambda: _is(committed, 50))
-    await asyncio.sleep(0.3)
+    await until(lambda: _all_acknowledged(consuming))
     assert await count(committed, "SELECT sum(times) FROM seen") == 50
+
+
+async def _all_acknowledged(runtime: ServiceRuntime) -> bool:
+    consumers = await runtime.js.consumers_info(RESOLVED_STREAM)
+    return not any(one.num_pending or one.num_ack_pending for one in consumers)
 
 
 async def _is(database: Database, wanted: int) -> bool:

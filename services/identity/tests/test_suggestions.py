@@ -73,6 +73,7 @@ def test_junk_is_no_error(junk: dict[str, Any]) -> None:
     for value in said(**junk).values():
         assert value is None or len(value) <= likeness.LONGEST
     assert likeness.said(b'{"traits": "x", "context": 5}') == {}
+    assert likeness.said(b'{"traits": 1%b, "context": 1e9}' % (b"0" * 400)) == {}
 
 
 def test_an_address_and_a_number_have_parts_that_stay_the_same() -> None:

@@ -83,6 +83,7 @@ def test_blocked_values_identify_nobody(keys: Keys, accept: Any, value: str) -> 
         {"traits": {"email": {"a": 1}, "phone": ["1"], "member_id": True}},
         {"traits": {"email": "nobody", "phone": "call me"}},
         {"traits": None, "context": None},
+        {"context": {"traits": 10**400, "device": -(10**400)}},
     ],
 )
 def test_junk_is_passed_over(keys: Keys, accept: Any, fields: dict[str, Any]) -> None:

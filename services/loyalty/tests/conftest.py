@@ -22,6 +22,7 @@ from perennial.common.testing.events import tracked
 from perennial.common.testing.plugin import *  # noqa: F403
 from perennial.common.testing.said import said
 from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.customers import owner_of
 from perennial.loyalty.ledger.service import prove
 from perennial.loyalty.main import SERVICE
 from perennial.loyalty.worker import DERIVATION
@@ -66,7 +67,7 @@ class Shop:
             pass
 
     async def account(self, customer: UUID) -> accounts.CustomerAccount:
-        return (await accounts.accounts(self.session, [await accounts.owner_of(self.session, customer)]))[0]
+        return (await accounts.accounts(self.session, [await owner_of(self.session, customer)]))[0]
 
     async def balance(self, customer: UUID) -> int:
         return (await self.account(customer)).balance

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,8 +19,8 @@ from perennial.common.ids import uuid7
 from perennial.common.packs import Said
 from perennial.loyalty.orders import queries as orders
 from perennial.loyalty.orders.facts import Purchase, Stated
-from perennial.loyalty.points import telling
-from perennial.loyalty.points.posting import Lot, issue
+from perennial.loyalty.points import telling, writing
+from perennial.loyalty.points.posting import Lot, Posting, give_back, issue
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 zones = st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(timedelta(hours=-3, minutes=-30))])
@@ -37,6 +38,13 @@ lots = st.builds(
     Lot, st.builds(uuid7), st.builds(uuid7), whole, moments, moments, st.none() | moments, st.none() | st.builds(uuid7),
     state=st.sampled_from(["pending", "active"]), qualifies=st.booleans(), currency=st.sampled_from(["points", "积分"]),
 )  # fmt: skip
+loose = st.builds(
+    Posting, st.builds(uuid7), st.sampled_from(["spend", "adjust", "expire", "reverse", "activate"]), st.builds(uuid7),
+    moments, words, st.integers(-(2**53), 2**53), st.integers(-(2**53), 2**53), st.none() | words,
+    st.builds(uuid7), st.sampled_from(["points", "积分"]),
+) | st.builds(
+    give_back, st.builds(uuid7), st.builds(uuid7), st.just("points"), whole, moments, words, st.none() | words
+)  # fmt: skip
 alike = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -52,6 +60,46 @@ async def test_orders_are_the_same_by_either_way(session: WriteSession, made: li
             seen.append((await session.execute(text("SELECT * FROM purchase ORDER BY id"))).all())
             await example.rollback()
     assert seen[0] == seen[1]
+
+
+@alike
+@given(
+    brought=st.lists(st.tuples(lots, st.sampled_from(["earn", "adjust"]), words, st.none() | words), max_size=5),
+    others=st.lists(loose, max_size=5),
+)  # fmt: skip
+async def test_postings_are_the_same_by_either_way(
+    session: WriteSession, brought: list[tuple[Lot, Any, str, str | None]], others: list[Posting]
+) -> None:
+    new = [lot for lot, *_ in brought]
+    postings = [issue(*made) for made in brought] + others
+    seen = []
+    for many in (1, 10**6):
+        async with session.begin_nested() as example:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(writing, "MANY", many)
+                accounts = [tuple(row) for row in await writing.post(session, postings, new)]
+            tables = [
+                (await session.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2"))).all()
+                for table in ("posting", "lot", "account", "entry")
+            ]
+            seen.append((sorted(accounts, key=str), tables))
+            await example.rollback()
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("many", [1, 10**6])
+async def test_what_was_posted_is_not_posted_again_by_either_way(
+    session: WriteSession, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(writing, "MANY", many)
+    now = datetime.now(UTC)
+    new = [Lot(uuid7(), uuid7(), 5, now, now) for _ in range(3)]
+    await writing.post(session, [issue(lot, "earn", "order", None) for lot in new], new)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with session.begin_nested():
+            await writing.post(session, [issue(new[1], "earn", "order", None)], new[1:2])
+    found = await session.execute(text("SELECT sum(balance) FROM account"))
+    assert found.scalar_one() == 15
 
 
 async def test_one_order_that_was_heard_of_is_found_among_many(

@@ -133,6 +133,19 @@ async def test_a_refund_before_the_order_leaves_nothing(shop: Any) -> None:
     assert (account.balance, account.earned, account.reversed) == (0, 100, 100)
 
 
+@pytest.mark.parametrize("days", [-3, 3])
+async def test_a_refund_finds_the_lots_of_an_order_whose_completion_was_told_again(shop: Any, days: int) -> None:
+    via, other = uuid7(), uuid7()
+    await shop.assign(via, via, other)
+    await shop.order(via, 100, "A", at=NOW)
+    await shop.order(other, 100, "A", at=NOW + timedelta(days=days, microseconds=1))
+    await shop.order(via, 7, "B", at=NOW)
+    await shop.refund("A", via=other)
+    assert await shop.balance(via) == 7
+    lots = await shop.session.execute(text("SELECT points, reversed FROM lot ORDER BY points"))
+    assert [tuple(row) for row in lots] == [(7, 0), (100, 100)]
+
+
 async def test_a_refund_of_spent_points_goes_below_zero(shop: Any, client: Any) -> None:
     via = uuid7()
     order = await shop.order(via, 100)

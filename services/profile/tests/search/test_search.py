@@ -13,7 +13,7 @@ from perennial.common.contracts.segments import Membership, MembershipsChanged
 from perennial.common.identifiers import blind_index
 from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
-from perennial.common.testing.events import identified, tracked
+from perennial.common.testing.events import identified
 from perennial.common.web.cursors import encode_cursor
 from perennial.profile.search import queries
 
@@ -24,29 +24,8 @@ Derive = Callable[[], Awaitable[None]]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def people(hear: Hear) -> Callable[..., Awaitable[list[UUID]]]:
-    """`await people({"name": "Ada"}, …)`: customers who say this of themselves."""
-
-    async def told(*traits: dict[str, Any]) -> list[UUID]:
-        vias = [uuid7() for _ in traits]
-        await hear(*(identified(said, via=via, at=NOON) for said, via in zip(traits, vias, strict=True)))
-        return vias
-
-    return told
-
-
-@pytest.fixture
-def names(get: Show) -> Callable[..., Awaitable[list[Any]]]:
-    """`await names(q="ada")`: the names on the first page, in order."""
-
-    async def listed(**asked: Any) -> list[Any]:
-        return [item["traits"].get("name") for item in (await get("/v1/customers", **asked))["items"]]
-
-    return listed
-
-
 People = Callable[..., Awaitable[list[UUID]]]
+Pages = Callable[..., Awaitable[list[list[Any]]]]
 Names = Callable[..., Awaitable[list[Any]]]
 
 
@@ -196,70 +175,15 @@ async def test_filters_know_calendars_and_elements(people: People, names: Names)
         assert expected is None or found == expected, condition
 
 
-SORTS = ["id", "-id", "name", "-name", "last_seen", "-last_seen", "first_seen", "trait.n", "-trait.n"]
-
-
-@pytest.mark.parametrize("sort", SORTS)
-async def test_every_order_pages_without_gaps_and_repeats(
-    people: People, hear: Hear, derive: Derive, get: Show, sort: str
-) -> None:
-    vias = await people(*({"name": f"N{n % 3}", "n": n % 4} if n % 5 else {"x": n} for n in range(17)))
-    await hear(*(tracked("A", via=via, at=NOON + timedelta(hours=n % 3)) for n, via in enumerate(vias[:9])))
-    await derive()
-    [whole] = await pages(get, limit=50, sort=sort)
-    for limit in (1, 4):
-        assert [item for page in await pages(get, limit=limit, sort=sort) for item in page] == whole
-    assert {item["id"] for item in whole} == {str(via) for via in vias}
-    assert whole == list(whole)
-
-
-async def pages(get: Show, **asked: Any) -> list[list[Any]]:
-    found, cursor = [], None
-    while True:
-        page = await get("/v1/customers", **asked, **({"cursor": cursor} if cursor else {}))
-        found.append(page["items"])
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return found
-
-
-async def test_ranked_pages_pass_from_tier_to_tier(people: People, get: Show, assign: Assign) -> None:
-    told = ["Lin"] * 3 + ["Linda"] * 3 + ["Ann Lin"] * 2 + ["Lim"]
-    vias = await people(*({"name": said, "nickname": "lin-" + said} for said in told))
-    digest = blind_index(bytes.fromhex("11" * 32), "user_id", "lin").hex()
-    await assign(vias[4], uuid7(), version=1, kind="user_id", digest=digest)
-    for q in ("lin", "lin lim"):
-        [whole] = await pages(get, limit=50, q=q)
-        for limit in (1, 2, 3):
-            assert [item for page in await pages(get, limit=limit, q=q) for item in page] == whole
-        assert len({item["id"] for item in whole}) == len(whole)
-    assert [item["traits"]["name"] for item in (await pages(get, limit=50, q="lin"))[0]][:4] == ["Linda", *["Lin"] * 3]
-
-
-async def test_pages_of_a_rare_find_are_short_and_go_on(
-    people: People, get: Show, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(queries, "EXAMINED", 5)
-    await people(*({"name": f"N{n}", "n": n} for n in range(23)))
-    found = await pages(get, limit=2, sort="-name", **{"trait.n[gte]": "20"})
-    assert [item["traits"]["n"] for page in found for item in page] == [22, 21, 20]
-    assert [len(page) for page in found] == [2, 0, 0, 0, 0, 1] or sum(map(len, found)) == 3
-    ranked = await pages(get, limit=2, q="n", **{"trait.n[gte]": "20"})
-    assert sorted(item["traits"]["n"] for page in ranked for item in page) == [20, 21, 22]
-    nobody = await pages(get, limit=2, **{"trait.n[lt]": "0"})
-    assert [item for page in nobody for item in page] == []
-    assert len(nobody) == 5
-
-
 async def test_too_many_to_sort_by_a_trait_are_refused(
-    people: People, client: httpx.AsyncClient, get: Show, monkeypatch: pytest.MonkeyPatch
+    people: People, client: httpx.AsyncClient, pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "SORTED", 2)
     monkeypatch.setattr(queries, "EXAMINED", 2)
     await people(*({"n": n, "city": "Rome" if n else "Oslo"} for n in range(4)))
     answer = await client.get("/v1/customers", params={"sort": "trait.n"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "query/sort")
-    narrow = await pages(get, **{"sort": "trait.n", "trait.city": "Rome"})
+    narrow = await pages(**{"sort": "trait.n", "trait.city": "Rome"})
     assert [item["traits"]["n"] for page in narrow for item in page] == [1, 2, 3]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -14,6 +15,20 @@ GOOD = "a quiet grey harbour"
 def bearer(token: str) -> dict[str, str]:
     """The header that shows a token."""
     return {"Authorization": f"Bearer {token}"}
+
+
+async def issue(admin: Client, *scopes: str, **changes: Any) -> dict[str, Any]:
+    """A new API key, with its text."""
+    answer = await admin.post("/v1/api-keys", json={"name": "Partner", "scopes": scopes, **changes})
+    assert answer.status_code == 201, answer.text  # noqa: S101 (it serves tests)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def rotate(client: Client, key_id: str, until: timedelta | None) -> Response:
+    """A new text for a key; the old one is good for a while."""
+    body = {} if until is None else {"previous_until": (datetime.now(UTC) + until).isoformat()}
+    return await client.post(f"/v1/api-keys/{key_id}/rotate", json=body)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from perennial.gateway.tracking import clock
 from perennial.gateway.tracking.depth import MAX_DEPTH, too_deep
 from perennial.gateway.tracking.envelope import Envelope
 from perennial.gateway.tracking.refusal import Rejection
-from perennial.gateway.tracking.splice import members, size_without_transport, splice
+from perennial.gateway.tracking.splice import members, size_without_transport, splice, unreadable
 
 MAX_BYTES = 32 * 1024
 TRANSPORT_BYTES = 2 * 1024
@@ -88,7 +88,8 @@ def _read(data: bytes) -> dict[str, Any]:
     try:
         event: dict[str, Any] = _ANY.decode(data)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Invalid("invalid_event", f"the event cannot be read: {error}") from error
+        reason = str(error).partition(" - at ")[0]
+        raise Invalid("invalid_event", f"{unreadable(data) or 'the event'} cannot be read: {reason}") from error
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and too_deep(event):
         raise Invalid("too_deep", f"the event is nested deeper than {MAX_DEPTH} levels")
     for field in _OBJECTS:

@@ -47,9 +47,13 @@ _MARK_CONCERNED = text("""
                 THEN said.concern END
     FROM unnest(CAST(CAST(:vias AS text) AS uuid[]), CAST(:concerns AS text[])) AS said (via, concern)
     JOIN identity_map AS m ON m.via = said.via""")
-_MARK_ABOUT = text("""
+_MARK = text("""
+    INSERT INTO stale (customer_id, live, at)
+    SELECT unnest(CAST(CAST(:ids AS text) AS uuid[])), :live, now() + make_interval(secs => :settle)""")
+_MARK_EACH = text("""
     INSERT INTO stale (customer_id, live, at, concern)
-    SELECT unnest(CAST(:ids AS uuid[])), :live, now() + make_interval(secs => :settle), :concern""")
+    SELECT id, :live, now() + make_interval(secs => :settle), concern
+    FROM unnest(CAST(CAST(:ids AS text) AS uuid[]), CAST(:concerns AS text[])) AS said (id, concern)""")
 
 # What is live comes first, and a share of the rest with it, so that neither waits for all of the other. Of the
 # customers of these marks all that is due, so that a backlog computes nobody again and again. What another
@@ -102,11 +106,13 @@ class Derivation:
     `concerned`: the service's table `stale` has the column `concern`, and an index by customer. `rest`: how many times
     as long as a small batch took to wait for the next one, within bounds: the busier the machine, the more marks share
     a batch. `hurried`: something live was there lately, so that of the rest a batch takes but a few. A batch of less
-    than `FEW` has no such share: with `aside` it is of the rest alone.
+    than `FEW` has no such share: with `aside` it is of the rest alone. `live`: of how many live marks a batch is at
+    most, if fewer than `batch`: whoever did something meanwhile waits for it, and for its own.
     """
 
     handle: Callable[[WriteSession, Stale], Awaitable[None]]
     batch: int = 2000
+    live: int = 2000
     concerned: bool = False
     rest: int = 0
     hurried: bool = False
@@ -132,19 +138,22 @@ async def mark(
     An import touches a customer again and again; the pause lets many of its batches share one computation. `concern`:
     what it is about, spelled, where the table has the column.
     """
-    ids = list(set(customers))
-    if not ids:
+    if not (ids := list(set(customers))):
         return
-    if concern is not None:
-        about = {"ids": ids, "live": live, "settle": SETTLE_SECONDS if settle else 0.0, "concern": concern}
-        await session.execute(_MARK_ABOUT, about)
+    bound = {"ids": array(ids), "live": live, "settle": SETTLE_SECONDS if settle else 0.0}
+    if concern is None:
+        await session.execute(_MARK, bound)
     else:
-        await session.execute(
-            text("""INSERT INTO stale (customer_id, live, at) SELECT unnest(CAST(CAST(:ids AS text) AS uuid[])), :live,
-                           now() + make_interval(secs => :settle)"""),
-            {"ids": array(ids), "live": live, "settle": SETTLE_SECONDS if settle else 0.0},
-        )
+        await session.execute(_MARK_EACH, {**bound, "concerns": [concern] * len(ids)})
     await notify.notify(session, notify.STALE)
+
+
+async def mark_each(session: WriteSession, about: Mapping[UUID, Concern], *, live: bool, settle: bool = False) -> None:
+    """The same, of each customer by what is known to have changed."""
+    if about:
+        bound = {"ids": array(list(about)), "concerns": [spell(concern) for concern in about.values()]}
+        await session.execute(_MARK_EACH, {**bound, "live": live, "settle": SETTLE_SECONDS if settle else 0.0})
+        await notify.notify(session, notify.STALE)
 
 
 async def mark_events(
@@ -189,11 +198,11 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
     return used
 
 
-def _first(batch: int, *, hurried: bool = False, aside: bool = False) -> Mapping[str, int]:
+def _first(batch: int, live: int = 1, *, hurried: bool = False, aside: bool = False) -> Mapping[str, int]:
     few = batch // FEW
     if few == 0:
         return {"n": 0 if aside else batch, "rest": batch, "few": 0}
-    return {"n": batch, "rest": few if hurried else batch, "few": few}
+    return {"n": min(batch, live), "rest": few if hurried else batch, "few": few}
 
 
 async def _derive(session: WriteSession, derivation: Derivation) -> tuple[int, bool]:
@@ -224,7 +233,7 @@ async def _derive(session: WriteSession, derivation: Derivation) -> tuple[int, b
 
 async def _take(session: WriteSession, derivation: Derivation) -> Sequence[Sequence[Any]]:
     """Claim marks: customer_id, live, and the concern where there is one."""
-    first = _first(derivation.batch, hurried=derivation.hurried, aside=derivation.aside)
+    first = _first(derivation.batch, derivation.live, hurried=derivation.hurried, aside=derivation.aside)
     if not derivation.concerned:
         return (await session.execute(_TAKE, first)).all()
     # A plan made while the table was small would later compare each of a million marks with each customer.
@@ -270,7 +279,7 @@ async def loop(runtime: Runtime, derivation: Derivation) -> None:
             continue
         size, aside = min(derivation.batch, size * 2), not aside  # what fails is looked for on the same side
         hurried_until = began + HURRY_SECONDS if live else hurried_until
-        if used < size:
+        if used < min(size, derivation.live):
             took = asyncio.get_running_loop().time() - began
             await runtime.pause(max(PACE_SECONDS, min(LONGEST_REST_SECONDS, derivation.rest * took)))
         if used == 0:

@@ -33,7 +33,7 @@ BYTES = 4 * 1024 * 1024  # of a round, if it is more than one row
 IDLE_SECONDS = 30.0
 MEASURE_SECONDS, BUSY_MEASURE_SECONDS = 5.0, 30.0
 PACE_SECONDS = 0.03  # between rounds that found little: what is committed meanwhile shares the next one
-BUSY, BUSY_PACE_SECONDS = 10, 0.1  # facts of a round; where more is said, more shares the next, and costs less
+BUSY, BUSY_PACE_SECONDS = 10, 0.1  # facts of a round; where more is said, rounds begin so far apart, and cost less
 KEEP = timedelta(days=1)
 
 HELD = "held"
@@ -205,8 +205,8 @@ class _Relay:
     async def _run(self) -> None:
         now, runtime = asyncio.get_running_loop().time, self._runtime
         while not runtime.stopping.is_set():
-            runtime.beats["outbox"] = now()
-            await self._measure(now())
+            runtime.beats["outbox"] = began = now()
+            await self._measure(began)
             found = await self._connection.fetch(_TAKE, [identifier for identifier, _ in self._round.rows])
             taken = _Round.read(found)
             await self._settle()
@@ -216,7 +216,8 @@ class _Relay:
             if taken.more:
                 continue
             await self._settle()
-            await runtime.pause(PACE_SECONDS if len(taken.facts) < BUSY else BUSY_PACE_SECONDS)
+            pace = PACE_SECONDS if len(taken.facts) < BUSY else BUSY_PACE_SECONDS
+            await runtime.pause(max(PACE_SECONDS, began + pace - now()))
             await notify.wait(runtime, notify.OUTBOX, IDLE_SECONDS)
         await self._settle()
 

@@ -1,6 +1,5 @@
 """What one event more can change, and what the clock cannot."""
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -14,6 +13,7 @@ from libs.common.tests.rules.drawn.documents import COUNTED, questions
 from libs.common.tests.rules.drawn.histories import ZONES, History, histories, searched
 from libs.common.tests.rules.drawn.values import CUSTOMERS, INSTANTS, NOW, SPANS
 from perennial.common import rules
+from perennial.common.rules import View
 from perennial.common.rules.changes.turning import Turn, stays, turns
 
 
@@ -29,7 +29,7 @@ def test_one_event_more_turns_an_answer_only_the_way_that_is_told(
         holds, turn = rules.compile(rule, ZoneInfo(zone)), turns(rule).get(name, Turn.EITHER)
         for left_out in more.events[name] if turn is not Turn.EITHER else ():
             some = [item for item in more.events[name] if item is not left_out]
-            fewer = replace(more, events={**more.events, name: some})
+            fewer = View(more.customer_id, more.traits, {**more.events, name: some}, more.segments)
             for at in moments:
                 before, after = holds(fewer, at), holds(more, at)
                 assert before == after or after is (turn is Turn.RISING)
@@ -45,6 +45,6 @@ def test_an_answer_that_stays_is_not_changed_by_the_clock(
     for document in [*chosen, *COUNTED]:
         rule = rules.parse(document)
         holds = rules.compile(rule)
-        known = replace(view, events={name: found for name, found in past.items() if found})
+        known = View(customer, view.traits, {name: found for name, found in past.items() if found}, view.segments)
         if stays(rule) is holds(known, NOW):
             assert all(holds(known, at + span) is stays(rule) for at in INSTANTS if at > NOW for span in SPANS.values())

@@ -1,6 +1,5 @@
 """The closures, the SQL and a naive oracle give one answer."""
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from libs.common.tests.rules.drawn.histories import ZONES, History, histories, s
 from libs.common.tests.rules.drawn.values import CUSTOMERS, NOW
 from libs.common.tests.rules.oracle.naive import naive
 from perennial.common import rules
+from perennial.common.rules import View
 from perennial.common.rules.facts import load_views
 
 
@@ -62,7 +62,10 @@ def test_what_rules_have_in_common_is_found_out_once_and_alike(
     history: History, chosen: list[dict[str, Any]], customer: UUID, zone: str
 ) -> None:
     view = history.view(customer)
-    keeps, asked = replace(view, memo={}), [rules.parse(document) for document in [*chosen, *COUNTED]]
+    keeps, asked = (
+        View(customer, view.traits, view.events, view.segments, {}),
+        [rules.parse(document) for document in [*chosen, *COUNTED]],
+    )
     for rule in asked:
         holds, flips = rules.compile(rule, ZoneInfo(zone)), rules.flips(rule, ZoneInfo(zone))
         assert holds(keeps, NOW) is holds(view, NOW)

@@ -51,7 +51,7 @@ class _Device(msgspec.Struct, gc=False):
 
 
 # What clients send in place of an object is not worth an error.
-_Junk = str | float | bool | list[Any] | None
+_Junk = str | int | float | bool | list[Any] | None
 
 
 class _Context(msgspec.Struct, gc=False):

@@ -87,7 +87,7 @@ async def earn(session: WriteSession, events: list[ResolvedEvent]) -> None:
 
 async def asked(session: ReadSession) -> set[str]:
     """The events, other than orders, that some version of the programme asks about."""
-    earners = await programmes.steady(session)
+    earners = await programmes.history(session)
     return earning.names(earners) | content.names(earners)
 
 

@@ -50,7 +50,7 @@ SERVICE = Service(
     reactions=REACTIONS,
     emits=(MembershipsChanged, MembershipEntered, MembershipExited, ErasureCompleted),
     map_changed=facts.follow_map,
-    derive=Derivation(derive, batch=1000, concerned=True),
+    derive=Derivation(derive, batch=1000, live=300, concerned=True),
     preview=PREVIEW,
     privacy=PRIVACY,
     timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.wake},

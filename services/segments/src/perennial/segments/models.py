@@ -10,7 +10,6 @@ from sqlalchemy import (
     Index,
     Integer,
     Numeric,
-    PrimaryKeyConstraint,
     Sequence,
     SmallInteger,
     Table,
@@ -148,6 +147,7 @@ membership = Table(
     Column("since", _instant, nullable=False),
     Column("version", BigInteger, nullable=False),
 )
+# Of every index each change writes another page: there is one, and whoever asks for a customer asks by segment.
 membership_change = Table(
     "membership_change",
     metadata,
@@ -156,7 +156,6 @@ membership_change = Table(
     Column("customer_id", Uuid, nullable=False),
     Column("entered", Boolean, nullable=False),
     Column("at", _instant, nullable=False),
-    PrimaryKeyConstraint("customer_id", "id"),
     Index(None, "segment_id", "customer_id", "at"),
 )
 history_keeping = Table(

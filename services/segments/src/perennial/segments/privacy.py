@@ -6,7 +6,7 @@ from perennial.segments.lists.service import IMPORT
 PRIVACY = Privacy(
     tables={
         "membership": Held("customer_id = ANY(:vias)"),
-        "membership_change": Held("customer_id = ANY(:vias)"),
+        "membership_change": Held("segment_id IN (SELECT id FROM segment) AND customer_id = ANY(:vias)", key="id"),
         "staged_member": Held("customer_id = ANY(:vias)", exported=False),
         "build_touched": Held("customer_id = ANY(:vias)", exported=False),
         "list_member": Held(),

@@ -18,9 +18,10 @@ GLANCE_SECONDS = 3.0
 CREDIT = 32
 MOST_BYTES = 4 * 1024 * 1024
 # What belongs together arrives within milliseconds, and a transaction for each message would cost most of the speed:
-# the first message after a while waits but a moment, in a steady stream batches start this far apart.
+# the first message after a while waits but a moment, in a steady stream batches start this far apart. The longer one
+# took, the later the next begins: on a busy machine more messages share the price of a transaction.
 LINGER_SECONDS = 0.005
-PACE_SECONDS = 0.04
+PACE_SECONDS, LONGEST_PACE_SECONDS, REST = 0.04, 0.15, 3
 
 
 class Puller:
@@ -37,6 +38,7 @@ class Puller:
         self._credits = dict.fromkeys(durables, 0)
         self._asked_on = 0
         self._started = 0.0
+        self._took = 0.0
 
     async def open(self) -> Subscription:
         """Subscribe to an inbox of its own; requests that are open when a connection is lost simply run out."""
@@ -63,6 +65,7 @@ class Puller:
         Raises nats.errors.Error when the connection is gone or a consumer does not exist.
         """
         subscription = self._subscription or await self.open()
+        self._took = asyncio.get_running_loop().time() - self._started
         await self._ask()
         messages: list[Msg] = []
         try:
@@ -77,7 +80,8 @@ class Puller:
 
     async def _linger(self) -> None:
         now = asyncio.get_running_loop().time()
-        await asyncio.sleep(max(LINGER_SECONDS, self._started + PACE_SECONDS - now))
+        pace = min(LONGEST_PACE_SECONDS, max(PACE_SECONDS, REST * self._took))
+        await asyncio.sleep(max(LINGER_SECONDS, self._started + pace - now))
         self._started = asyncio.get_running_loop().time()
 
     async def _first(self, subscription: Subscription) -> Msg:

@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+
+class Occurrence(msgspec.Struct, frozen=True, gc=False):
     """One event of a customer; properties are JSON, numbers best as Decimal."""
 
     at: datetime
-    properties: Mapping[str, object] = field(default_factory=dict)
+    properties: Mapping[str, object] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """One customer's facts: trait keys as `trait_key` spells them, the events of each name oldest first.
 
     Events may lie in the future of the moment asked about; they count once it has come. Whoever gives it a
@@ -24,7 +23,7 @@ class View:
     """
 
     customer_id: UUID
-    traits: Mapping[str, object] = field(default_factory=dict)
-    events: Mapping[str, Sequence[Occurrence]] = field(default_factory=dict)
+    traits: Mapping[str, object] = {}
+    events: Mapping[str, Sequence[Occurrence]] = {}
     segments: AbstractSet[UUID] = frozenset()
-    memo: dict[int, object] | None = field(default=None, compare=False, repr=False)
+    memo: dict[int, object] | None = None

@@ -29,7 +29,7 @@ class _Person(msgspec.Struct, gc=False):
     id_number_camel: Any = msgspec.field(default=msgspec.UNSET, name="idNumber")
 
 
-_Junk = str | float | bool | list[Any] | None
+_Junk = str | int | float | bool | list[Any] | None
 
 
 class _Context(msgspec.Struct, gc=False):

@@ -12,8 +12,9 @@ from perennial.common.web import Page, PageQuery, Read, documented, paged
 from perennial.common.web.cursors import PageRequest, last_id, last_moment
 from perennial.loyalty.accounts import queries, service
 from perennial.loyalty.accounts.schemas import AccountOut, PostingOut, SummaryOut
+from perennial.loyalty.customers import owner_of
+from perennial.loyalty.fields import Code
 from perennial.loyalty.programme import service as programme
-from perennial.loyalty.programme.definition import Code
 
 router = APIRouter(prefix="/v1/loyalty", tags=["loyalty"])
 me = APIRouter(prefix="/v1/me/loyalty", tags=["me"])
@@ -33,7 +34,7 @@ async def list_accounts(_: Reader, session: Read, page: PageQuery) -> Page[Accou
 @router.get("/accounts/{customer_id}", responses=documented(404))
 async def get_account(_: Reader, session: Read, customer_id: UUID) -> AccountOut:
     """One customer's points and tier."""
-    owner = await service.owner_of(session, customer_id)
+    owner = await owner_of(session, customer_id)
     return AccountOut.model_validate((await service.accounts(session, [owner]))[0])
 
 
@@ -42,7 +43,7 @@ async def get_ledger(
     who: Reader, session: Read, customer_id: UUID, page: PageQuery, currency: InCurrency = None
 ) -> Page[PostingOut]:
     """One customer's postings in a currency, the newest first."""
-    found = await _ledger(session, await service.owner_of(session, customer_id), page, currency)
+    found = await _ledger(session, await owner_of(session, customer_id), page, currency)
     return found.model_copy(update={"items": [_seen(who, item) for item in found.items]})
 
 

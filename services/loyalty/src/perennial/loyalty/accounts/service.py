@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from perennial.common import identity_map
 from perennial.common.contracts.base import utc_now
 from perennial.common.db import ReadSession, settings_of
-from perennial.common.web import NotFound
 from perennial.loyalty.accounts import queries
 from perennial.loyalty.programme import service as programme
 from perennial.loyalty.tiers.shown import Standing, standings
@@ -67,16 +65,6 @@ class Totals:
     pending: int
     liability: int
     tiers: Mapping[str, int]
-
-
-async def owner_of(session: ReadSession, customer_id: UUID) -> UUID:
-    """Today's customer of an id, old ones included. Raises NotFound."""
-    found = await identity_map.customer_of(session, customer_id)
-    if found is not None:
-        return found
-    if await identity_map.vias_of(session, [customer_id]):  # heard of in an event, before the map told of it
-        return customer_id
-    raise NotFound(f"customer_id: there is no customer {customer_id}", pointer="path/customer_id")
 
 
 async def accounts(session: ReadSession, customers: Sequence[UUID]) -> list[CustomerAccount]:

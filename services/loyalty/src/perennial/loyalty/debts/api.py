@@ -12,7 +12,7 @@ from perennial.common import prose
 from perennial.common.auth import Principal, requires
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.cursors import last_moment
-from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.customers import owner_of
 from perennial.loyalty.debts import queries, service
 from perennial.loyalty.points.schemas import Reason
 
@@ -54,7 +54,7 @@ async def list_debts(
     state: Annotated[State | None, Query(description="Null: all.")] = None, customer_id: UUID | None = None,
 ) -> Page[DebtOut]:  # fmt: skip
     """What customers owe because they were split, the newest first."""
-    owner = await accounts.owner_of(session, customer_id) if customer_id else None
+    owner = await owner_of(session, customer_id) if customer_id else None
     rows = await queries.page(session, last_moment(page), page.limit + 1, state=state, customer=owner)
     return paged([_shown(who, row) for row in rows], page, lambda item: [item.at.isoformat(), item.id])
 

@@ -103,7 +103,9 @@ def _rounded(rule: EarnRule, units: Decimal | Fraction, factors: tuple[tuple[str
     if isinstance(units, Fraction):
         return min(MOST, _whole(units * Fraction(rate), rule.rounding))
     exact = EXACT.multiply(units, rate)
-    return min(MOST, int(exact.to_integral_value(ROUNDING[rule.rounding])))
+    if rule.rounding != "floor":  # int() is that, and quicker
+        exact = exact.to_integral_value(ROUNDING[rule.rounding])
+    return min(MOST, int(exact))
 
 
 def _whole(value: Fraction, rounding: str) -> int:

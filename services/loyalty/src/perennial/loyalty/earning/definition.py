@@ -9,7 +9,7 @@ from perennial.common import rules
 from perennial.common.commerce import ORDER_COMPLETED, ORDER_DELIVERED, ORDER_EVENTS, canonical
 from perennial.common.web.fields import Flag, Whole
 from perennial.loyalty.earning.checkin.queries import CHECK_IN
-from perennial.loyalty.programme.fields import Code, Factor, Name, Rate
+from perennial.loyalty.fields import Code, Factor, Name, Rate
 
 MOST = 10**12
 Per = Literal["event", "day", "week", "month", "year", "ever"]

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Query
 from perennial.common import identity_map, prose
 from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.web import Page, PageQuery, Read, cursors, documented, paged
-from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.customers import owner_of
+from perennial.loyalty.fields import Code
 from perennial.loyalty.memberships import queries, shown
 from perennial.loyalty.memberships.schemas import (
     CustomerMembershipsOut,
@@ -17,7 +18,6 @@ from perennial.loyalty.memberships.schemas import (
     Status,
     TellingOut,
 )
-from perennial.loyalty.programme.fields import Code
 
 router = APIRouter(prefix="/v1/loyalty", tags=["loyalty"])
 me = APIRouter(prefix="/v1/me/membership", tags=["me"])
@@ -40,7 +40,7 @@ async def list_memberships(
 @router.get("/accounts/{customer_id}/memberships", responses=documented(404))
 async def get_memberships(who: Reader, session: Read, customer_id: UUID) -> CustomerMembershipsOut:
     """A customer's memberships, and the last 200 events that were heard of them, the newest first."""
-    owner = await accounts.owner_of(session, customer_id)
+    owner = await owner_of(session, customer_id)
     found = await shown.of_customer(session, owner)
     return CustomerMembershipsOut(
         customer_id=owner, memberships=found.memberships, savings=found.savings,

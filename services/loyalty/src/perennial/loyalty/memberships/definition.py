@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSc
 
 from perennial.common.web.fields import Whole
 from perennial.loyalty.dates import add_months
-from perennial.loyalty.fields import Storable
-from perennial.loyalty.programme.fields import Code, Name
+from perennial.loyalty.fields import Code, Name, Storable
 from perennial.loyalty.tiers.benefits import Given
 
 LONGEST = timedelta(days=36_525)

@@ -31,7 +31,7 @@ async def hear(session: WriteSession, heard: Sequence[Heard], savings: Sequence[
 
 async def plans_of(session: ReadSession) -> Plans:
     """The plans of every version of the programme."""
-    return Plans(await programme.steady(session))
+    return Plans(await programme.history(session))
 
 
 async def courses(

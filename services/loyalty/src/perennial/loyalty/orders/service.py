@@ -1,7 +1,7 @@
 """The verb of orders: account for what their events say."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from uuid import UUID
@@ -18,6 +18,7 @@ from perennial.common.web import NotFound
 from perennial.loyalty.beside import beside
 from perennial.loyalty.earning import queries as uses
 from perennial.loyalty.earning.known import Known, hold, know, remember
+from perennial.loyalty.fields import POINTS
 from perennial.loyalty.orders import queries, releasing, reversing
 from perennial.loyalty.orders.facts import OrderEvent, Points, Purchase, Stated, gather
 from perennial.loyalty.orders.stating import grant, state
@@ -26,7 +27,6 @@ from perennial.loyalty.points import service as points
 from perennial.loyalty.points import telling
 from perennial.loyalty.points.posting import Lot, Posting, issue
 from perennial.loyalty.programme import service as programmes
-from perennial.loyalty.programme.definition import POINTS
 from perennial.loyalty.programme.earning import Earner, in_force
 
 log = structlog.get_logger()
@@ -54,27 +54,25 @@ async def account_for(session: WriteSession, events: Sequence[OrderEvent]) -> No
     should have brought by all that is known of it, and what it has brought.
     """
     orders, zone = gather(events), settings_of(session).zone
-    earners = await programmes.steady(session)
+    earners = await programmes.history(session)
     people = {event.via for event in events} | await _holders(session, earners, orders)
     known = await know(session, earners, people)
-    book = await _heard(session, earners, orders, known, zone)
-    earned = [pair for _, made in book.values() for pair in made]
-    items = {key: item for key, (item, _) in book.items()}
-    wanted = {key: owed for key, item in items.items() if (owed := item.owes())}
+    items, earned, again = await _heard(session, earners, orders, known, zone)
+    wanted = {key: owed for key in again if (owed := items[key].owes())}
     if wanted:
         await reversing.hold(session, {item.via for item in items.values() if item.via is not None})
-    live = {event.purchase_id for event in events if event.live}
-    bought = {event.purchase_id for event in events if event.live and event.what != "refunded"}
+    live = {event.purchase_id.int for event in events if event.live}  # by the integer: hashing a UUID is slow
+    bought = {event.purchase_id.int for event in events if event.live and event.what != "refunded"}
     owners = await identity_map.customers_of(session, {item.via for item in items.values() if item.via})
     lots, postings = [lot for lot, _ in earned], [posting for _, posting in earned]
-    said = [pair for pair in earned if pair[0].purchase_id in bought]
+    said = [pair for pair in earned if pair[0].purchase_id and pair[0].purchase_id.int in bought]
     await points.book(session, postings, lots, encoded=lambda: telling.earned(said, owners))
     delivered = {event.purchase_id for event in events if event.what == "delivered"}
     await releasing.follow(session, earners, [items[key] for key in sorted(delivered)])
     if wanted:
         fresh = {lot.id for lot in lots}
         reversals = await reversing.reverse(session, earners, items, wanted, orders, fresh)
-        facts = [_reversed(item, owners) for key, made in reversals.items() if key in live for item in made]
+        facts = [_reversed(item, owners) for key, made in reversals.items() if key.int in live for item in made]
         await points.book(session, [item for made in reversals.values() for item in made], (), *facts)
     await _mark(session, items.values(), owners, live)
     log.debug("orders.accounted", orders=len(orders), earned=sum(lot.points for lot in lots))
@@ -94,8 +92,11 @@ async def _holders(
 async def _heard(
     session: WriteSession, earners: Sequence[Earner], orders: Mapping[UUID, list[OrderEvent]], known: Known,
     zone: tzinfo,
-) -> dict[UUID, tuple[Purchase, list[Brought]]]:  # fmt: skip
-    """Orders with all that is known of them now, their `earned` already raised, and the lots of what that adds."""
+) -> tuple[dict[UUID, Purchase], list[Brought], Collection[UUID]]:  # fmt: skip
+    """Orders with all that is known of them now, their `earned` already raised, and the lots of what that adds.
+
+    Also which of them were heard of before, or refunded: of no other can anything be taken back.
+    """
     stated = state(earners, [event for heard in orders.values() for event in heard], known, zone)
     fresh = {
         key: _tell(Purchase(key, heard[0].source, heard[0].order_id), heard, stated) for key, heard in orders.items()
@@ -106,12 +107,12 @@ async def _heard(
     for key, item in fresh.items():
         item.earned = {} if late and key in late else item.target[0]
     simple = all(event.what == "completed" for heard in orders.values() for event in heard)
-    items, now = list(fresh.values()), utc_now()
-    adding = queries.insert(session, items, fresh=simple)
-    old, lots = await beside(adding, lambda: [list(_lots(earners, item, {}, zone, now)) for item in items])
-    result = dict(zip(fresh, zip(items, lots, strict=True), strict=True))
-    if old or late:
-        again = [key for key in fresh if key in old or key in late]
+    new, now = list(fresh.values()), utc_now()
+    adding = queries.insert(session, new, fresh=simple)
+    old, made = await beside(adding, lambda: [list(_lots(earners, item, {}, zone, now)) for item in new])
+    again = [key for key in fresh if key in old or key in late] if old or late else []
+    if again:
+        lots = dict(zip(fresh, made, strict=True))
         await queries.add_refunds(session, refunds)
         found = await queries.lock(session, again)
         before = {key: (item.stated if key in old else None, item.earned) for key, item in found.items()}
@@ -122,9 +123,10 @@ async def _heard(
             await _grant(session, earners, changed, known, zone)
         for key, item in found.items():
             item.earned = item.target[0]
-            result[key] = item, list(_lots(earners, item, before[key][1], zone, now))
+            fresh[key], lots[key] = item, list(_lots(earners, item, before[key][1], zone, now))
+        made = list(lots.values())
         await queries.update(session, list(found.values()))
-    return result
+    return fresh, [pair for each in made for pair in each], again
 
 
 def _restated(before: Stated | None, item: Purchase) -> bool:
@@ -152,9 +154,7 @@ def _tell(item: Purchase, heard: Iterable[OrderEvent], stated: Mapping[UUID, Sta
     return item
 
 
-def _lots(
-    earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo, now: datetime
-) -> Iterator[Brought]:
+def _lots(earners: Sequence[Earner], item: Purchase, before: Points, zone: tzinfo, now: datetime) -> Iterator[Brought]:
     """The lots of what an order earns beyond `before`, one for each currency, dated by its completion."""
     completed, via = item.completed, item.via
     if completed is None or via is None:
@@ -208,14 +208,14 @@ def _reversed(posting: Posting, owners: Mapping[UUID, UUID]) -> PointsReversed:
 
 
 async def _mark(
-    session: WriteSession, purchases: Iterable[Purchase], owners: Mapping[UUID, UUID], live: set[UUID]
+    session: WriteSession, purchases: Iterable[Purchase], owners: Mapping[UUID, UUID], live: set[int]
 ) -> None:
     """Have the customers' tiers and lot uses derived."""
     flags: dict[UUID, bool] = {}
     for item in purchases:
         owner = owners.get(item.via) if item.via else None
         if owner:
-            flags[owner] = flags.get(owner, False) or item.id in live
+            flags[owner] = flags.get(owner, False) or item.id.int in live
     await derive.mark(session, [customer for customer, is_live in flags.items() if is_live], live=True)
     imported = [customer for customer, is_live in flags.items() if not is_live]
     await derive.mark(session, imported, live=False, settle=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from perennial.common.db import WriteSession
+from perennial.common.db import WriteSession, raw
 from perennial.common.db.copying import NULL, copy, instant, word
 from perennial.loyalty.orders.facts import Points, Purchase, Stated
 
@@ -38,7 +38,7 @@ async def add(session: WriteSession, purchases: Sequence[Purchase]) -> bool:
     What waits for another transaction to end waits here, and is found out then.
     """
     try:
-        async with session.begin_nested():
+        async with (await raw(session)).transaction():
             await copy(session, "purchase", COLUMNS, map(_row, purchases))
     except asyncpg.UniqueViolationError:
         return False

@@ -12,6 +12,7 @@ from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Write, documented
 from perennial.common.web.idempotency import Once, is_replayed
 from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.customers import owner_of
 from perennial.loyalty.points import service
 from perennial.loyalty.points.plain import posting_of
 from perennial.loyalty.points.posting import Posting
@@ -30,7 +31,7 @@ async def spend_points(_: Writer, session: Write, customer_id: UUID, body: Spend
     """Take points from a customer, who must have them."""
     answer = await once.run(session, lambda: _spend(session, customer_id, body, once, anybody=True))
     if is_replayed(answer):
-        await accounts.owner_of(session, customer_id)  # who is forgotten is not spoken of
+        await owner_of(session, customer_id)  # who is forgotten is not spoken of
     return answer
 
 
@@ -39,7 +40,7 @@ async def adjust_points(
     principal: Adjuster, session: Write, customer_id: UUID, body: AdjustIn, once: Idempotent
 ) -> Response:
     """Correct a customer's points by hand; who did it and why is kept."""
-    owner = await accounts.owner_of(session, customer_id)
+    owner = await owner_of(session, customer_id)
 
     async def adjust() -> PostedOut:
         posting = Posting(

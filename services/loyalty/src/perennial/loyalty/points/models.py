@@ -48,7 +48,7 @@ posting = Table(
     Column("lot_id", Uuid),
     CheckConstraint("kind IN ('earn', 'activate', 'spend', 'return', 'reverse', 'expire', 'adjust')", name="kind"),
     CheckConstraint("(returns IS NOT NULL) = (kind = 'return')", name="returns"),
-    Index("ix_posting_via", "via", "at", "id"),
+    Index("ix_posting_by_via", "via"),
 )
 Index("ix_posting_unlinked", posting.c.via, postgresql_where=posting.c.lot_id.is_(None))
 Index("ux_posting_returns", posting.c.returns, unique=True, postgresql_where=posting.c.returns.is_not(None))
@@ -74,8 +74,8 @@ account = Table(
 )
 
 # Points that came together. What stands of a lot (points − reversed − expired) is a fact; what was used of it is
-# derived (lot_use). `swept`: its expiry has been posted. The lots of an order are found by its `via` and time: they bear
-# those of its completion as it was then, which is never put off.
+# derived (lot_use). `swept`: its expiry has been posted. The lots of an order are found by its `via` and its time: they
+# bear those of its completion as it was told then, and that is never put off.
 lot = Table(
     "lot",
     metadata,

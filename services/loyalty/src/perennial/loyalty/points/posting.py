@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from perennial.common.ids import digest_uuid
-from perennial.loyalty.programme.definition import POINTS
+from perennial.loyalty.fields import POINTS
 
 Kind = Literal["earn", "activate", "spend", "return", "reverse", "expire", "adjust"]
 

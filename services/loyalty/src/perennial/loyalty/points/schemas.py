@@ -6,8 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from perennial.common.web.fields import Whole
-from perennial.loyalty.fields import Storable
-from perennial.loyalty.programme.definition import Code
+from perennial.loyalty.fields import Code, Storable
 
 MOST = 10**12
 

@@ -32,7 +32,7 @@ _CHANGE = f"""
     WITH p AS MATERIALIZED (
         SELECT * FROM unnest($1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::bigint[],
                              $5::text::bigint[]) AS p (via, currency, kind, points, pending)
-    ) {_ACCOUNTS}"""
+    ) {_ACCOUNTS}"""  # noqa: S608 (constants of ours)
 # A posting with `qualifies` brings a lot, which bears its id.
 _POST = f"""
     WITH p AS MATERIALIZED (
@@ -51,7 +51,7 @@ _POST = f"""
         SELECT id, id, via, currency, purchase_id, points + pending,
                CASE WHEN pending > 0 THEN 'pending' ELSE 'active' END, qualifies, at, active_at, expires_at
         FROM p WHERE qualifies IS NOT NULL
-    ) {_ACCOUNTS}"""
+    ) {_ACCOUNTS}"""  # noqa: S608
 
 
 async def post(session: WriteSession, postings: Sequence[Posting], lots: Sequence[Lot] = ()) -> list[asyncpg.Record]:

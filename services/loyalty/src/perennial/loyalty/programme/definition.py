@@ -9,14 +9,14 @@ from perennial.common.web.fields import Whole
 from perennial.loyalty.earning.checkin.definition import CheckIn
 from perennial.loyalty.earning.content.definition import ContentRule
 from perennial.loyalty.earning.definition import CurrencyCap, EarnRule
+from perennial.loyalty.fields import POINTS, Code, Name
 from perennial.loyalty.memberships.definition import Plan
 from perennial.loyalty.programme.expiry import Expiry
-from perennial.loyalty.programme.fields import POINTS, Code, Name
 from perennial.loyalty.referrals.definition import Referral, SplitPolicy
 from perennial.loyalty.tiers.benefits import Amount, Given
 from perennial.loyalty.tiers.tiering import Tiering
 
-__all__ = ["POINTS", "Code", "Currency", "Definition", "EarnRule", "Name", "Programme", "TierRule"]
+__all__ = ["Currency", "Definition", "EarnRule", "Programme", "TierRule"]
 
 
 class Currency(BaseModel):

@@ -39,7 +39,6 @@ def _earner(version: int, valid_from: datetime, definition: str) -> Earner:
     return Earner(Programme(version=version, valid_from=valid_from, **dict(parsed)))
 
 
-_STEADY = "programme"
 _read = [BUILT_IN.programme]  # the newest version that this process has read
 
 
@@ -49,16 +48,6 @@ async def history(session: ReadSession) -> list[Earner]:
     found = [BUILT_IN, *(_earner(row.version, row.valid_from, row.definition) for row in rows)]
     _read[0] = found[-1].programme
     return found
-
-
-async def steady(session: ReadSession) -> list[Earner]:
-    """The same, as the transaction has read it first: the reactions to a batch all ask for it."""
-    transaction = session.sync_session.get_transaction()
-    known: tuple[object, list[Earner]] | None = session.info.get(_STEADY)
-    if known is None or known[0] is not transaction:
-        known = session.sync_session.get_transaction(), await history(session)
-        session.info[_STEADY] = known
-    return known[1]
 
 
 def remembered() -> Programme:
@@ -119,7 +108,6 @@ async def replace(
     version = before.version + 1
     said = definition.model_dump_json(include=set(Definition.model_fields))
     await queries.insert(session, version, said, principal.id)
-    session.info.pop(_STEADY, None)
     await audit.record(session, principal, "programme.replaced", "programme", {"version": version})
     await queries.mark_everyone(session)
     await notify(session, STALE)

@@ -12,7 +12,7 @@ from perennial.common.db import ReadSession, WriteSession
 from perennial.common.web import Conflict, Idempotent, Page, PageQuery, Read, Repeatable, Write, documented, paged
 from perennial.common.web.cursors import last_moment
 from perennial.common.web.idempotency import Once, run
-from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.customers import owner_of
 from perennial.loyalty.programme import service as programme
 from perennial.loyalty.programme.definition import Programme
 from perennial.loyalty.referrals import queries, service
@@ -42,7 +42,7 @@ async def list_referrals(
     state: Annotated[State | None, Query(description="Null: all.")] = None, customer_id: UUID | None = None,
 ) -> Page[ReferralOut]:  # fmt: skip
     """Referrals, the newest first; of a customer those on either side."""
-    owner = await accounts.owner_of(session, customer_id) if customer_id else None
+    owner = await owner_of(session, customer_id) if customer_id else None
     rows = await queries.page(session, last_moment(page), page.limit + 1, state=state, customer=owner)
     return paged([_shown(who, row) for row in rows], page, lambda item: [item.qualified_at.isoformat(), item.id])
 
@@ -75,7 +75,7 @@ async def get_referral_tree(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> TreeOut:  # fmt: skip
     """Whom a customer brought, whom those brought, and so on."""
-    owner = await accounts.owner_of(session, customer_id)
+    owner = await owner_of(session, customer_id)
     nodes, truncated = await grow(session, owner, depth, limit)
     return TreeOut(
         customer_id=owner, nodes=[NodeOut.model_validate(node, from_attributes=True) for node in nodes],

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from perennial.common.web.fields import Whole
+from perennial.loyalty.fields import Code
 from perennial.loyalty.memberships.definition import Price
-from perennial.loyalty.programme.fields import Code
 
 Guard = Literal["device", "phone", "address", "payment", "velocity"]
 GUARDS: list[Guard] = ["device", "phone", "address", "payment", "velocity"]

@@ -33,7 +33,7 @@ FIRST = 1
 
 async def is_on(session: ReadSession) -> bool:
     """Whether any version of the programme rewards anybody for friends."""
-    return any(item.programme.referral for item in await programme.steady(session))
+    return any(item.programme.referral for item in await programme.history(session))
 
 
 async def hear(session: WriteSession, touches: Sequence[Touch], signals: Sequence[Signal]) -> set[UUID]:

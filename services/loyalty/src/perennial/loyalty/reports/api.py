@@ -11,7 +11,7 @@ from perennial.common.auth import Principal, requires
 from perennial.common.operations import OperationOut
 from perennial.common.sheets import MEDIA_TYPE, lines
 from perennial.common.web import Idempotent, NotFound, Page, Read, Write, documented
-from perennial.loyalty.programme.fields import Code
+from perennial.loyalty.fields import Code
 from perennial.loyalty.reports import queries, service
 from perennial.loyalty.reports.catalogue import REPORTS, Report
 from perennial.loyalty.reports.schemas import ColumnOut, ReportInfo, ReportOut

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from perennial.common.web.fields import Flag, Instant, Whole
-from perennial.loyalty.fields import Storable
-from perennial.loyalty.programme.definition import Code, Name
+from perennial.loyalty.fields import Code, Name, Storable
 
 MOST = 10**12
 

@@ -11,7 +11,7 @@ from perennial.common.auth import CustomerVia, Principal, requires
 from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.cursors import last_moment, last_number
-from perennial.loyalty.accounts.service import owner_of
+from perennial.loyalty.customers import owner_of
 from perennial.loyalty.tiers import explain as explaining
 from perennial.loyalty.tiers.overrides import queries, service
 from perennial.loyalty.tiers.schemas import ExplanationOut, OverrideIn, OverrideOut, TierChangeOut

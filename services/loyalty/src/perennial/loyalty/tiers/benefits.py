@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from perennial.common.contracts.loyalty import Benefit
 from perennial.common.web.fields import Whole
-from perennial.loyalty.programme.fields import Name
+from perennial.loyalty.fields import Name
 
 CENTS = r"^[0-9]{1,9}(\.[0-9]{1,2})?$"
 

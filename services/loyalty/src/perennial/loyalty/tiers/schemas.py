@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from perennial.common.web.fields import Flag, Instant
+from perennial.loyalty.fields import Name
 from perennial.loyalty.points.schemas import Reason
-from perennial.loyalty.programme.fields import Name
 from perennial.loyalty.tiers.benefits import Given
 
 SHOWN = ConfigDict(from_attributes=True)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from perennial.common.derive import Concern
+from perennial.common.imported import EVENT as IMPORTED
 
 NAMELESS = {"page": "Page Viewed", "screen": "Screen Viewed"}
 ANY = "?"  # no event's word looks like it
@@ -16,8 +17,11 @@ class Done(NamedTuple):
 
 
 def word(kind: str, filed: str | None) -> str:
-    """Of an event of this type, filed under this name. Who says something of themselves may change anything."""
-    name = NAMELESS.get(kind) or (filed if kind == "track" else None)
+    """Of an event of this type, filed under this name.
+
+    Who says something of themselves may change anything, and so may the row of a file, which gives tags.
+    """
+    name = NAMELESS.get(kind) or (filed if kind == "track" and filed != IMPORTED else None)
     return ANY if name is None else f"{kind}:{name}"
 
 

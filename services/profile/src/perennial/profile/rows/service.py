@@ -93,4 +93,4 @@ async def compute(session: WriteSession, stale: Stale, now: datetime | None = No
     await indexing.seen(session, drafts)
 
 
-DERIVATION = Derivation(compute, concerned=True)
+DERIVATION = Derivation(compute, live=500, concerned=True)

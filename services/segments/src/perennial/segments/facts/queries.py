@@ -24,22 +24,27 @@ _KEEP = text("""
     ORDER BY customer, key
     ON CONFLICT (customer_id, key) DO UPDATE
     SET value = excluded.value, version = excluded.version, at = excluded.at WHERE d.version < excluded.version
-    RETURNING customer_id""")
-_CLEAR = text("""
-    DELETE FROM trait AS t USING derived_trait AS d
-    WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.value IS NULL
-      AND t.via = d.customer_id AND t.key = d.key AND t.source = :source""")
-_SHOW = text("""
+    RETURNING new.customer_id, new.key, old.value IS DISTINCT FROM new.value AS another""")
+_OF_ALL = "WHERE d.customer_id = ANY(CAST(:customers AS uuid[]))"
+_OF_SOME = """
+    JOIN unnest(CAST(:customers AS uuid[]), CAST(:keys AS text[])) AS said (customer_id, key) USING (customer_id, key)
+    WHERE true"""
+_CLEAR = """
+    DELETE FROM trait AS t USING (SELECT customer_id, key FROM derived_trait AS d {} AND d.value IS NULL) AS gone
+    WHERE t.via = gone.customer_id AND t.key = gone.key AND t.source = :source"""
+_SHOW = """
     INSERT INTO trait (via, key, value, at, source, message_id)
     SELECT d.customer_id, d.key, d.value, d.at, :source, d.version::text
-    FROM derived_trait AS d LEFT JOIN identity_map AS m ON m.via = d.customer_id
-    WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.value IS NOT NULL
-      AND (m.customer_id IS NULL OR m.customer_id = d.customer_id)
+    FROM (SELECT d.* FROM derived_trait AS d {} AND d.value IS NOT NULL) AS d
+    LEFT JOIN identity_map AS m ON m.via = d.customer_id
+    WHERE m.customer_id IS NULL OR m.customer_id = d.customer_id
     ORDER BY d.customer_id, d.key
     ON CONFLICT (via, key) DO UPDATE
     SET value = excluded.value, at = excluded.at, source = excluded.source, message_id = excluded.message_id
     WHERE (trait.source, trait.message_id, trait.at, trait.value)
-          IS DISTINCT FROM (excluded.source, excluded.message_id, excluded.at, excluded.value)""")
+          IS DISTINCT FROM (excluded.source, excluded.message_id, excluded.at, excluded.value)"""
+_CLEAR_ALL, _SHOW_ALL = text(_CLEAR.format(_OF_ALL)), text(_SHOW.format(_OF_ALL))
+_CLEAR_SOME, _SHOW_SOME = text(_CLEAR.format(_OF_SOME)), text(_SHOW.format(_OF_SOME))
 _FORGET = text("""
     UPDATE derived_trait SET value = NULL
     WHERE customer_id = ANY(CAST(:customers AS uuid[])) AND value IS NOT NULL RETURNING customer_id""")
@@ -85,8 +90,8 @@ class Defined(NamedTuple):
     version: int
 
 
-async def keep(session: WriteSession, said: Iterable[Said]) -> set[UUID]:
-    """Keep values in any order, however often, and let rules see them; returns the customers with news."""
+async def keep(session: WriteSession, said: Iterable[Said]) -> dict[UUID, set[str]]:
+    """Keep values in any order, however often, and let rules see them; returns the keys of each customer's news."""
     newest: dict[tuple[UUID, str], Said] = {}
     for one in said:
         known = newest.get((one.customer, one.key))
@@ -94,7 +99,7 @@ async def keep(session: WriteSession, said: Iterable[Said]) -> set[UUID]:
             newest[one.customer, one.key] = one
     rows = list(newest.values())
     if not rows:
-        return set()
+        return {}
     await session.execute(_HOLD, {"customers": sorted({row.customer for row in rows})})
     bound = {
         "customers": [row.customer for row in rows],
@@ -103,17 +108,26 @@ async def keep(session: WriteSession, said: Iterable[Said]) -> set[UUID]:
         "versions": [row.version for row in rows],
         "ats": [row.at for row in rows],
     }
-    changed = set((await session.execute(_KEEP, bound)).scalars())
-    await show(session, changed)
-    return changed
+    kept = (await session.execute(_KEEP, bound)).all()
+    if not kept:
+        return {}
+    newer = {"customers": [row.customer_id for row in kept], "keys": [row.key for row in kept], "source": SOURCE}
+    if any(row.value is None for row in rows):
+        await session.execute(_CLEAR_SOME, newer)
+    await session.execute(_SHOW_SOME, newer)
+    news: dict[UUID, set[str]] = {}
+    for row in kept:
+        if row.another:
+            news.setdefault(row.customer_id, set()).add(row.key)
+    return news
 
 
 async def show(session: WriteSession, customers: Collection[UUID]) -> None:
     """Let rules see what is kept of customers of their own."""
     if customers:
         bound = {"customers": list(customers), "source": SOURCE}
-        await session.execute(_CLEAR, bound)
-        await session.execute(_SHOW, bound)
+        await session.execute(_CLEAR_ALL, bound)
+        await session.execute(_SHOW_ALL, bound)
 
 
 async def forget(session: WriteSession, customers: Collection[UUID]) -> None:
@@ -122,7 +136,7 @@ async def forget(session: WriteSession, customers: Collection[UUID]) -> None:
         return
     known = set((await session.execute(_FORGET, {"customers": list(customers)})).scalars())
     if known:
-        await session.execute(_CLEAR, {"customers": list(known), "source": SOURCE})
+        await session.execute(_CLEAR_ALL, {"customers": list(known), "source": SOURCE})
 
 
 async def define(session: WriteSession, definitions: Iterable[Defined]) -> None:

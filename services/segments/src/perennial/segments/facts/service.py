@@ -7,7 +7,7 @@ from perennial.common import commerce, orders
 from perennial.common.contracts.hot import effective_traits, raw_properties, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
-from perennial.common.derive import ANYTHING, mark, mark_changes, mark_events, spell
+from perennial.common.derive import ANYTHING, mark, mark_changes, mark_each, mark_events, spell
 from perennial.common.identity_map import MapChange
 from perennial.common.rules.facts import EventFact, TraitFact, record_events, record_traits
 from perennial.common.rules.values.paths import trait_key
@@ -82,12 +82,15 @@ async def follow_map(session: WriteSession, changes: list[MapChange]) -> None:
 
 
 async def keep(session: WriteSession, said: Iterable[Said], live: set[UUID]) -> None:
-    """Keep what profile works out of customers; of the `live` ones something live was the cause."""
-    rows = list(said)
-    changed = await queries.keep(session, rows)
-    concern = spell(frozenset(concerns.of_trait(row.key) for row in rows))
-    await mark(session, changed & live, live=True, concern=concern)
-    await mark(session, changed - live, live=False, settle=True, concern=concern)
+    """Keep what profile works out of customers; of the `live` ones something live was the cause.
+
+    A customer is computed again for what is another value now, and by nothing else of whoever else is in the batch.
+    """
+    news = await queries.keep(session, said)
+    about = {customer: frozenset(map(concerns.of_trait, keys)) for customer, keys in news.items()}
+    await mark_each(session, {key: concern for key, concern in about.items() if key in live}, live=True)
+    late = {key: concern for key, concern in about.items() if key not in live}
+    await mark_each(session, late, live=False, settle=True)
 
 
 async def define(session: WriteSession, definitions: Iterable[Defined]) -> None:

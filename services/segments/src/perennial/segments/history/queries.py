@@ -14,19 +14,21 @@ _PROMISE = text("""
 _SWEPT = text("UPDATE history_keeping SET changes_swept = :until WHERE id = 1")
 _BLOCKS = text("""
     SELECT pg_relation_size('membership_change') / CAST(current_setting('block_size') AS bigint)""")
-# Whatever was older than what the last sweep left is as it has to be, so a customer without a change since then is not
-# looked at. Of each membership the last change before the promise stays where it is an entry: they were in then.
+# Whatever was older than what the last sweep left is as it has to be, so a membership without a change since then is
+# not looked at. Of each the last change before the promise stays where it is an entry: they were in then. From the
+# memberships to their changes goes the index, whatever the statistics say.
 _SWEEP = text("""
-    WITH whose AS MATERIALIZED (
-        SELECT DISTINCT customer_id FROM membership_change
+    WITH which AS MATERIALIZED (
+        SELECT DISTINCT segment_id, customer_id FROM membership_change
         WHERE ctid >= CAST(CAST(:low AS text) AS tid) AND ctid < CAST(CAST(:high AS text) AS tid) AND at < :until
           AND at >= coalesce((SELECT changes_swept FROM history_keeping), '-infinity')),
     old AS MATERIALIZED (
-        SELECT c.customer_id, c.id, c.entered, row_number() OVER (
-            PARTITION BY c.customer_id, c.segment_id ORDER BY c.at DESC, c.id DESC) AS place
-        FROM whose JOIN membership_change AS c ON c.customer_id = whose.customer_id WHERE c.at < :until)
-    DELETE FROM membership_change AS c USING old
-    WHERE c.customer_id = old.customer_id AND c.id = old.id AND (old.place > 1 OR NOT old.entered)""")
+        SELECT c.place, c.entered, row_number() OVER (
+            PARTITION BY which.segment_id, which.customer_id ORDER BY c.at DESC, c.id DESC) AS n
+        FROM which CROSS JOIN LATERAL (
+            SELECT ctid AS place, id, entered, at FROM membership_change
+            WHERE segment_id = which.segment_id AND customer_id = which.customer_id AND at < :until OFFSET 0) AS c)
+    DELETE FROM membership_change WHERE ctid = ANY(ARRAY(SELECT place FROM old WHERE n > 1 OR NOT entered))""")
 _DROP_VERSIONS = text("""
     DELETE FROM segment_version WHERE (segment_id, version) IN (
         SELECT v.segment_id, v.version FROM segment_version AS v JOIN segment AS s ON s.id = v.segment_id
@@ -53,7 +55,7 @@ async def blocks(session: ReadSession) -> int:
 
 
 async def sweep(session: WriteSession, until: datetime, low: int, high: int) -> int:
-    """Drop what is not promised of the customers of some blocks; returns how many changes."""
+    """Drop what is not promised of the memberships in some blocks; returns how many changes."""
     asked = {"until": until, "low": f"({low},0)", "high": f"({high},0)"}
     return int((await session.execute(_SWEEP, asked)).rowcount)  # type: ignore[attr-defined]
 

@@ -43,9 +43,12 @@ class Asked:
         self._coming = [any(found[-1].at > now for found in one.view.events.values()) for one in customers]
         self._mentioned = serving.mentioned
         self.asked: dict[int, list[int]] = {}
+        alike: dict[int, list[int]] = {}  # many are asked the same
         for n, customer in enumerate(customers):
-            for place in customer.plan.places:
-                self.asked.setdefault(place, []).append(n)
+            alike.setdefault(customer.plan.asked, []).append(n)
+        for those in alike.values():
+            for place in customers[those[0]].plan.places:
+                self.asked.setdefault(place, []).extend(those)
 
     def ask(self, place: int, segment: Segment, listed: Mapping[UUID, AbstractSet[UUID]]) -> None:
         """One segment, those that its rule mentions having been asked."""

@@ -82,8 +82,8 @@ async def changes_of(session: ReadSession, customer: UUID, before: int | None, l
     """Entries and exits under any id that a customer of today bears, the newest first."""
     rows = await session.execute(
         text("""SELECT c.id, c.segment_id, s.name, c.customer_id, c.entered, c.at
-                FROM identity_map AS m JOIN membership_change AS c ON c.customer_id = m.via
-                JOIN segment AS s ON s.id = c.segment_id
+                FROM identity_map AS m CROSS JOIN segment AS s
+                JOIN membership_change AS c ON c.segment_id = s.id AND c.customer_id = m.via
                 WHERE m.customer_id = :customer AND (CAST(:before AS bigint) IS NULL OR c.id < :before)
                 ORDER BY c.id DESC LIMIT :limit"""),
         {"customer": customer, "before": before, "limit": limit},

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from perennial.common.web.fields import Whole
-from perennial.loyalty.programme.fields import Code
+from perennial.loyalty.fields import Code
 
 MOST = 1_000_000
 

@@ -11,7 +11,7 @@ from perennial.common.db import WriteSession
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.cursors import last_moment
 from perennial.common.web.idempotency import Once
-from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.customers import owner_of
 from perennial.loyalty.earning.content import queries, service, shown
 from perennial.loyalty.earning.content.definition import State
 from perennial.loyalty.earning.content.schemas import ContentOut, DecideIn, MyContentOut
@@ -32,7 +32,7 @@ async def list_content(
     customer_id: OfCustomer = None,
 ) -> Page[ContentOut]:  # fmt: skip
     """What the community made, the newest first."""
-    owner = None if customer_id is None else await accounts.owner_of(session, customer_id)
+    owner = None if customer_id is None else await owner_of(session, customer_id)
     rows = await queries.page(session, owner, state, kind, last_moment(page), page.limit + 1)
     return paged(await shown.for_staff(session, who, rows), page, lambda item: [item.at.isoformat(), item.id])
 

@@ -9,7 +9,7 @@ from perennial.common import identity_map
 from perennial.common.auth import Authenticated, CustomerVia, Principal, requires
 from perennial.common.problems import Unprocessable
 from perennial.common.web import Read, documented
-from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.customers import owner_of
 from perennial.loyalty.earning.explaining import previewing, service, shown
 from perennial.loyalty.earning.explaining.schemas import CauseOut, ExplainedOut, PreviewIn, PreviewMine, PreviewOut
 
@@ -26,7 +26,7 @@ async def explain_posting(
     who: Reader, session: Read, customer_id: UUID, posting_id: UUID, language: Words = "en"
 ) -> ExplainedOut:
     """Why a line of a customer's ledger is as it is: each rule that was asked, its answer, factors and caps."""
-    owner = await accounts.owner_of(session, customer_id)
+    owner = await owner_of(session, customer_id)
     return shown.explained(who, await service.of_posting(session, owner, posting_id, language))
 
 
@@ -57,7 +57,7 @@ async def explain_event(
 @router.post("/preview", responses=documented(404))
 async def preview_event(who: Reader, session: Read, body: PreviewIn, language: Words = "en") -> PreviewOut:
     """What a cart would earn a customer, within what caps leave; nothing is written."""
-    owner = None if body.customer_id is None else await accounts.owner_of(session, body.customer_id)
+    owner = None if body.customer_id is None else await owner_of(session, body.customer_id)
     found = await previewing.preview(session, owner, body.event, body.source, body.properties, body.at, language)
     return shown.preview(who, found)
 

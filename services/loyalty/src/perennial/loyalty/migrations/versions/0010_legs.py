@@ -1,6 +1,5 @@
 """A posting names its lot, and with that says both legs: `entry` is a view of postings, no table beside them."""
 
-import re
 from importlib import import_module
 
 import sqlalchemy as sa
@@ -91,6 +90,62 @@ ERASE_POSTING_TEXTS = """
                 SELECT FROM lot l WHERE l.id = p.lot_id AND l.purchase_id IS NULL)))
         LIMIT p_n))"""
 
+# As before, less the legs.
+SPEND_POINTS = """
+    CREATE OR REPLACE FUNCTION spend_points(
+        p_id uuid, p_via uuid, p_currency text, p_points bigint, p_at timestamptz, p_reason text, p_reference text,
+        OUT outcome text, OUT customer uuid, OUT available bigint,
+        OUT via_balance bigint, OUT via_pending bigint, OUT via_version bigint
+    ) LANGUAGE plpgsql AS $$
+    DECLARE
+        vias uuid[];
+    BEGIN
+        IF p_points < 1 THEN
+            RAISE EXCEPTION 'points must be above 0' USING ERRCODE = 'check_violation';
+        END IF;
+        customer := coalesce((SELECT m.customer_id FROM identity_map m WHERE m.via = p_via), p_via);
+        vias := ARRAY(SELECT m.via FROM identity_map m WHERE m.customer_id = customer);
+        IF p_via <> ALL (vias) THEN
+            vias := vias || p_via;
+        END IF;
+        IF cardinality(vias) = 1 AND p_points <= (
+            SELECT a.balance FROM account a WHERE a.via = p_via AND a.currency = p_currency
+        ) THEN
+            BEGIN
+                INSERT INTO posting (id, kind, via, currency, at, points, pending, reason, reference)
+                    VALUES (p_id, 'spend', p_via, p_currency, p_at, -p_points, 0, p_reason, p_reference);
+                UPDATE account AS a
+                    SET balance = a.balance - p_points, spent = a.spent + p_points, version = a.version + 1
+                    WHERE a.via = p_via AND a.currency = p_currency AND a.balance >= p_points
+                    RETURNING a.balance, a.balance, a.pending, a.version
+                    INTO STRICT available, via_balance, via_pending, via_version;
+                outcome := 'posted';
+                RETURN;
+            EXCEPTION
+                WHEN no_data_found OR unique_violation THEN NULL;
+            END;
+        END IF;
+        PERFORM FROM account a WHERE a.via = ANY(vias) AND a.currency = p_currency ORDER BY a.via FOR UPDATE;
+        available := (SELECT coalesce(sum(a.balance), 0) FROM account a
+                      WHERE a.via = ANY(vias) AND a.currency = p_currency);
+        IF EXISTS (SELECT FROM posting p WHERE p.id = p_id) THEN
+            outcome := 'repeated';
+            RETURN;
+        END IF;
+        IF available < p_points THEN
+            outcome := 'insufficient';
+            RETURN;
+        END IF;
+        INSERT INTO posting (id, kind, via, currency, at, points, pending, reason, reference)
+            VALUES (p_id, 'spend', p_via, p_currency, p_at, -p_points, 0, p_reason, p_reference);
+        INSERT INTO account AS a (via, currency, balance, spent) VALUES (p_via, p_currency, -p_points, p_points)
+            ON CONFLICT (via, currency) DO UPDATE SET
+                balance = a.balance - p_points, spent = a.spent + p_points, version = a.version + 1
+            RETURNING a.balance, a.pending, a.version INTO via_balance, via_pending, via_version;
+        available := available - p_points;
+        outcome := 'posted';
+    END $$"""
+
 
 def upgrade() -> None:
     """Older postings are filled beside the writers; a revision that died in between begins anew, and finds them so."""
@@ -103,7 +158,7 @@ def upgrade() -> None:
     create_index_concurrently("ix_posting_unlinked", "posting", ["via"], postgresql_where=sa.text("lot_id IS NULL"))
     _swap(schema)
     erasable("erase_posting_texts", ERASE_POSTING_TEXTS)
-    op.execute(_spending())
+    op.execute(SPEND_POINTS)
 
 
 def _fill() -> None:
@@ -132,12 +187,6 @@ def _swap(schema: str) -> None:
     for statement in (ENTRY, FILE_LOT, FILED, TAKE_LOT.format(schema=schema), TAKEN):
         op.execute(statement)
     append_only("entry")
-
-
-def _spending() -> str:
-    """As before, less the legs."""
-    before: str = import_module("perennial.loyalty.migrations.versions.0009_spending").SPEND_POINTS
-    return re.sub(r" *INSERT INTO entry [^;]*;\n", "", before)
 
 
 def downgrade() -> None:

@@ -1,4 +1,4 @@
-"""Postings at less cost: an order's lots are found by whose they are and when, without an index of their own."""
+"""Postings at less cost: an order's lots are found by whose they are and when, postings by whose they are alone."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,11 +13,15 @@ depends_on = None
 
 def upgrade() -> None:
     """Until its last process ends, the version before finds the lots of what is refunded by reading all lots."""
-    op.execute("ALTER TABLE outbox ALTER COLUMN body SET STORAGE EXTERNAL")  # packs are compressed already
+    create_index_concurrently("ix_posting_by_via", "posting", ["via"])
+    drop_index_concurrently("ix_posting_via")
     drop_index_concurrently("ix_lot_purchase_id")
+    op.execute("ALTER TABLE outbox ALTER COLUMN body SET STORAGE EXTERNAL")  # packs are compressed already
 
 
 def downgrade() -> None:
+    create_index_concurrently("ix_posting_via", "posting", ["via", "at", "id"])
+    drop_index_concurrently("ix_posting_by_via")
     create_index_concurrently(
         "ix_lot_purchase_id", "lot", ["purchase_id"], postgresql_where=sa.text("purchase_id IS NOT NULL")
     )

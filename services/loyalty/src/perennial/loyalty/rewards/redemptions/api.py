@@ -13,7 +13,7 @@ from perennial.common.ids import digest_uuid
 from perennial.common.web import Idempotent, Page, PageQuery, Read, Write, documented, paged
 from perennial.common.web.cursors import last_moment
 from perennial.common.web.idempotency import Once
-from perennial.loyalty.accounts import service as accounts
+from perennial.loyalty.customers import owner_of
 from perennial.loyalty.rewards import service as catalogue
 from perennial.loyalty.rewards.redemptions import queries, service
 from perennial.loyalty.rewards.redemptions.schemas import (
@@ -42,7 +42,7 @@ async def list_redemptions_of_customer(
     who: Reader, session: Read, customer_id: UUID, page: PageQuery, state: InState = None
 ) -> Page[RedemptionOut]:
     """What one customer has redeemed, the newest first."""
-    owner = await accounts.owner_of(session, customer_id)
+    owner = await owner_of(session, customer_id)
     rows = await queries.page(session, owner, last_moment(page), page.limit + 1, state=state)
     return paged([_shown(who, row) for row in rows], page, _key)
 
@@ -52,7 +52,7 @@ async def redeem_for_customer(
     who: Writer, session: Write, customer_id: UUID, body: RedeemIn, once: Idempotent
 ) -> Response:
     """Reserve a reward for a customer, whose points are held from then on."""
-    owner = await accounts.owner_of(session, customer_id)
+    owner = await owner_of(session, customer_id)
 
     async def redeem() -> RedemptionOut:
         return _shown(who, await _redeem(session, owner, body, once))

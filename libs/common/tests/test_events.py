@@ -1,7 +1,10 @@
 """The wire form of facts, and the money in orders."""
 
+import hashlib
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -9,8 +12,8 @@ from hypothesis import strategies as st
 
 from perennial.common import commerce
 from perennial.common.contracts.loyalty import PointsEarned
-from perennial.common.events import Encoder, attributes, decode_value, encode_value
-from perennial.common.ids import digest_uuid, partition_of, uuid7
+from perennial.common.events import Encoder, attributes, decode_value, encode_value, headers_for
+from perennial.common.ids import digest_uuid, partition_of, spelled, uuid7
 
 
 @given(st.text(st.characters(codec="utf-8")))
@@ -35,6 +38,19 @@ def test_a_fact_is_a_cloud_event_in_binary_mode() -> None:
     assert (found["source"], found["id"]) == ("/services/loyalty", str(event.id))
     assert (found["specversion"], found["datacontenttype"]) == ("1.0", "application/json")
     assert PointsEarned.model_validate_json(body) == event
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-3, minutes=-30))])))
+def test_a_header_spells_an_instant_as_iso_does(at: datetime) -> None:
+    spelled_at = headers_for("a.b", "1", at, "/services/a")["ce-time"]
+    assert spelled_at == at.isoformat().replace("+00:00", "Z")
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1))
+def test_what_names_itself_has_the_same_name_for_ever(parts: list[str]) -> None:
+    made = digest_uuid(*parts)
+    assert made == UUID(bytes=hashlib.blake2b("\0".join(parts).encode(), digest_size=16).digest())
+    assert (spelled(made), hash(made), made.is_safe) == (str(made), hash(UUID(str(made))), UUID(str(made)).is_safe)
 
 
 def test_an_event_names_itself_and_stays_in_its_partition() -> None:

@@ -23,4 +23,5 @@ async def test_what_a_mark_of_a_gone_customer_was_about_is_the_survivors_too(ses
 
     while await derive.derive_once(session, Derivation(handle, concerned=True)):
         pass
-    assert seen == [Stale({survivor: True, other: False}, [gone], {other: SPENT})]
+    told = [(each.live, each.gone, each.concerns) for each in seen]
+    assert told == [({survivor: True, other: False}, [gone], {other: SPENT})]

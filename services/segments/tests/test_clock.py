@@ -130,6 +130,22 @@ async def test_nobody_leaves_by_the_clock_before_what_waits_is_heard(
     assert (await members(client, segment), changes) == ({str(first.via)}, [True])
 
 
+async def test_what_is_overdue_of_who_is_merged_away_is_waited_for(
+    client: httpx.AsyncClient, hear: Do, assign: Do, settle: Do, runtime: ServiceRuntime
+) -> None:
+    segment = await define(client, RECENT)
+    await settle()
+    first, other = order(days=29), tracked("Seen")
+    await hear(first, other)
+    async with runtime.database.write() as session:
+        await session.execute(text("UPDATE event SET at = at - interval '2 days'"))
+        await session.execute(text("UPDATE timer SET due_at = due_at - interval '2 days' WHERE kind = 'flip'"))
+    await assign(first.via, other.via, version=2)
+    assert await members(client, segment) == {str(other.via)}, "the purchase that keeps them may still wait"
+    [timer] = await waiting(runtime)
+    assert (timer.key, timer.due_at) == (str(other.via), first.timestamp + timedelta(days=28))
+
+
 async def test_who_is_merged_away_leaves_no_timer(
     client: httpx.AsyncClient, hear: Do, assign: Do, settle: Do, runtime: ServiceRuntime
 ) -> None:

@@ -1,19 +1,19 @@
 """Identifiers of rows and events."""
 
-import hashlib
-from uuid import UUID, SafeUUID
+from hashlib import blake2b
+from uuid import UUID
 
 import msgspec
 from uuid_utils import uuid7 as _uuid7
 
 PARTITIONS = 16
-_UNKNOWN = SafeUUID.unknown
 _encode = msgspec.json.Encoder().encode
+_read, _BYTES = msgspec.msgpack.Decoder(UUID).decode, b"\xc4\x10"  # sixteen bytes, for a tenth of what UUID(…) takes
 
 
 def uuid7() -> UUID:
     """A new time-ordered id (RFC 9562, version 7)."""
-    return _made(_uuid7().int)
+    return _read(_BYTES + _uuid7().bytes)
 
 
 def uuid7_text() -> str:
@@ -29,15 +29,7 @@ def spelled(value: UUID) -> str:
 def digest_uuid(*parts: str) -> UUID:
     """The id of something that names itself: the same parts give the same id for ever."""
     joined = "\x00".join(parts).encode()
-    return _made(int.from_bytes(hashlib.blake2b(joined, digest_size=16).digest()))
-
-
-def _made(number: int) -> UUID:
-    """As UUID(int=…), which takes three times as long to look at the ways in which it may be called."""
-    made = object.__new__(UUID)
-    object.__setattr__(made, "int", number)
-    object.__setattr__(made, "is_safe", _UNKNOWN)
-    return made
+    return _read(_BYTES + blake2b(joined, digest_size=16).digest())
 
 
 def partition_of(via: UUID) -> int:

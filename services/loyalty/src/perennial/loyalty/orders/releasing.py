@@ -19,14 +19,14 @@ def active_at(item: Purchase, rules: Currency) -> datetime | None:
     """When what an order earns of a currency becomes active; None before it is completed."""
     if item.completed is None:
         return None
-    begun, wait = item.completed.at, timedelta(days=rules.pending_days)
+    begun = item.completed.at
     if rules.pending_until == "earned":
-        due = begun + wait if wait else begun
+        due = begun + timedelta(days=rules.pending_days) if rules.pending_days else begun
     else:
         most = rules.pending_at_most_days
         due = FAR if most is None else begun + timedelta(days=most)
         if item.delivered_at is not None:
-            due = min(due, max(begun, item.delivered_at) + wait)
+            due = min(due, max(begun, item.delivered_at) + timedelta(days=rules.pending_days))
     return due if item.released_at is None else min(due, max(begun, item.released_at))
 
 

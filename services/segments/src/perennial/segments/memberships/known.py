@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
+from perennial.common import identity_map
 from perennial.common.db import ReadSession, raw
 from perennial.common.db.arrays import array
 from perennial.segments.definitions.queries import SERVING
@@ -48,6 +49,18 @@ async def timers(session: ReadSession, kind: str, customers: Iterable[UUID]) -> 
     rows = await (await raw(session)).fetch(_TIMERS, kind, array(names))
     found: dict[str, datetime] = dict(map(tuple, rows))
     return [found.get(name) for name in names]
+
+
+async def overdue(session: ReadSession, kind: str, gone: Sequence[UUID], now: datetime) -> dict[UUID, datetime]:
+    """By the customer whom they are today, the earliest timer that should have fired of customers who are no more."""
+    due = zip(gone, await timers(session, kind, gone), strict=True)
+    late = {customer: at for customer, at in due if at and at <= now}
+    owners = await identity_map.customers_of(session, late) if late else {}
+    found: dict[UUID, datetime] = {}
+    for customer, at in late.items():
+        owner = owners.get(customer, customer)
+        found[owner] = min(at, found.get(owner, at))
+    return found
 
 
 async def live_meanwhile(

@@ -112,6 +112,8 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     now = datetime.now(UTC)
     serving = await live_segments(session)
     known_by = concerns.moments(stale.said, stale.live)
+    for customer, at in (await known.overdue(session, FLIP, stale.gone, now) if stale.gone else {}).items():
+        known_by[customer] = min(at - JUST_BEFORE, known_by.get(customer, now))
     about = {**stale.concerns, **{key: concerns.without_moments(stale.concerns.get(key)) for key in known_by}}
     plans = {customer: serving.plan(about.get(customer)) for customer in stale.live}
     concerned = [customer for customer, plan in plans.items() if plan.places or plan.all]
@@ -146,8 +148,8 @@ async def _customers(
 ) -> dict[datetime, list[Customer]]:
     """Customers by the moment for which they are asked: now, or just before a timer of theirs that should have fired.
 
-    Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps. Nor
-    does one that has fired say anything of what came after the moment up to which all is known.
+    Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps. So
+    does one of whoever was merged into them, and one that has fired says nothing of what came after it (`known_by`).
     """
     before = await known.places(session, concerned, serving.spelled, len(serving.segments))
     narrowed = [
@@ -160,7 +162,7 @@ async def _customers(
     views = await load_each(session, [(customer, plan.reads) for customer, plan, _ in narrowed], oldest)
     found: dict[datetime, list[Customer]] = {}
     for view, timer, (customer, plan, places) in zip(views, timers, narrowed, strict=True):
-        moment = timer - JUST_BEFORE if timer and timer <= now else known_by.get(customer, now)
+        moment = min(known_by.get(customer, now), timer - JUST_BEFORE if timer and timer <= now else now)
         found.setdefault(moment, []).append(Customer(view, plan, places, timer))
     return found
 

@@ -19,7 +19,7 @@ from perennial.common.ids import uuid7, uuid7_text
 from perennial.common.outbox import say
 from perennial.common.packs import Said
 
-PER_FACT, PER_PACKED = 1000, 60  # a smaller fact is packed with others: Postgres compresses slowly
+PER_FACT = 1000
 Changed = tuple[UUID, UUID, int] | asyncpg.Record  # segment, customer, version
 
 Head = tuple[str, str]
@@ -114,5 +114,5 @@ def _states(rows: Sequence[Changed], names: Mapping[UUID, str], at: datetime, *,
 
 def _parts(said: list[_State]) -> Iterator[list[_State]]:
     remaining = iter(said)
-    while part := list(islice(remaining, PER_PACKED)):
+    while part := list(islice(remaining, PER_FACT)):
         yield part

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from perennial.common.rules.evaluation.conditions import changes
 from perennial.common.rules.evaluation.footprint import leaves
@@ -11,6 +12,7 @@ from perennial.common.rules.grammar.nodes import OnElement, OnEvent, OnSequence,
 from perennial.common.rules.view import Occurrence
 
 Rolling = tuple[tuple[str, timedelta], ...]
+_at = attrgetter("at")
 
 
 def rolling_alone(rule: Rule) -> Rolling | None:
@@ -36,14 +38,15 @@ def still(
     events: Mapping[str, Sequence[Occurrence]], rolling: Iterable[tuple[str, timedelta]], now: datetime, until: datetime
 ) -> bool:
     """Whether no event begins to count or leaves its window before `until`."""
-    asked, times = None, list[datetime]()
+    asked: str | None = None
+    found: Sequence[Occurrence] = ()
     for name, within in rolling:
         if name != asked:  # they are in order
-            asked, times = name, [item.at for item in events.get(name, ())]
-            if times and times[-1] > now:
+            asked, found = name, events.get(name, ())
+            if found and found[-1].at > now:
                 return False
-        if times:
-            first = bisect_right(times, now - within)
-            if first < len(times) and times[first] + within < until:
+        if found:
+            first = bisect_right(found, now - within, key=_at)
+            if first < len(found) and found[first].at + within < until:
                 return False
     return True

@@ -20,7 +20,9 @@ Hear = Callable[..., Awaitable[None]]
 Derive = Callable[..., Awaitable[None]]
 NAMES = ("Product Viewed", "Product Added", "Product List Viewed", "Checkout Started", "Email Opened", "Unheard Of")
 PEOPLE = 3
-PLACES = ("product", "product", "page", "screen", "order", "refund", "identify", "search", *("derive",) * 2)
+SAID = ("product", "product", "page", "screen", "order", "order", "refund", "identify", "search")
+PLACES = (*SAID, "imported", "merge", "split", "give", "give", "toggle", "sweep", *("derive",) * 3)
+TOGGLED = ("browsed_this_week", "aged_35_to_49", "gift_seeker")
 steps = st.lists(
     st.tuples(
         st.sampled_from(PLACES),
@@ -124,3 +126,19 @@ async def test_who_has_a_row_but_was_never_derived_is_asked_everything(
     await derive()
     tags = await told(runtime, "SELECT tags FROM customer WHERE customer_id = :via", via=via)
     assert {"aged_35_to_49", "browsed_this_week"} <= set(tags)
+
+
+@pytest.mark.usefixtures("catalogue")
+async def test_an_order_that_somebody_else_speaks_of_counts_for_who_only_looked_around(
+    hear: Hear, derive: Derive, runtime: ServiceRuntime
+) -> None:
+    """A shop's server tells of a buyer who views a product in the same batch, and of whom but that is known."""
+    buyer, server, now = uuid7(), uuid7(), datetime.now(UTC)
+    await hear(happened("order", buyer, now - timedelta(days=2), 1, ""))
+    await derive()
+    one = "SELECT computed ->> 'orders' FROM customer WHERE customer_id = :via"
+    assert await told(runtime, one, via=buyer) == "1"
+    cancelled = tracked("Order Cancelled", {"order_id": "1"}, via=server, at=now)
+    await hear(cancelled, tracked("Product Viewed", via=buyer, at=now))
+    await derive()
+    assert await told(runtime, one, via=buyer) == "0"

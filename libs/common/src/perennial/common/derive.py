@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 from opentelemetry import metrics
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from perennial.common import identity_map, notify
 from perennial.common.contracts.identity import ResolvedEvent
@@ -73,6 +73,12 @@ _THEIRS = "SELECT customer_id FROM live UNION ALL SELECT customer_id FROM rest"
 _CLAIM = _CLAIMS.format(theirs=f"(customer_id IN ({_THEIRS})) IS TRUE")
 _CLAIM_INDEXED = _CLAIMS.format(theirs=f"customer_id = ANY(ARRAY({_THEIRS}))")
 _TAKE, _TAKE_CONCERNED = text(_CLAIM), text(f"{_CLAIM_INDEXED}, concern")
+# Also of marks that another worker has claimed, or that came since these were: whoever made them may have changed what
+# a part of the customer rests on, and who looks at that part alone must not look first.
+_WHOLE = text("""
+    SELECT DISTINCT customer_id FROM stale
+    WHERE customer_id = ANY(CAST(CAST(:ids AS text) AS uuid[])) AND coalesce(concern, '*') = '*'
+      AND at <= clock_timestamp()""")
 _SEQSCAN = text("SELECT set_config('enable_seqscan', :value, true)")
 _PUT_OFF = text(f"""
     WITH gone AS ({_CLAIM})
@@ -106,8 +112,8 @@ class Derivation:
     `concerned`: the service's table `stale` has the column `concern`, and an index by customer. `rest`: how many times
     as long as a small batch took to wait for the next one, within bounds: the busier the machine, the more marks share
     a batch. `hurried`: something live was there lately, so that of the rest a batch takes but a few. A batch of less
-    than `FEW` has no such share: with `aside` it is of the rest alone. `live`: of how many live marks a batch is at
-    most, if fewer than `batch`: whoever did something meanwhile waits for it, and for its own.
+    than `FEW` has no such share: with `aside` it is of the rest alone. `live`: of how many live marks a batch is, if
+    fewer than `batch`, unless more and more wait: whoever does something meanwhile waits for it, and for its own.
     """
 
     handle: Callable[[WriteSession, Stale], Awaitable[None]]
@@ -224,6 +230,8 @@ async def _derive(session: WriteSession, derivation: Derivation) -> tuple[int, b
     current = {customer: flag for customer, flag in live.items() if present.get(customer) == customer}
     said = _together(taken) if derivation.concerned else {}
     concerns = {customer: words for customer, words in said.items() if ANYTHING not in words and customer not in heirs}
+    for customer in await _whole(session, concerns):
+        del concerns[customer]
     await derivation.handle(session, Stale(current, gone, concerns, said))
     for is_live in (True, False):
         await mark(session, {heir for heir, flag in heirs.items() if flag is is_live} - live.keys(), live=is_live)
@@ -236,11 +244,22 @@ async def _take(session: WriteSession, derivation: Derivation) -> Sequence[Seque
     first = _first(derivation.batch, derivation.live, hurried=derivation.hurried, aside=derivation.aside)
     if not derivation.concerned:
         return (await session.execute(_TAKE, first)).all()
-    # A plan made while the table was small would later compare each of a million marks with each customer.
+    return await _by_customer(session, _TAKE_CONCERNED, first)
+
+
+async def _whole(session: WriteSession, concerns: Mapping[UUID, Concern]) -> list[UUID]:
+    """Those of the customers, who are locked, of whom another mark says that anything may have changed."""
+    return [row[0] for row in await _by_customer(session, _WHOLE, {"ids": array(list(concerns))})] if concerns else []
+
+
+async def _by_customer(
+    session: WriteSession, statement: TextClause, values: Mapping[str, Any]
+) -> Sequence[Sequence[Any]]:
+    """A plan made while the table was small would later compare each of a million marks with each customer."""
     await session.execute(_SEQSCAN, {"value": "off"})
-    taken = (await session.execute(_TAKE_CONCERNED, first)).all()
+    found = (await session.execute(statement, values)).all()
     await session.execute(_SEQSCAN, {"value": "on"})
-    return taken
+    return found
 
 
 def _together(taken: Iterable[Sequence[Any]]) -> dict[UUID, Concern]:
@@ -259,13 +278,13 @@ async def rotate(session: WriteSession, *, aside: bool = False) -> None:
 
 async def loop(runtime: Runtime, derivation: Derivation) -> None:
     """Recompute for as long as the process lives; a batch that fails is narrowed down to the customer at fault."""
-    size, hurried_until, aside = derivation.batch, 0.0, False
+    size, most, hurried_until, aside = derivation.batch, derivation.live, 0.0, False
     while not runtime.stopping.is_set():
         runtime.beats["derive"] = began = asyncio.get_running_loop().time()
         try:
             async with runtime.database.write() as session:
                 hurried = began < hurried_until
-                part = replace(derivation, batch=size, hurried=hurried, aside=aside)
+                part = replace(derivation, batch=size, live=most, hurried=hurried, aside=aside)
                 used, live = await _derive(session, part)
         except Exception as error:
             if is_infrastructure(error):
@@ -277,9 +296,11 @@ async def loop(runtime: Runtime, derivation: Derivation) -> None:
                 log.exception("derive.failed")
                 await _put_off(runtime, aside=aside)
             continue
+        full = used >= min(size, most)
+        most = min(derivation.batch, most * 2) if full else derivation.live  # whoever falls behind takes more at a time
         size, aside = min(derivation.batch, size * 2), not aside  # what fails is looked for on the same side
         hurried_until = began + HURRY_SECONDS if live else hurried_until
-        if used < min(size, derivation.live):
+        if not full:
             took = asyncio.get_running_loop().time() - began
             await runtime.pause(max(PACE_SECONDS, min(LONGEST_REST_SECONDS, derivation.rest * took)))
         if used == 0:

@@ -48,7 +48,7 @@ async def record(session: WriteSession, events: Sequence[ResolvedEvent]) -> None
         await queries.add(session, Plans(plans, unkept).fold(events, session.info))
     ordered = of_orders(events, session.info)
     await discounts.record(session, _discounts(ordered))
-    await _mark_owners(session, events, ordered)
+    await _mark_owners(session, ordered)
 
 
 def _discounts(ordered: Iterable[Said]) -> Iterator[Discount]:
@@ -78,7 +78,7 @@ async def _plans(session: WriteSession) -> list[Plan]:
     return found
 
 
-async def _mark_owners(session: WriteSession, events: Sequence[ResolvedEvent], ordered: Sequence[Said]) -> None:
+async def _mark_owners(session: WriteSession, ordered: Sequence[Said]) -> None:
     """What is said of an order under one identifier changes what the customer of another is shown."""
     said: set[tuple[str, str]] = set()
     live = False
@@ -89,7 +89,7 @@ async def _mark_owners(session: WriteSession, events: Sequence[ResolvedEvent], o
             live |= event.live
     others = await queries.owners(session, said)
     if others:
-        others -= {event.via for event in events}  # they are marked by what they said
+        others -= {event.via for event, _, _ in ordered}  # they are marked by what they said of orders
         owners = await identity_map.customers_of(session, others)
         await mark(session, owners.values(), live=live, settle=not live)
 

@@ -10,6 +10,7 @@ import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
@@ -154,10 +155,11 @@ async def derived(segments: Writer, customers: Sequence[Any] = ()) -> None:
     async with database.write() as session:
         await derive.mark(session, customers, live=True)
     assert SERVICE.derive is not None
+    behind = replace(SERVICE.derive, live=SERVICE.derive.batch)  # as many at a time as `derive.loop` comes to take then
     used = 1
     while used:
         async with database.write() as session:
-            used = await derive.derive_once(session, SERVICE.derive)
+            used = await derive.derive_once(session, behind)
 
 
 async def builds(bench: Bench, segments: Writer) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from perennial.common import derive, identity_map
+from perennial.common import claims, derive, identity_map
 from perennial.common.contracts.identity import Assignment
 from perennial.common.db import Database, WriteSession
 from perennial.common.derive import Derivation, Stale
@@ -272,7 +272,7 @@ async def test_a_change_that_a_rival_was_just_writing_is_known(committed: Databa
 
 async def test_a_backlog_is_claimed_without_a_join_whatever_its_statistics_say(session: WriteSession) -> None:
     """As a join, 30 000 marks in a table that was last seen empty took minutes a batch."""
-    plan = (await session.execute(text(f"EXPLAIN {derive._CLAIM}"), derive._first(2000))).scalars().all()
+    plan = (await session.execute(text(f"EXPLAIN {claims.CLAIM}"), claims.first(2000))).scalars().all()
     assert "hashed SubPlan" in "".join(plan)
     assert "Nested Loop" not in "".join(plan)
     assert "Join" not in "".join(plan)

@@ -28,16 +28,20 @@ async def segments(session: WriteSession, *states: str) -> list[UUID]:
     return made
 
 
+async def themselves(moved: moving.Moved) -> moving.Moved:
+    return moved
+
+
 @pytest.mark.parametrize("count", [3, moving.MANY])
 async def test_nobody_enters_twice_nor_what_is_archived(runtime: ServiceRuntime, count: int) -> None:
     now, people = datetime.now(UTC), [uuid7() for _ in range(count)]
     async with runtime.database.write() as session:
         serving, archived = await segments(session, "live", "archived")
         first: Pairs = [(serving, customer) for customer in people]
-        entered = await moving.enter(session, first + [(archived, customer) for customer in people], now)
+        entered = await moving.enter(session, first + [(archived, customer) for customer in people], now, themselves)
         assert sorted((segment, customer) for segment, customer, _ in entered) == sorted(first)
         later: Pairs = [(serving, uuid7()) for _ in range(count)]
-        again = await moving.enter(session, first[:1] + later, now)
+        again = await moving.enter(session, first[:1] + later, now, themselves)
         assert sorted((segment, customer) for segment, customer, _ in again) == sorted(later)
         assert min(version for *_, version in again) > max(version for *_, version in entered)
         assert await known(session, "membership") == await known(session, "membership_change") == sorted(first + later)
@@ -51,7 +55,7 @@ async def test_changes_of_a_customer_are_those_of_all_segments(runtime: ServiceR
             {"via": other, "of": customer},
         )
         made = await segments(session, "live", "live", "archived")
-        await moving.enter(session, [(made[0], customer), (made[1], other), (made[1], uuid7())], now)
+        await moving.enter(session, [(made[0], customer), (made[1], other), (made[1], uuid7())], now, themselves)
         await moving.leave(session, [(made[0], customer)], now)
         rows = await changes_of(session, customer, None, 10)
         told = [(row.segment_id, row.customer_id, row.entered) for row in rows]

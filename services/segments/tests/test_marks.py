@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from perennial.common import derive
+from perennial.common import claims
 from perennial.common.db import Database
 
 
@@ -30,6 +30,6 @@ async def test_marks_are_claimed_without_looking_at_all(committed: Database, *, 
 
 async def _plan(database: Database, *, hurried: bool) -> str:
     async with database.write() as session:
-        await session.execute(derive._SEQSCAN, {"value": "off"})
-        values = derive._first(1000, hurried=hurried)
-        return "\n".join((await session.execute(text(f"EXPLAIN {derive._TAKE_CONCERNED.text}"), values)).scalars())
+        await session.execute(claims.SEQSCAN, {"value": "off"})
+        values = claims.first(1000, hurried=hurried)
+        return "\n".join((await session.execute(text(f"EXPLAIN {claims.TAKE_CONCERNED.text}"), values)).scalars())

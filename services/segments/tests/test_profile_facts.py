@@ -27,6 +27,7 @@ Hear = Callable[..., Awaitable[None]]
 NOW = datetime.now(UTC)
 TAGGED: dict[str, Any] = {"trait": "tags", "contains": "vip"}
 STAGED: dict[str, Any] = {"trait": "stage", "is": "grown"}
+ORDERS_DEFINED = TraitsDefined(traits=[TraitDefinition(key="orders_30d", type="number", computed=True, version=1)])
 BIG: dict[str, Any] = {"trait": "orders_30d", "gte": 3}
 
 
@@ -46,7 +47,7 @@ def computed(customer: UUID, version: int, **traits: Any) -> ComputedTraitsChang
 @pytest.fixture
 async def defined(hear: Hear) -> None:
     """The computed trait of these tests."""
-    await hear(TraitsDefined(traits=[TraitDefinition(key="orders_30d", type="number", computed=True, version=1)]))
+    await hear(ORDERS_DEFINED)
 
 
 async def define(client: httpx.AsyncClient, rule: dict[str, Any], name: str) -> str:
@@ -108,6 +109,20 @@ async def test_nobody_says_of_themselves_what_profile_works_out(
     await settle()
     await hear(who)
     assert [await members(client, segment) for segment in segments] == [set()] * 3
+
+
+async def test_what_somebody_said_before_it_was_defined_gives_way_though_profile_says_the_same_again(
+    client: httpx.AsyncClient, hear: Hear, settle: Settle
+) -> None:
+    who = tracked("Seen")
+    await hear(computed(who.via, 1, orders_30d=4), who)
+    await hear(identified({"orders_30d": 1}, via=who.via, at=datetime.now(UTC) + timedelta(seconds=1)))
+    await hear(ORDERS_DEFINED)
+    segment = await define(client, BIG, "big")
+    await settle()
+    assert await members(client, segment) == set()
+    await hear(computed(who.via, 2, orders_30d=4))
+    assert await members(client, segment) == {str(who.via)}
 
 
 async def test_it_is_said_aloud_only_where_something_live_was_the_cause(

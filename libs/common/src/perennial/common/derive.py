@@ -14,9 +14,9 @@ from uuid import UUID
 
 import structlog
 from opentelemetry import metrics
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 
-from perennial.common import identity_map, notify
+from perennial.common import claims, identity_map, notify
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
 from perennial.common.db.arrays import array
@@ -32,7 +32,6 @@ SETTLE_SECONDS = 3.0
 PACE_SECONDS = 0.05  # between small batches: marks made meanwhile share the next one
 LONGEST_REST_SECONDS = 0.25
 HURRY_SECONDS = 10.0  # so long after something live, batches of the rest are small: the next live one waits for them
-FEW = 5  # one in so many: the least share of the rest in a batch
 
 
 _MARK_OWNERS = text("""
@@ -54,36 +53,6 @@ _MARK_EACH = text("""
     INSERT INTO stale (customer_id, live, at, concern)
     SELECT id, :live, now() + make_interval(secs => :settle), concern
     FROM unnest(CAST(CAST(:ids AS text) AS uuid[]), CAST(:concerns AS text[])) AS said (id, concern)""")
-
-# What is live comes first, and a share of the rest with it, so that neither waits for all of the other. Of the
-# customers of these marks all that is due, so that a backlog computes nobody again and again. What another
-# worker has claimed is passed over: whoever comes second gets the customer's lock after it, and computes anew.
-# Nothing here is a join: by the statistics of a table that is filled and emptied all day, Postgres takes a backlog for
-# a row or two, and would compare each mark with each.
-_CLAIMS = """
-    WITH live AS MATERIALIZED (
-        SELECT customer_id FROM stale WHERE live AND at <= clock_timestamp() ORDER BY at LIMIT :n
-        FOR UPDATE SKIP LOCKED),
-    rest AS MATERIALIZED (
-        SELECT customer_id FROM stale WHERE NOT live AND at <= clock_timestamp() ORDER BY at
-        LIMIT greatest(CAST(:rest AS int) - (SELECT count(*) FROM live), CAST(:few AS int)) FOR UPDATE SKIP LOCKED),
-    claimed AS MATERIALIZED (SELECT id FROM stale WHERE at <= clock_timestamp() AND {theirs} FOR UPDATE SKIP LOCKED)
-    DELETE FROM stale WHERE id = ANY(ARRAY(SELECT id FROM claimed)) RETURNING customer_id, live"""
-_THEIRS = "SELECT customer_id FROM live UNION ALL SELECT customer_id FROM rest"
-_CLAIM = _CLAIMS.format(theirs=f"(customer_id IN ({_THEIRS})) IS TRUE")
-_CLAIM_INDEXED = _CLAIMS.format(theirs=f"customer_id = ANY(ARRAY({_THEIRS}))")
-_TAKE, _TAKE_CONCERNED = text(_CLAIM), text(f"{_CLAIM_INDEXED}, concern")
-# Also of marks that another worker has claimed, or that came since these were: whoever made them may have changed what
-# a part of the customer rests on, and who looks at that part alone must not look first.
-_WHOLE = text("""
-    SELECT DISTINCT customer_id FROM stale
-    WHERE customer_id = ANY(CAST(CAST(:ids AS text) AS uuid[])) AND coalesce(concern, '*') = '*'
-      AND at <= clock_timestamp()""")
-_SEQSCAN = text("SELECT set_config('enable_seqscan', :value, true)")
-_PUT_OFF = text(f"""
-    WITH gone AS ({_CLAIM})
-    INSERT INTO stale (customer_id, live, at)
-    SELECT customer_id, bool_or(live), clock_timestamp() + interval '1 minute' FROM gone GROUP BY customer_id""")  # noqa: S608 (ours)
 
 Concern = frozenset[str]
 NOTHING: Concern = frozenset()
@@ -204,16 +173,10 @@ async def derive_once(session: WriteSession, derivation: Derivation) -> int:
     return used
 
 
-def _first(batch: int, live: int = 1, *, hurried: bool = False, aside: bool = False) -> Mapping[str, int]:
-    few = batch // FEW
-    if few == 0:
-        return {"n": 0 if aside else batch, "rest": batch, "few": 0}
-    return {"n": min(batch, live), "rest": few if hurried else batch, "few": few}
-
-
 async def _derive(session: WriteSession, derivation: Derivation) -> tuple[int, bool]:
     """How many marks were used up, and whether something live was among them."""
-    taken = await _take(session, derivation)
+    first = claims.first(derivation.batch, derivation.live, hurried=derivation.hurried, aside=derivation.aside)
+    taken = await claims.take(session, first, concerned=derivation.concerned)
     if not taken:
         return 0, False
     live: dict[UUID, bool] = {}
@@ -230,36 +193,13 @@ async def _derive(session: WriteSession, derivation: Derivation) -> tuple[int, b
     current = {customer: flag for customer, flag in live.items() if present.get(customer) == customer}
     said = _together(taken) if derivation.concerned else {}
     concerns = {customer: words for customer, words in said.items() if ANYTHING not in words and customer not in heirs}
-    for customer in await _whole(session, concerns):
+    for customer in await claims.whole(session, concerns):
         del concerns[customer]
     await derivation.handle(session, Stale(current, gone, concerns, said))
     for is_live in (True, False):
         await mark(session, {heir for heir, flag in heirs.items() if flag is is_live} - live.keys(), live=is_live)
     derived.add(len(current))
     return len(taken), any(live.values())
-
-
-async def _take(session: WriteSession, derivation: Derivation) -> Sequence[Sequence[Any]]:
-    """Claim marks: customer_id, live, and the concern where there is one."""
-    first = _first(derivation.batch, derivation.live, hurried=derivation.hurried, aside=derivation.aside)
-    if not derivation.concerned:
-        return (await session.execute(_TAKE, first)).all()
-    return await _by_customer(session, _TAKE_CONCERNED, first)
-
-
-async def _whole(session: WriteSession, concerns: Mapping[UUID, Concern]) -> list[UUID]:
-    """Those of the customers, who are locked, of whom another mark says that anything may have changed."""
-    return [row[0] for row in await _by_customer(session, _WHOLE, {"ids": array(list(concerns))})] if concerns else []
-
-
-async def _by_customer(
-    session: WriteSession, statement: TextClause, values: Mapping[str, Any]
-) -> Sequence[Sequence[Any]]:
-    """A plan made while the table was small would later compare each of a million marks with each customer."""
-    await session.execute(_SEQSCAN, {"value": "off"})
-    found = (await session.execute(statement, values)).all()
-    await session.execute(_SEQSCAN, {"value": "on"})
-    return found
 
 
 def _together(taken: Iterable[Sequence[Any]]) -> dict[UUID, Concern]:
@@ -273,7 +213,7 @@ def _together(taken: Iterable[Sequence[Any]]) -> dict[UUID, Concern]:
 
 async def rotate(session: WriteSession, *, aside: bool = False) -> None:
     """Put the first customer off for a minute: who cannot be computed must not stop the others."""
-    await session.execute(_PUT_OFF, _first(1, aside=aside))
+    await claims.put_off(session, claims.first(1, aside=aside))
 
 
 async def loop(runtime: Runtime, derivation: Derivation) -> None:

@@ -42,9 +42,18 @@ _decode = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
 _headers = msgspec.json.Decoder(dict[str, str]).decode
 
 
+class Packed(list[Said]):
+    """Facts of which as many as belong together are one already."""
+
+
+def packed(said: Sequence[Said]) -> Packed:
+    """For whoever has time before they are written: compressing takes a microsecond a fact."""
+    return Packed(_packed(said) if len(said) >= LEAST else said)
+
+
 def rows(said: Sequence[Said]) -> dict[str, Any]:
     """The values of `outbox.INSERT`, in the order in which things were said."""
-    made = list(_packed(said)) if len(said) >= LEAST else said
+    made = said if isinstance(said, Packed) else packed(said)
     return {
         "ids": array([row.id for row in made]),
         "subjects": [row.subject for row in made],

@@ -27,6 +27,7 @@ from perennial.segments.lists.service import IMPORT
 from perennial.segments.memberships import backfill
 from perennial.segments.memberships import service as memberships
 from perennial.segments.memberships.api import router as members
+from perennial.segments.memberships.batch import FLIP
 from perennial.segments.memberships.preview import PREVIEW
 from perennial.segments.models import metadata
 from perennial.segments.months import jobs as months
@@ -50,10 +51,10 @@ SERVICE = Service(
     reactions=REACTIONS,
     emits=(MembershipsChanged, MembershipEntered, MembershipExited, ErasureCompleted),
     map_changed=facts.follow_map,
-    derive=Derivation(derive, batch=1000, live=300, concerned=True),
+    derive=Derivation(derive, batch=2000, live=300, concerned=True),
     preview=PREVIEW,
     privacy=PRIVACY,
-    timers={memberships.FLIP: memberships.flip, rfm.SCORE: rfm.wake},
+    timers={FLIP: memberships.flip, rfm.SCORE: rfm.wake},
     jobs=(*jobs.JOBS, *rfm_jobs.JOBS, *months.JOBS, *history.JOBS),
     channels=(rfm.RUNS,),
     tasks=(rfm_jobs.compute, operating.loop),  # beside the loop that every service has: a slow build holds up one

@@ -10,12 +10,12 @@ import structlog
 
 from perennial.common import audit, derive, identity_map
 from perennial.common.auth import Principal
+from perennial.common.beside import beside
 from perennial.common.contracts.base import utc_now
 from perennial.common.contracts.loyalty import PointsReversed
 from perennial.common.db import WriteSession, settings_of
 from perennial.common.ids import digest_uuid, spelled
 from perennial.common.web import NotFound
-from perennial.loyalty.beside import beside
 from perennial.loyalty.earning import queries as uses
 from perennial.loyalty.earning.known import Known, hold, know, remember
 from perennial.loyalty.fields import POINTS
@@ -108,8 +108,11 @@ async def _heard(
         item.earned = {} if late and key in late else item.target[0]
     simple = all(event.what == "completed" for heard in orders.values() for event in heard)
     new, now = list(fresh.values()), utc_now()
-    adding = queries.insert(session, new, fresh=simple)
-    old, made = await beside(adding, lambda: [list(_lots(earners, item, {}, zone, now)) for item in new])
+
+    async def lots_of_all() -> list[list[Brought]]:
+        return [list(_lots(earners, item, {}, zone, now)) for item in new]
+
+    old, made = await beside(queries.insert(session, new, fresh=simple), lots_of_all)
     again = [key for key in fresh if key in old or key in late] if old or late else []
     if again:
         lots = dict(zip(fresh, made, strict=True))

@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from perennial.common import audit, derive, faults, identity_map
 from perennial.common.auth import Principal
+from perennial.common.beside import beside
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.loyalty import Account, AccountsChanged, PointsSpent
 from perennial.common.db import WriteSession, settings_of
@@ -20,7 +21,6 @@ from perennial.common.notify import STALE, notify
 from perennial.common.outbox import emit, say
 from perennial.common.packs import Said
 from perennial.common.web import Conflict, NotFound
-from perennial.loyalty.beside import beside
 from perennial.loyalty.expiry import queries as expiries
 from perennial.loyalty.expiry import service as expiry
 from perennial.loyalty.points import queries
@@ -58,7 +58,11 @@ async def book(
 
     Those are `events`, or many that are `encoded` while the postings are written.
     """
-    rows, told = await beside(post(session, postings, lots), encoded or list)
+
+    async def encode() -> Sequence[Said]:
+        return encoded() if encoded else ()
+
+    rows, told = await beside(post(session, postings, lots), encode)
     faults.point("loyalty.posted")
     await queries.cut_lots(session, [item for item in postings if item.kind in {"reverse", "expire"}])
     if told:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,8 +38,15 @@ _SETTLE = text("""
 _EVERYONE = text("""
     INSERT INTO stale (customer_id, live, at) SELECT customer_id, false, now() FROM identity_map
     WHERE via = customer_id""")
+_CHANGED_AT = text("SELECT max(ready_at) FROM computed_trait")
 _UNUSED = """FROM computed_feed AS f WHERE NOT EXISTS (
     SELECT FROM computed_trait AS t WHERE t.feed = f.id OR t.served_feed = f.id)"""
+
+
+async def changed_at(session: ReadSession) -> datetime | None:
+    """When what customers are shown was last defined otherwise."""
+    found: datetime | None = (await session.execute(_CHANGED_AT)).scalar_one()
+    return found
 
 
 async def served(session: ReadSession) -> Sequence[Row[Any]]:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from perennial.profile.rows.concerns import Done
 from perennial.profile.rows.drafts import Draft
 
 CLOCK = "computed"
+CHANGING = timedelta(minutes=10)  # at most, of the transaction that changes definitions, and of differing clocks
 OF_ORDERS = commerce.ORDER_EVENTS | discounts.NAMES
 PER_FACT = 1000
 
@@ -68,11 +69,15 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
 
     What looks at none of a customer's new events stands, and its timer.
     """
-    wanted = await served(session)
+    wanted, changed_at = await served(session), await definitions.changed_at(session)
+    # Who appears while definitions are being changed, and is derived by those of before, is in nobody's marks.
+    since = changed_at and changed_at + CHANGING
     whole: dict[UUID, Draft] = {}
     for customer, draft in drafts.items():
-        if draft.about is not None and not any(item.looks_at(draft.about) for item in wanted):
-            draft.computed = dict((draft.before or {})["computed"])
+        before = draft.before or {}
+        stands = since is None or (before.get("as_of") is not None and before["as_of"] > since)
+        if draft.about is not None and stands and not any(item.looks_at(draft.about) for item in wanted):
+            draft.computed = dict(before["computed"])
         else:
             draft.about, whole[customer] = None, draft  # what reads the values of these is asked, too
     if not whole:

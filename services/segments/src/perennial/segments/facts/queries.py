@@ -42,7 +42,8 @@ _SHOW = """
     ON CONFLICT (via, key) DO UPDATE
     SET value = excluded.value, at = excluded.at, source = excluded.source, message_id = excluded.message_id
     WHERE (trait.source, trait.message_id, trait.at, trait.value)
-          IS DISTINCT FROM (excluded.source, excluded.message_id, excluded.at, excluded.value)"""
+          IS DISTINCT FROM (excluded.source, excluded.message_id, excluded.at, excluded.value)
+    RETURNING new.via AS customer_id, new.key, old.value IS DISTINCT FROM new.value AS another"""
 _CLEAR_ALL, _SHOW_ALL = text(_CLEAR.format(_OF_ALL)), text(_SHOW.format(_OF_ALL))
 _CLEAR_SOME, _SHOW_SOME = text(_CLEAR.format(_OF_SOME)), text(_SHOW.format(_OF_SOME))
 _FORGET = text("""
@@ -114,9 +115,9 @@ async def keep(session: WriteSession, said: Iterable[Said]) -> dict[UUID, set[st
     newer = {"customers": [row.customer_id for row in kept], "keys": [row.key for row in kept], "source": SOURCE}
     if any(row.value is None for row in rows):
         await session.execute(_CLEAR_SOME, newer)
-    await session.execute(_SHOW_SOME, newer)
+    shown = (await session.execute(_SHOW_SOME, newer)).all()
     news: dict[UUID, set[str]] = {}
-    for row in kept:
+    for row in [*kept, *shown]:  # before profile defined it, somebody may have said it of themselves
         if row.another:
             news.setdefault(row.customer_id, set()).add(row.key)
     return news

@@ -1,12 +1,14 @@
 """The SQL by which thousands of memberships change at once."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 
+from perennial.common.beside import beside
 from perennial.common.db import WriteSession, raw
 from perennial.common.db.arrays import array, arrays
 from perennial.common.db.copying import copy, instant
@@ -48,25 +50,29 @@ _MEMBER, _CHANGE = struct.Struct(">hi16si16siqiq").pack, struct.Struct(">hi16si1
 
 Pairs = Sequence[tuple[UUID, UUID]]
 Moved = list[tuple[UUID, UUID, int]]
+Made = TypeVar("Made")
 
 
-async def enter(session: WriteSession, pairs: Pairs, at: datetime) -> Moved:
-    """Make (segment, customer) pairs members; returns those that were not, with their versions.
+async def enter(session: WriteSession, pairs: Pairs, at: datetime, make: Callable[[Moved], Awaitable[Made]]) -> Made:
+    """Make (segment, customer) pairs members; returns what is made of those that were not, with their versions.
 
-    Nobody enters a segment that was archived while they were computed.
+    Nobody enters a segment that was archived while they were computed. `make` uses no session: of many it is asked
+    while they are being written, and once more where some were members already.
     """
     if len(pairs) >= MANY and not session.info.get(ASIDE):
-        entered = await _all_new(session, pairs, at)
-        if entered is not None:
-            return entered
+        made = await _all_new(session, pairs, at, make)
+        if made is not None:
+            return made[0]
     hold = "" if session.info.get(ASIDE) else "FOR KEY SHARE"
     segments = array([*{segment for segment, _ in pairs}])
     driver = await raw(session)
     [row] = await driver.fetch(_ENTER.format(hold=hold), *arrays(pairs), at, segments)
-    return _moved(pairs, row)
+    return await make(_moved(pairs, row))
 
 
-async def _all_new(session: WriteSession, pairs: Pairs, at: datetime) -> Moved | None:
+async def _all_new(
+    session: WriteSession, pairs: Pairs, at: datetime, make: Callable[[Moved], Awaitable[Made]]
+) -> tuple[Made] | None:
     """COPY them in, at two thirds of the price; whoever is a member already takes all back."""
     driver = await raw(session)
     present = {row[0] for row in await driver.fetch(_PRESENT, array([*{segment for segment, _ in pairs}]))}
@@ -76,13 +82,17 @@ async def _all_new(session: WriteSession, pairs: Pairs, at: datetime) -> Moved |
     both = [(known[segment], customer.bytes) for segment, customer, _ in moved]
     members = ((_MEMBER(4, 16, segment, 16, customer, 8, when, 8, version),) for segment, customer in both)
     changes = ((_CHANGE(4, 16, segment, 16, customer, 1, 1, 8, when),) for segment, customer in both)
+
+    async def write() -> None:
+        await copy(session, "membership", ("segment_id", "customer_id", "since", "version"), members)
+        await copy(session, "membership_change", ("segment_id", "customer_id", "entered", "at"), changes)
+
     try:
         async with session.begin_nested():
-            await copy(session, "membership", ("segment_id", "customer_id", "since", "version"), members)
-            await copy(session, "membership_change", ("segment_id", "customer_id", "entered", "at"), changes)
+            _, made = await beside(write(), lambda: make(moved))
     except asyncpg.UniqueViolationError:
         return None
-    return moved
+    return (made,)
 
 
 async def leave(session: WriteSession, pairs: Pairs, at: datetime) -> Moved:

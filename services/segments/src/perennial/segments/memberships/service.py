@@ -4,57 +4,41 @@ A customer is computed in memory from its facts, for every segment that serves a
 every customer at once. The two evaluators agree, so either may repair the other.
 """
 
-import asyncio
-import time
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
-from opentelemetry import metrics
-from opentelemetry.metrics import Observation
 from sqlalchemy import Row
 
 from perennial.common import identity_map, rules
 from perennial.common.contracts.segments import Membership
 from perennial.common.db import ReadSession, WriteSession
-from perennial.common.db.sessions import ASIDE
 from perennial.common.derive import Concern, Stale, mark, spell
 from perennial.common.ids import partition_of
+from perennial.common.outbox import say
+from perennial.common.packs import Packed
 from perennial.common.rules import Rule, RuleError, Sql
 from perennial.common.rules.changes.flip import timed
 from perennial.common.rules.changes.rolling import rolling_alone
 from perennial.common.rules.changes.turning import stays, turns
 from perennial.common.rules.evaluation.footprint import NOTHING
-from perennial.common.rules.facts.views import load_each
 from perennial.common.timers import Timer, cancel, schedule
 from perennial.segments.definitions import queries as definitions
 from perennial.segments.facts import concerns
 from perennial.segments.lists import queries as lists
-from perennial.segments.memberships import known, moving, queries
-from perennial.segments.memberships.asking import Asked, Customer
-from perennial.segments.memberships.serving import Plan, Segment, Serving
+from perennial.segments.memberships import batch, known, moving, queries
+from perennial.segments.memberships.batch import FLIP, JUST_BEFORE
+from perennial.segments.memberships.serving import Segment, Serving
 from perennial.segments.memberships.telling import PER_FACT as PER_FACT  # noqa: PLC0414 (builds say it in such parts, too)
-from perennial.segments.memberships.telling import tell
+from perennial.segments.memberships.telling import Changed, facts
 
 log = structlog.get_logger()
-_spent: dict[UUID, float] = {}
-metrics.get_meter("perennial").create_observable_counter(
-    "perennial.segments.spent",
-    callbacks=[lambda _: [Observation(at, {"segment": str(key)}) for key, at in list(_spent.items())]],
-    unit="s",
-    description="CPU seconds of rules, by segment.",
-)
 
-FLIP = "flip"
 AT_ONCE = 5000
-JUST_BEFORE = timedelta(microseconds=1)
 LAG = timedelta(seconds=5)  # a pipeline that is so far behind is no more so than always
-SHARE_SECONDS = 0.005  # of the loop, at a time
-SLOW_SECONDS = 20.0  # of CPU, for one rule and one batch of customers: a hundred rules take a tenth of one
 
 
 _compiled: dict[tuple[UUID, int], Segment | None] = {}
@@ -123,9 +107,8 @@ async def compute(session: WriteSession, stale: Stale) -> None:
     idle = list(stale.gone)
     if concerned:
         listed = await lists.of_customers(session, concerned) if None in serving.predicates else {}
-        for moment, customers in (await _customers(session, serving, concerned, plans, known_by, now)).items():
-            asked = Asked(serving, customers, moment)
-            await _ask(session, serving, asked, listed)
+        known_of = await batch.known_of(session, serving, concerned, plans, known_by, now)
+        for asked in await batch.ask(session, serving, known_of, listed, now):
             entering += asked.entering
             leaving += asked.leaving
             due |= asked.due()
@@ -136,59 +119,6 @@ async def compute(session: WriteSession, stale: Stale) -> None:
         await _set_timers(session, due)
     if idle:
         await cancel(session, FLIP, [str(customer) for customer in idle])
-
-
-async def _customers(
-    session: WriteSession,
-    serving: Serving,
-    concerned: list[UUID],
-    plans: Mapping[UUID, Plan],
-    known_by: Mapping[UUID, datetime],
-    now: datetime,
-) -> dict[datetime, list[Customer]]:
-    """Customers by the moment for which they are asked: now, or just before a timer of theirs that should have fired.
-
-    Such a timer waits for what the pipeline still holds: else somebody would leave whom a waiting purchase keeps. So
-    does one of whoever was merged into them, and one that has fired says nothing of what came after it (`known_by`).
-    """
-    before = await known.places(session, concerned, serving.spelled, len(serving.segments))
-    narrowed = [
-        (customer, plan, places)
-        for customer, places in zip(concerned, before, strict=True)
-        if (plan := serving.narrow(plans[customer], places)).places or plan.all
-    ]
-    timers = await known.timers(session, FLIP, [customer for customer, _, _ in narrowed])
-    oldest = min([now, *known_by.values(), *(at - JUST_BEFORE for at in timers if at)])
-    views = await load_each(session, [(customer, plan.reads) for customer, plan, _ in narrowed], oldest)
-    found: dict[datetime, list[Customer]] = {}
-    for view, timer, (customer, plan, places) in zip(views, timers, narrowed, strict=True):
-        moment = min(known_by.get(customer, now), timer - JUST_BEFORE if timer and timer <= now else now)
-        found.setdefault(moment, []).append(Customer(view, plan, places, timer))
-    return found
-
-
-async def _ask(
-    session: WriteSession, serving: Serving, asked: Asked, listed: Mapping[UUID, AbstractSet[UUID]]
-) -> None:  # fmt: skip
-    rested = time.thread_time()
-    for place, customers in sorted(asked.asked.items()):
-        segment, began = serving.segments[place], time.thread_time()
-        asked.ask(place, segment, listed)
-        ended = time.thread_time()
-        _spent[segment.id] = _spent.get(segment.id, 0.0) + ended - began
-        if ended - began > SLOW_SECONDS:
-            await _suspend(session, segment, ended - began, len(customers))
-        if ended - rested > SHARE_SECONDS:
-            await asyncio.sleep(0)  # heartbeats go on
-            rested = ended
-
-
-async def _suspend(session: WriteSession, segment: Segment, seconds: float, customers: int) -> None:
-    """A rule that holds up all the others serves no longer: its owner is told, the others go on."""
-    if not session.info.get(ASIDE):
-        log.error("segment.suspended", segment_id=str(segment.id), seconds=seconds, customers=customers)
-        said = f"too slow to be kept up: {seconds:.0f} s of computing for {customers} customers"
-        await definitions.suspend(session, segment.id, said)
 
 
 async def _set_timers(session: WriteSession, due: Mapping[UUID, datetime]) -> None:
@@ -239,9 +169,12 @@ async def move(
     now: datetime,
 ) -> None:
     """Write who enters and who leaves, and say so; single facts only where something live was the cause."""
-    entered = await moving.enter(session, entering, now) if entering else ()
     left = await moving.leave(session, leaving, now) if leaving else ()
-    await tell(session, entered, left, names, live, now)
+
+    async def told(entered: Sequence[Changed]) -> Packed:
+        return await facts(entered, left, names, live, now)
+
+    await say(session, await moving.enter(session, entering, now, told) if entering else await told(()))
 
 
 def state(row: Row[Any], names: Mapping[UUID, str], at: datetime, *, member: bool) -> Membership:

@@ -3,6 +3,7 @@
 The bodies are those of the contracts, encoded without a model for each; a test holds them to it.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -13,13 +14,12 @@ import msgspec
 
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.segments import MembershipEntered, MembershipExited, MembershipsChanged
-from perennial.common.db import WriteSession
 from perennial.common.events import Encoder
 from perennial.common.ids import uuid7, uuid7_text
-from perennial.common.outbox import say
-from perennial.common.packs import Said
+from perennial.common.packs import Packed, Said, packed
 
 PER_FACT = 1000
+BREATH = 50  # facts
 Changed = tuple[UUID, UUID, int] | asyncpg.Record  # segment, customer, version
 
 Head = tuple[str, str]
@@ -61,13 +61,18 @@ class _Exited(msgspec.Struct, gc=False):
     version: int
 
 
-async def tell(
-    session: WriteSession, entered: Sequence[Changed], left: Sequence[Changed], names: Mapping[UUID, str],
-    live: Mapping[UUID, bool], at: datetime,
-) -> None:  # fmt: skip
+async def facts(
+    entered: Sequence[Changed], left: Sequence[Changed], names: Mapping[UUID, str], live: Mapping[UUID, bool],
+    at: datetime,
+) -> Packed:  # fmt: skip
     """How things stand with these memberships; single facts only where something live was the cause."""
     said = [*_states(entered, names, at, member=True), *_states(left, names, at, member=False)]
-    await say(session, list(_facts(said, live, at)))
+    made: list[Said] = []
+    for number, fact in enumerate(_facts(said, live, at)):
+        made.append(fact)
+        if number % BREATH == 0:
+            await asyncio.sleep(0)  # what is being written meanwhile goes on
+    return packed(made)
 
 
 def _facts(said: list[_State], live: Mapping[UUID, bool], at: datetime) -> Iterator[Said]:

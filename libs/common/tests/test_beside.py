@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from perennial.loyalty.beside import beside
+from perennial.common.beside import beside
 
 
 async def test_both_are_given_and_the_work_has_begun_before_the_other_is_made() -> None:
@@ -16,7 +16,7 @@ async def test_both_are_given_and_the_work_has_begun_before_the_other_is_made() 
         begun.append("worked")
         return 1
 
-    def make() -> int:
+    async def make() -> int:
         begun.append("made")
         return 2
 
@@ -29,8 +29,11 @@ async def test_what_the_work_raises_is_raised() -> None:
         await asyncio.sleep(0)
         raise KeyError("work")
 
+    async def make() -> None:
+        pass
+
     with pytest.raises(KeyError, match="work"):
-        await beside(work(), list)
+        await beside(work(), make)
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -43,7 +46,7 @@ async def test_the_work_has_ended_when_the_other_fails_or_the_caller_is_cancelle
         finally:
             ended.set()
 
-    def make() -> None:
+    async def make() -> None:
         if not cancelled:
             raise ValueError("made")
 

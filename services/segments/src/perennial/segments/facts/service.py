@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from perennial.common import commerce, orders
+from perennial.common.beside import beside
 from perennial.common.contracts.hot import effective_traits, raw_properties, read_body
 from perennial.common.contracts.identity import ResolvedEvent
 from perennial.common.db import WriteSession
@@ -40,10 +41,14 @@ async def record(session: WriteSession, events: list[ResolvedEvent]) -> None:
             concern.add(concerns.of_event(name))
             if name in commerce.ORDER_EVENTS:
                 concern |= concerns.ORDERS
-    await record_traits(session, traits)
+
+    async def fold() -> list[orders.Order]:
+        return orders.fold(events) if any(fact.name in commerce.ORDER_EVENTS for fact in facts) else []
+
+    _, folded = await beside(record_traits(session, traits), fold)
     await record_events(session, facts)
-    if any(fact.name in commerce.ORDER_EVENTS for fact in facts):
-        await _record_orders(session, events)
+    if folded:
+        await _record_orders(session, folded, live=any(event.live for event in events))
     await mark_events(session, events, about)
 
 
@@ -56,15 +61,12 @@ def _said(event: ResolvedEvent, traits: Mapping[str, object], kept_out: Collecti
     ]
 
 
-async def _record_orders(session: WriteSession, events: list[ResolvedEvent]) -> None:
-    """Fold them in. They may change orders of other identifiers: a shop's server tells a refund, or who was first."""
-    folded = orders.fold(events)
-    if not folded:
-        return
+async def _record_orders(session: WriteSession, folded: list[orders.Order], *, live: bool) -> None:
+    """They may change orders of other identifiers: a shop's server tells a refund, or who was first."""
     buyers = await queries.other_buyers(session, folded)
     await orders.write(session, folded)
     buyers |= await queries.other_buyers(session, folded)
-    await mark(session, buyers, live=any(one.live for one in events), concern=spell(concerns.ORDERS))
+    await mark(session, buyers, live=live, concern=spell(concerns.ORDERS))
 
 
 def _name(event: ResolvedEvent) -> str | None:

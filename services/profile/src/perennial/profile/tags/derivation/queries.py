@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db.arrays import array
 from perennial.common.rules import Occurrence
 from perennial.common.rules.facts import decode
 from perennial.profile.params import EARLIEST
@@ -45,7 +46,11 @@ _SAID = text("""
     FROM identity_map AS m JOIN utterance AS u USING (via)
     WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND u.at > :since  -- what is heard anew counts as before
     ORDER BY u.at, u.id""")
-_BEFORE = text("SELECT * FROM customer_tag WHERE customer_id = ANY(CAST(:ids AS uuid[]))")
+_BEFORE = text("""
+    SELECT * FROM customer_tag WHERE customer_id = ANY(CAST(CAST(:ids AS text) AS uuid[]))
+    UNION ALL
+    SELECT * FROM customer_tag
+    WHERE customer_id = ANY(CAST(CAST(:partly AS text) AS uuid[])) AND key = ANY(CAST(:keys AS text[]))""")
 _REMOVE = text("""
     DELETE FROM customer_tag AS c USING unnest(CAST(:ids AS uuid[]), CAST(:keys AS text[])) AS d (customer_id, key)
     WHERE c.customer_id = d.customer_id AND c.key = d.key""")
@@ -119,9 +124,12 @@ async def said(
     return found
 
 
-async def before(session: ReadSession, ids: Iterable[UUID]) -> Sequence[Row[Any]]:
-    """The rows as they stand."""
-    return (await session.execute(_BEFORE, {"ids": list(ids)})).all()
+async def before(
+    session: ReadSession, ids: Iterable[UUID], partly: Iterable[UUID] = (), keys: Iterable[str] = ()
+) -> Sequence[Row[Any]]:
+    """The rows as they stand; of some customers those of these tags alone."""
+    bound = {"ids": array(list(ids)), "partly": array(list(partly)), "keys": list(keys)}
+    return (await session.execute(_BEFORE, bound)).all()
 
 
 async def remove(session: WriteSession, pairs: Sequence[tuple[UUID, str]]) -> None:

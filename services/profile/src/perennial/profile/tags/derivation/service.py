@@ -50,24 +50,23 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
     """The part of `rows.service.compute` that fills `tags`."""
     serving = compiled.serving(await definitions.serving(session))
     owners = {via: draft.id for draft in drafts.values() for via in draft.vias}
-    before = await queries.before(session, owners)
     whole = {customer: draft for customer, draft in drafts.items() if draft.about is None}
     partly = {customer: draft for customer, draft in drafts.items() if draft.about is not None}
+    names = frozenset[str]().union(*(draft.about.names for draft in partly.values() if draft.about))
+    about = serving.about(names)
+    wholly = [via for via, owner in owners.items() if owner in whole]
+    before = await queries.before(session, wholly, partly, about.ruled)
     found = await evaluate(session, serving, whole, now)
-    asked = before
-    if partly:
-        names = frozenset[str]().union(*(draft.about.names for draft in partly.values() if draft.about))
-        found |= await _evaluate_about(session, serving.about(names), partly, before, now)
-        asked = [row for row in before if row.customer_id not in found or row.key not in found[row.customer_id].kept]
+    found |= await _evaluate_about(session, about, partly, now)
     since: dict[tuple[UUID, str], datetime] = {}
-    for row in asked:  # of both sides of a merge the one that has it longer
+    for row in before:  # of both sides of a merge the one that has it longer
         pair = owners[row.customer_id], row.key
         since[pair] = min(since.get(pair, row.since), row.since)
     for customer, tags in found.items():
         for key, shown in tags.rows.items():
             shown["since"] = shown["since"] or since.get((customer, key), now)
         drafts[customer].tags = tags.keys
-    await _write(session, found, asked, now, {customer for customer, draft in drafts.items() if draft.live})
+    await _write(session, found, before, now, {customer for customer, draft in drafts.items() if draft.live})
     await timeline.tell(session, news(drafts, before, now))
     await _time(session, found, owners, partly)
 
@@ -80,6 +79,8 @@ def news(drafts: Mapping[UUID, Draft], before: Sequence[Row[Any]], now: datetime
     told = []
     for draft in drafts.values():
         was, is_ = known.get(draft.id, set()), set(draft.tags)
+        if draft.about is not None:
+            was = set((draft.before or {})["tags"])
         if draft.live and was != is_:
             body = {"added": sorted(is_ - was), "removed": sorted(was - is_)}
             told.append(Told(uuid7(), draft.id, "tag.changed", now, body))
@@ -104,14 +105,13 @@ async def evaluate(
 
 
 async def _evaluate_about(
-    session: WriteSession, serving: Serving, drafts: Mapping[UUID, Draft], before: Sequence[Row[Any]], now: datetime
+    session: WriteSession, serving: Serving, drafts: Mapping[UUID, Draft], now: datetime
 ) -> dict[UUID, Found]:
     """The same, of those rules alone that look at the customers' new events: all else that they show stands."""
-    found = {customer: Found() for customer in drafts}
-    for row in before:
-        if row.customer_id in found and row.key not in serving.ruled:
-            found[row.customer_id].kept.add(row.key)
-    await _ask_all(session, serving, drafts, found, now)
+    asked = serving.ruled.keys()
+    found = {customer: Found(kept=set((draft.before or {})["tags"]) - asked) for customer, draft in drafts.items()}
+    if drafts:
+        await _ask_all(session, serving, drafts, found, now)
     return found
 
 

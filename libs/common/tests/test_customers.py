@@ -115,6 +115,23 @@ async def test_what_is_live_comes_first_and_the_rest_goes_on_beside_it(session: 
     assert told[3:] == [(0, 4)] * 4 + [(0, 2)], "the next live one waits for but a few"
 
 
+@pytest.mark.parametrize(("live", "rest"), [(12, 2), (3, 4), (0, 10)])
+async def test_the_more_are_live_the_fewer_of_the_rest_are_with_them(
+    session: WriteSession, live: int, rest: int
+) -> None:
+    """What a run of RFM leaves behind must not make whoever does something now wait twice as long."""
+    for count, flag in ((live, True), (30, False)):
+        await derive.mark(session, [await customer(session) for _ in range(count)], live=flag)
+    batches: list[tuple[int, int]] = []
+
+    async def handle(_: WriteSession, stale: Stale) -> None:
+        flags = list(stale.live.values())
+        batches.append((flags.count(True), flags.count(False)))
+
+    await derive.derive_once(session, Derivation(handle, batch=100, live=10, hurried=True))
+    assert batches == [(min(live, 10), rest)]
+
+
 async def test_after_something_live_the_loop_takes_but_few_of_the_rest_at_once(
     service: Service, settings: CommonSettings, committed: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

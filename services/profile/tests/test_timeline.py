@@ -188,6 +188,17 @@ async def test_two_writers_may_need_the_same_new_months(committed: Database) -> 
         assert [tuple(row) for row in rows] == [(f"event_{at:%Y_%m}_behaviour", 3) for at in old]
 
 
+async def test_documents_are_not_analysed(committed: Database) -> None:
+    """Neither in the parts that there are nor in new ones: ANALYZE would spend more on them than on all else."""
+    async with committed.write() as session:
+        await queries.ensure_parts(session, behaviour(NOON, ago(20)))
+        found = text("""SELECT attrelid::regclass::text, array_agg(attname::text ORDER BY attname) FROM pg_attribute
+                        WHERE attstattarget = 0 AND attnum > 0 GROUP BY 1""")
+        told = {row[0]: row[1] for row in await session.execute(found)}
+    assert told[f"event_{ago(20):%Y_%m}_behaviour"] == told["event"] == ["body"]
+    assert told["trait"] == ["first_value", "value"]
+
+
 async def test_a_month_being_made_stops_neither_readers_nor_other_writers(committed: Database) -> None:
     async with committed.write() as session:
         await service.record(session, [tracked("Today", at=NOON)])

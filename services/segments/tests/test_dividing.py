@@ -67,6 +67,10 @@ async def test_a_table_with_events_is_divided_an_hour_later_and_united_again(fre
     assert await login.fetchval("SELECT divide_events()") is False
     assert await counted(login) == (7, 7, 2), "what is to come lies in no month yet"
     assert await login.fetchval("SELECT sum(make_event_month(month)::int) FROM wanted_event_months() AS month") == 2
+    analysed = """
+        SELECT bool_or(attstattarget IS DISTINCT FROM 0) FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
+        WHERE attname = 'properties' AND relkind = 'r' AND relname LIKE 'event_20%'"""
+    assert await login.fetchval(analysed) is False, "documents are not analysed, in new months neither"
     again = await login.fetch("SELECT id, at FROM event")
     repeat = (
         "INSERT INTO event SELECT id, id, 'Seen', at, '{}' FROM unnest($1::uuid[], $2::timestamptz[]) AS r (id, at)"

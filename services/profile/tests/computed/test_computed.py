@@ -14,7 +14,8 @@ from perennial.common.ids import uuid7
 from perennial.common.runtime import Runtime
 from perennial.common.testing.events import tracked
 from perennial.common.timers import Timer
-from perennial.profile.computed.derive import CLOCK, strike
+from perennial.profile.computed.derive import strike
+from perennial.profile.rows import clock
 
 Hear = Callable[..., Awaitable[None]]
 Show = Callable[..., Awaitable[Any]]
@@ -100,9 +101,9 @@ async def test_the_clock_alone_changes_a_window_and_a_timer_says_when(
     assert due == at + timedelta(hours=7)
     async with runtime.database.write() as session:
         found = (await session.execute(text("SELECT kind, key, due_at FROM timer"))).all()
-        assert [tuple(row) for row in found] == [(CLOCK, str(via), due)]
+        assert [tuple(row) for row in found] == [(clock.COMPUTED, str(via), due)]
         await session.execute(text("DELETE FROM stale"))
-        await strike(session, [Timer(CLOCK, str(via), due)])
+        await strike(session, [Timer(clock.COMPUTED, str(via), due)])
         assert (await session.execute(text("SELECT customer_id, live FROM stale"))).all() == [(via, True)]
 
 

@@ -22,7 +22,8 @@ _CLAIMS = """
         FOR UPDATE SKIP LOCKED),
     rest AS MATERIALIZED (
         SELECT customer_id FROM stale WHERE NOT live AND at <= clock_timestamp() ORDER BY at
-        LIMIT greatest(CAST(:rest AS int) - (SELECT count(*) FROM live), CAST(:few AS int)) FOR UPDATE SKIP LOCKED),
+        LIMIT greatest(CAST(:rest AS int) - CAST(:each AS int) * (SELECT count(*) FROM live), CAST(:few AS int))
+        FOR UPDATE SKIP LOCKED),
     claimed AS MATERIALIZED (SELECT id FROM stale WHERE at <= clock_timestamp() AND {theirs} FOR UPDATE SKIP LOCKED)
     DELETE FROM stale WHERE id = ANY(ARRAY(SELECT id FROM claimed)) RETURNING customer_id, live"""
 _THEIRS = "SELECT customer_id FROM live UNION ALL SELECT customer_id FROM rest"
@@ -43,11 +44,17 @@ _PUT_OFF = text(f"""
 
 
 def first(batch: int, live: int = 1, *, hurried: bool = False, aside: bool = False) -> Mapping[str, int]:
-    """The bounds of a batch: of so many live marks, and of so many of the rest, at least `few`."""
+    """The bounds of a batch: of so many live marks, and of so many of the rest, `each` fewer for each live one.
+
+    There are at least `few` of the rest. In a hurry, which is while somebody does something, they are not many: whoever
+    is live waits for the whole batch, and the more are live, the more the machine has to do beside.
+    """
     few = batch // FEW
     if few == 0:
-        return {"n": 0 if aside else batch, "rest": batch, "few": 0}
-    return {"n": min(batch, live), "rest": few if hurried else batch, "few": few}
+        return {"n": 0 if aside else batch, "rest": batch, "each": 1, "few": 0}
+    if hurried:
+        return {"n": min(batch, live), "rest": min(few, live), "each": 2, "few": min(few, max(1, live // FEW))}
+    return {"n": min(batch, live), "rest": batch, "each": 1, "few": few}
 
 
 async def take(session: WriteSession, bounds: Mapping[str, int], *, concerned: bool) -> Sequence[Sequence[Any]]:

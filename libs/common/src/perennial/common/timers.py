@@ -7,27 +7,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 
 from perennial.common import notify
 from perennial.common.db import ReadSession, WriteSession
 from perennial.common.ids import partition_of, uuid7
 
-_SET = """
+_SCHEDULE = text("""
     INSERT INTO timer (id, kind, key, due_at, partition, payload)
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:keys AS text[]),
                          CAST(:dues AS timestamptz[]), CAST(:partitions AS smallint[]), CAST(:payloads AS jsonb[]))
-                  AS said (id, kind, key, due_at, partition, payload)
-    {}
     ON CONFLICT (kind, key) DO UPDATE SET
-        due_at = excluded.due_at, partition = excluded.partition, payload = excluded.payload"""
-_SCHEDULE = text(_SET.format(""))
-# Who is there and sooner is not even locked.
-_HASTEN = text(
-    _SET.format("""WHERE NOT EXISTS (
-        SELECT FROM timer AS t WHERE t.kind = said.kind AND t.key = said.key AND t.due_at <= said.due_at)""")
-    + " WHERE timer.due_at > excluded.due_at"
-)
+        due_at = excluded.due_at, partition = excluded.partition, payload = excluded.payload""")
 
 
 @dataclass(frozen=True)
@@ -56,21 +47,12 @@ def timer_for(via: UUID, kind: str, key: str, due_at: datetime, payload: Mapping
 
 async def schedule(session: WriteSession, timers: Sequence[Timer]) -> None:
     """Set timers, in one statement."""
-    await _set(session, _SCHEDULE, timers)
-
-
-async def hasten(session: WriteSession, timers: Sequence[Timer]) -> None:
-    """Set timers, but for those that are set to be sooner."""
-    await _set(session, _HASTEN, timers)
-
-
-async def _set(session: WriteSession, statement: TextClause, timers: Sequence[Timer]) -> None:
     unique = {(timer.kind, timer.key): timer for timer in timers}
     wanted = [unique[key] for key in sorted(unique)]
     if not wanted:
         return
     await session.execute(
-        statement,
+        _SCHEDULE,
         {
             "ids": [uuid7() for _ in wanted],
             "kinds": [timer.kind for timer in wanted],

@@ -42,6 +42,7 @@ from perennial.profile.privacy.jobs import JOBS as PRIVACY_JOBS
 from perennial.profile.quality import main as quality
 from perennial.profile.quality import models as _quality  # noqa: F401
 from perennial.profile.reveals.api import router as reveals
+from perennial.profile.rows import clock
 from perennial.profile.rows import models as _rows  # noqa: F401
 from perennial.profile.rows.service import DERIVATION, follow_map
 from perennial.profile.search import models as _search  # noqa: F401
@@ -105,7 +106,7 @@ SERVICE = Service(
     derive=DERIVATION,
     preview=PREVIEW,
     privacy=PRIVACY,
-    timers={computed.CLOCK: computed.strike, upgrading.DISCOUNTS: upgrading.finish, **tags.TIMERS},
+    timers={clock.COMPUTED: computed.strike, upgrading.DISCOUNTS: upgrading.finish, **tags.TIMERS},
     jobs=(*JOBS, *COMPUTED_JOBS, *TRAIT_JOBS, *quality.JOBS, *PRIVACY_JOBS, *tags.JOBS),
     operations={exporting.KIND: exporting.export, **quality.OPERATIONS},
     startup=check_keys,

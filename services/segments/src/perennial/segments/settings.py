@@ -27,7 +27,7 @@ class SegmentsSettings(CommonSettings):
         default=0.02,
         ge=0.0001,
         le=1,
-        description="Of the time: such runs take no more, however many customers there are.",
+        description="Of the time: such runs and what follows them take no more, however many customers there are.",
     )
     rfm_cluster_hours: float = Field(
         default=23, ge=0, le=87_600, description="Clusters so old are found anew: by default with each day's run."

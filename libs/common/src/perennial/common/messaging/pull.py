@@ -21,7 +21,7 @@ MOST_BYTES = 4 * 1024 * 1024
 # the first message after a while waits but a moment, in a steady stream batches start this far apart. The longer one
 # took, the later the next begins: on a busy machine more messages share the price of a transaction.
 LINGER_SECONDS = 0.005
-PACE_SECONDS, LONGEST_PACE_SECONDS, REST = 0.04, 0.15, 3
+PACE_SECONDS, LONGEST_PACE_SECONDS, REST = 0.06, 0.15, 3
 
 
 class Puller:

@@ -13,17 +13,17 @@ from perennial.common.db import ReadSession, WriteSession, settings_of
 from perennial.common.derive import mark
 from perennial.common.outbox import emit
 from perennial.common.settings import CommonSettings
-from perennial.common.timers import Timer, schedule
+from perennial.common.timers import Timer
 from perennial.profile.computed import bought as orders
 from perennial.profile.computed import definitions, discounts, queries
 from perennial.profile.computed.queries import Merged
 from perennial.profile.computed.spec import UNITS, Spec, feed_of
 from perennial.profile.computed.values import Value, evaluate
 from perennial.profile.computed.windows import Window, exactly, window
+from perennial.profile.rows import clock
 from perennial.profile.rows.concerns import Done
 from perennial.profile.rows.drafts import Draft
 
-CLOCK = "computed"
 CHANGING = timedelta(minutes=10)  # at most, of the transaction that changes definitions, and of differing clocks
 OF_ORDERS = commerce.ORDER_EVENTS | discounts.NAMES
 PER_FACT = 1000
@@ -65,9 +65,9 @@ def _spec(document: str) -> Spec:
 
 
 async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datetime) -> None:
-    """Fill `computed` of each draft, set the timers at which the clock changes it, and say what has changed.
+    """Fill `computed` of each draft, and when the clock changes it, and say what has changed.
 
-    What looks at none of a customer's new events stands, and its timer.
+    What looks at none of a customer's new events stands.
     """
     wanted, changed_at = await served(session), await definitions.changed_at(session)
     # Who appears while definitions are being changed, and is derived by those of before, is in nobody's marks.
@@ -83,14 +83,10 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
     if not whole:
         return
     found = await values(session, wanted, whole, now)
-    timers = []
     for customer, draft in whole.items():
         shown = found[customer]
         draft.computed = {item.key: shown[item.key].value for item in wanted if shown[item.key].value is not None}
-        due = min((value.changes for value in shown.values() if value.changes), default=None)
-        if due is not None:
-            timers.append(Timer(CLOCK, str(customer), due, {}, partition=customer.bytes[-1] % 16))
-    await schedule(session, timers)
+        draft.falls_due(clock.COMPUTED, min((value.changes for value in shown.values() if value.changes), default=None))
     await _say(session, whole.values())
 
 

@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from perennial.common.db import ReadSession, WriteSession
-from perennial.profile.rows.drafts import Draft
+from perennial.common.db.arrays import array
+from perennial.profile.rows.drafts import Draft, Seen
 from perennial.profile.traits.survivors import survivors
 
 _TODAY = "EXISTS (SELECT FROM identity_map AS own WHERE own.via = {0} AND own.customer_id = {0})"
@@ -38,16 +39,18 @@ _FORGET = text(f"""
 _ROWS = text("""
     SELECT customer_id, traits, computed, tags, stage, first_seen, last_seen, events, as_of
     FROM customer WHERE customer_id = ANY(CAST(:ids AS uuid[]))""")
+_SEEN = text("""
+    SELECT m.customer_id, min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(events)::bigint AS events
+    FROM identity_map AS m JOIN activity USING (via)
+    WHERE m.customer_id = ANY(CAST(CAST(:ids AS text) AS uuid[])) GROUP BY 1""")
 _WRITE = text("""
     UPDATE customer AS c SET computed = coalesce(n.computed, c.computed), tags = n.tags, stage = n.stage, as_of = :now,
         first_seen = n.first_seen, last_seen = n.last_seen, events = n.events
     FROM (
-        SELECT d.customer_id, d.computed, ARRAY(SELECT jsonb_array_elements_text(d.tags)) AS tags, d.stage,
-               seen.first_seen, seen.last_seen, seen.events
-        FROM jsonb_to_recordset(CAST(:drafts AS jsonb)) AS d (customer_id uuid, computed jsonb, tags jsonb, stage text)
-        CROSS JOIN LATERAL (
-            SELECT min(first_seen) AS first_seen, max(last_seen) AS last_seen, coalesce(sum(events), 0) AS events
-            FROM identity_map AS m JOIN activity USING (via) WHERE m.customer_id = d.customer_id) AS seen) AS n
+        SELECT customer_id, computed, ARRAY(SELECT jsonb_array_elements_text(d.tags)) AS tags, stage,
+               first_seen, last_seen, events
+        FROM jsonb_to_recordset(CAST(:drafts AS jsonb)) AS d (customer_id uuid, computed jsonb, tags jsonb, stage text,
+            first_seen timestamptz, last_seen timestamptz, events bigint)) AS n
     WHERE c.customer_id = n.customer_id""")
 
 _number = operator.attrgetter("int")  # UUIDs compare slowly
@@ -87,11 +90,17 @@ async def rows(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, 
     return {row["customer_id"]: dict(row) for row in found.mappings()}
 
 
+async def seen(session: ReadSession, customers: Collection[UUID]) -> dict[UUID, Seen]:
+    """When customers were there; without those of whom there are no events."""
+    found = await session.execute(_SEEN, {"ids": array(list(customers))})
+    return {customer: Seen(first, last, events) for customer, first, last, events in found}
+
+
 async def write(session: WriteSession, drafts: Sequence[Draft], now: datetime) -> None:
     """Write what was derived, and when the customers were seen."""
     documents = [
-        {"customer_id": str(draft.id), "tags": draft.tags, "stage": draft.stage}
+        {"customer_id": draft.id, "tags": draft.tags, "stage": draft.stage, **draft.seen._asdict()}
         | ({"computed": draft.computed} if draft.about is None else {})
         for draft in drafts
     ]
-    await session.execute(_WRITE, {"drafts": json.dumps(documents), "now": now})
+    await session.execute(_WRITE, {"drafts": json.dumps(documents, default=str), "now": now})

@@ -11,8 +11,8 @@ from perennial.common.db import WriteSession
 from perennial.common.derive import Derivation, Stale, mark_changes, mark_events
 from perennial.common.identity_map import MapChange
 from perennial.profile.computed import derive as computed
-from perennial.profile.rows import concerns, queries
-from perennial.profile.rows.drafts import Draft, Part
+from perennial.profile.rows import clock, concerns, queries
+from perennial.profile.rows.drafts import UNSEEN, Draft, Part
 from perennial.profile.search import indexing
 from perennial.profile.stages import derivation as stages
 from perennial.profile.tags.derivation import service as tags
@@ -81,14 +81,25 @@ async def compute(session: WriteSession, stale: Stale, now: datetime | None = No
     whole = [customer for customer in vias if customer not in known]
     await queries.refresh(session, whole, now)
     await indexing.follow(session, [*whole, *stale.gone])
-    vault = sealing.vault_of(session)
+    vault, seen = sealing.vault_of(session), await queries.seen(session, vias)
     drafts = {}
     for customer, row in {**known, **await queries.rows(session, whole)}.items():
-        traits = sealing.opened_traits(vault, row["traits"])
-        about = partly[customer] if customer in known else None
-        drafts[customer] = Draft(customer, vias[customer], stale.live[customer], row, traits, about=about)
+        drafts[customer] = Draft(
+            customer,
+            vias[customer],
+            stale.live[customer],
+            row,
+            sealing.opened_traits(vault, row["traits"]),
+            about=partly[customer] if customer in known else None,
+            seen=seen.get(customer, UNSEEN),
+        )
+    stood = await clock.standing(session, {*stale.gone, *(via for draft in drafts.values() for via in draft.vias)})
+    for (kind, owner), due in stood.items():
+        if owner in drafts:
+            drafts[owner].due[kind] = due
     for part in PARTS:
         await part(session, drafts, now)
+    await clock.keep(session, drafts, stood)
     await queries.write(session, list(drafts.values()), now)
     await indexing.seen(session, drafts)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from perennial.common import rules, timers
+from perennial.common import rules
 from perennial.common.contracts.base import Event
 from perennial.common.contracts.profile import CustomerStage, StageChanged, StagesChanged
 from perennial.common.db import WriteSession
@@ -18,14 +18,15 @@ from perennial.common.derive import mark
 from perennial.common.outbox import emit
 from perennial.common.rules import Predicate, View
 from perennial.common.rules.changes.flip import Flip
-from perennial.common.timers import Timer, timer_for
+from perennial.common.timers import Timer
+from perennial.profile.rows import clock
 from perennial.profile.rows.drafts import Draft
 from perennial.profile.stages import queries
 from perennial.profile.tags.definitions.compiled import Reads, reads_of
 from perennial.profile.tags.derivation import views
 from perennial.profile.timeline import facts as timeline
 
-FLIP, RULE = "stages", "rule:"
+RULE = "rule:"
 PER_FACT = 1000
 
 
@@ -54,7 +55,7 @@ class Stand:
 
     stage: str | None
     by: str
-    due: list[datetime]
+    due: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -122,17 +123,8 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
     for customer, stand in stands.items():
         drafts[customer].stage = stand.stage
     await _write(session, drafts, ladder, stands, before, now)
-    due = {
-        customer: timer_for(customer, FLIP, str(customer), min(stand.due), {"customer": str(customer)})
-        for customer, stand in stands.items()
-        if stand.due
-    }
-    # Of whom but events are new, a timer that is sooner stands: it may fire once too early, and need not move.
-    partly = {customer for customer, draft in drafts.items() if draft.about is not None}
-    idle = [str(any_id) for any_id, owner in owners.items() if any_id not in due and owner not in partly]
-    await timers.cancel(session, FLIP, idle)
-    await timers.schedule(session, [timer for customer, timer in due.items() if customer not in partly])
-    await timers.hasten(session, [timer for customer, timer in due.items() if customer in partly])
+    for customer, draft in drafts.items():
+        draft.falls_due(clock.STAGES, stands[customer].due if customer in stands else None)
 
 
 async def _stands(
@@ -143,25 +135,30 @@ async def _stands(
     if any(stage.requires for stage in ladder.stages):
         for row in await queries.reached(session, owners, ladder.key):
             been[owners[row.customer_id]].add(row.after)
+    facts = await views.load(session, dict.fromkeys(drafts, ladder.reads), ladder.reads, now)
     return {
-        customer: _stand(ladder, said.get(customer), view, been[customer], now)
-        for customer, (view, _) in (await views.load(session, drafts, ladder.reads, now)).items()
+        customer: _stand(ladder, said.get(customer), draft, facts.of(draft), been[customer], now)
+        for customer, draft in drafts.items()
     }
 
 
-def _stand(ladder: Ladder, said: Row[Any] | None, view: View, been: set[str], now: datetime) -> Stand:
-    """A stage that was taken out of the ladder, or that staff said of another one, is nobody's."""
+def _stand(ladder: Ladder, said: Row[Any] | None, draft: Draft, view: View, been: set[str], now: datetime) -> Stand:
+    """A stage that was taken out of the ladder, or that staff said of another one, is nobody's.
+
+    Of whom but events are new, a timer that is sooner stands: it may fire once too early, and need not move.
+    """
+    until = None if draft.about is None else draft.due.get(clock.STAGES)
     known = {stage.key for stage in ladder.stages}
     if said is not None and said.ladder == ladder.key and said.stage in known:
         if said.expires_at is None:
-            return Stand(said.stage, said.by, [])
+            return Stand(said.stage, said.by, until)
         if said.expires_at > now:
-            return Stand(said.stage, said.by, [said.expires_at])
-    found = Stand(None, f"{RULE}{ladder.key}:{ladder.version}", [])
+            return Stand(said.stage, said.by, min(until or said.expires_at, said.expires_at))
+    found = Stand(None, f"{RULE}{ladder.key}:{ladder.version}", until)
     for stage in ladder.stages:
-        if (due := stage.flips(view, now)) is not None:
-            found.due.append(due)
-        if stage.holds(view, now) and (stage.requires is None or stage.requires in been):
+        holds = stage.holds(view, now)
+        found.due = stage.flips(view, now, holds, found.due) or found.due
+        if holds and (stage.requires is None or stage.requires in been):
             found.stage = stage.key
             been.add(stage.key)
     return found

@@ -10,6 +10,7 @@ from perennial.common.failures import is_infrastructure
 from perennial.common.runtime import Runtime
 from perennial.common.service import Job
 from perennial.common.timers import TimerHandler
+from perennial.profile.rows import clock
 from perennial.profile.stages import derivation as stages
 from perennial.profile.stages import service as lifecycle
 from perennial.profile.stages import telling as ladders
@@ -26,8 +27,8 @@ from perennial.profile.tags.words.jobs import listen
 log = structlog.get_logger()
 
 TIMERS: Mapping[str, TimerHandler] = {
-    derivation.FLIP: derivation.flip,
-    stages.FLIP: stages.flip,
+    clock.TAGS: derivation.flip,
+    clock.STAGES: stages.flip,
     recompute.RECOMPUTE: recompute.step,
     words.REHEAR: words.rehear,
     shares.SHARES: shares.fire,

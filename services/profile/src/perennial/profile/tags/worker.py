@@ -29,9 +29,9 @@ async def note_words(session: WriteSession, events: Sequence[ResolvedEvent]) -> 
 
 async def follow_segments(session: WriteSession, facts: Sequence[MembershipsChanged]) -> None:
     """Have the members derived again where it matters: state says nothing of what was live."""
-    read = set(compiled.serving(await queries.serving(session)).reads.segments)
+    read = set(compiled.serving(await queries.serving(session)).reads.footprint.segments)
     ladder = await stages.in_use(session)
-    read |= ladder.reads.segments if ladder else set()
+    read |= ladder.reads.footprint.segments if ladder else set()
     said = {item.customer for fact in facts for item in fact.memberships if item.segment_id in read}
     owners = await identity_map.customers_of(session, said)
     await mark(session, set(owners.values()), live=False)

@@ -38,7 +38,7 @@ _MEMBERSHIPS = """
     WHERE s.segment_id = ANY($2::uuid[])"""
 _EVER = datetime.fromisoformat("0001-01-02T00:00:00+00:00")
 MOST_PARTS = 40  # beyond, an event is loaded whole: a function takes a hundred arguments
-SHORT = 200  # characters of documents that are likely to come again
+SHORT = 200  # characters
 
 
 async def load_views(
@@ -83,7 +83,7 @@ async def _load_traits(driver: asyncpg.Connection, views: Sequence[View], reads:
     spelled = _spelled({one.traits for one in reads})
     chosen = [(view, spelled[one.traits]) for view, one in zip(views, reads, strict=True) if one.traits]
     for n, key, value in await driver.fetch(_TRAITS, [view.customer_id for view, _ in chosen], [k for _, k in chosen]):
-        cast("dict[str, object]", chosen[n - 1][0].traits)[key] = _decoded(value)
+        cast("dict[str, object]", chosen[n - 1][0].traits)[key] = decoded(value)
 
 
 async def _load_events(
@@ -92,7 +92,7 @@ async def _load_events(
     spelled = _spelled({one.events for one in reads})
     chosen = [(view, one) for view, one in zip(views, reads, strict=True) if one.events]
     since = {span: _EVER if span is None else now - span for span in {one.look_back for _, one in chosen}}
-    properties, values = _properties(every, 6)
+    properties, values = properties_sql(every, 6)
     rows = await driver.fetch(
         _EVENTS.format(properties=properties),
         [view.customer_id for view, _ in chosen],
@@ -107,7 +107,7 @@ async def _load_events(
         of_name = found[n - 1].get(name)
         if of_name is None:
             of_name = found[n - 1][name] = []
-        of_name.append(Occurrence(at, _decoded(said) or {}))
+        of_name.append(Occurrence(at, decoded(said) or {}))
 
 
 def _spelled(sets: Iterable[frozenset[str]]) -> dict[frozenset[str], str]:
@@ -119,8 +119,8 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _properties(reads: Footprint, first: int) -> tuple[str, list[object]]:
-    """An expression for what matters of an event's properties, and the values of its parameters from `first`."""
+def properties_sql(reads: Footprint, first: int) -> tuple[str, list[object]]:
+    """What matters of `e.properties` of an event `e.name`, as text, and the values of its parameters from `first`."""
     parts: dict[str, list[str]] = {}
     for event, name in sorted(reads.parts):
         parts.setdefault(event, []).append(name)
@@ -144,11 +144,12 @@ def decode(document: str | None) -> Any:
     return None if document is None else json.loads(document, parse_float=Decimal, parse_int=_whole)
 
 
-def _decoded(document: str | None) -> Any:
+def decoded(document: str | None) -> Any:
+    """The same, but short documents, which are likely to come again, are shared: for views, which nobody changes."""
     return decode(document) if document is None or len(document) > SHORT else _again(document)
 
 
-_again = lru_cache(maxsize=65_536)(decode)  # nobody changes what is in a view
+_again = lru_cache(maxsize=65_536)(decode)
 
 
 def _whole(digits: str) -> int | Decimal:

@@ -1,6 +1,7 @@
 """Why a customer shows a tag: asked right now, by the same closures as the answer."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from perennial.common.rules import Rule
 from perennial.common.web.reasons import reason
 from perennial.profile.params import nobody
 from perennial.profile.rows import queries as rows
-from perennial.profile.rows.drafts import Draft
+from perennial.profile.rows.drafts import UNSEEN, Draft
 from perennial.profile.tags.assignments.schemas import Heard, TagExplanation
 from perennial.profile.tags.definitions import compiled
 from perennial.profile.tags.definitions import service as definitions
@@ -40,7 +41,7 @@ async def explain(session: ReadSession, who: Principal, any_id: UUID, key: str) 
     traits = sealing.opened_traits(sealing.vault_of(session), row["traits"])
     draft = Draft(
         customer, [], live=False, traits=traits, computed=row["computed"], tags=row["tags"],
-        stage=row.get("stage"),
+        stage=row.get("stage"), seen=(await rows.seen(session, [customer])).get(customer, UNSEEN),
     )  # fmt: skip
     tag = compiled.compiled(key, definition.kind, definition.version, json.dumps(definition.basis), _cut(definition))
     told = {
@@ -64,9 +65,9 @@ async def _why(session: ReadSession, who: Principal, tag: Tag, draft: Draft, now
 async def reasons(session: ReadSession, who: Principal, rule: Rule, draft: Draft, now: datetime) -> dict[str, Any]:
     """What each part of a rule saw in a customer."""
     reads = compiled.reads_of([rule])
-    detailed = compiled.Reads({name: (span, True) for name, (span, _) in reads.events.items()}, reads.segments)
-    view, _ = (await views.load(session, {draft.id: draft}, detailed, now))[draft.id]
-    found = rules.explain(rule, view, now)
+    detailed = replace(reads, footprint=reads.footprint.in_detail())
+    facts = await views.load(session, {draft.id: detailed}, detailed, now)
+    found = rules.explain(rule, facts.of(draft), now)
     return {"holds": found.holds, "reason": reason(found, who), "next_change": found.next_change}
 
 

@@ -29,6 +29,9 @@ class Index(Generic[T]):
     always: Sequence[tuple[int, T]]
     by_anchor: Mapping[Anchor, Sequence[tuple[int, T]]]
 
+    def __bool__(self) -> bool:
+        return bool(self.always or self.by_anchor)
+
     def touched(self, view: View) -> list[T]:
         """Those that may hold, in their order."""
         found = dict(self.always)

@@ -5,22 +5,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Row
 
 from perennial.common import rules
 from perennial.common.rules import Predicate, Rule
 from perennial.common.rules.changes.flip import Flip
-from perennial.common.rules.evaluation.footprint import footprint, leaves
+from perennial.common.rules.evaluation.footprint import NOTHING, Footprint, footprint, leaves
 from perennial.common.rules.values.durations import parse_duration
 from perennial.profile.tags.definitions.anchors import Index, index
 
 TAGS, STAGE = "tags", "stage"
 SEEN = frozenset({"first_seen", "last_seen"})
-MOST_NARROWED = 256
+MOST_NARROWED = 1024
 HALVINGS = 10  # what was said longer ago counts less than a thousandth
 
 
@@ -45,6 +45,22 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Reads:
+    """What rules read: all of it together, and of each event how far back somebody looks (None: ever)."""
+
+    spans: Mapping[str, timedelta | None] = field(default_factory=dict)
+    footprint: Footprint = NOTHING
+
+    def __or__(self, other: "Reads") -> "Reads":
+        """Of both."""
+        spans = dict(self.spans)
+        for name, span in other.spans.items():
+            known = spans.get(name, timedelta())
+            spans[name] = None if known is None or span is None else max(known, span)
+        return Reads(spans, self.footprint | other.footprint)
+
+
+@dataclass(frozen=True, slots=True)
 class Tag:
     """One active definition."""
 
@@ -52,6 +68,7 @@ class Tag:
     kind: str
     version: int
     rule: Rule | None = None
+    reads: Reads = Reads()
     holds: Predicate | None = None
     flips: Flip | None = None
     need: Need | None = None
@@ -61,14 +78,6 @@ class Tag:
     def lineage(self) -> str:
         """What a tag that it gives is by."""
         return f"{self.kind}:{self.key}:{self.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """What rules read besides the row: events by name, since when (None: ever) and whether in detail; segments."""
-
-    events: Mapping[str, tuple[timedelta | None, bool]] = field(default_factory=dict)
-    segments: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class Serving:
 
         Tags that look at tags are asked always; so what they see is up to date.
         """
-        names = names.intersection(self.reads.events)  # clients make up names without end
+        names = names.intersection(self.reads.spans)  # clients make up names without end
         if names not in self._narrowed:
             if len(self._narrowed) >= MOST_NARROWED:
                 self._narrowed.clear()
@@ -124,22 +133,20 @@ def _serving(rows: tuple[tuple[str, str, int, str, str | None], ...]) -> Serving
 def of_rules(tags: Iterable[Tag]) -> Serving:
     """Those of the definitions that are rules."""
     ruled = [(tag, tag.rule) for tag in tags if tag.rule is not None]
-    late = {tag.key for tag, rule in ruled if TAGS in footprint(rule).traits}
+    late = {tag.key for tag, _ in ruled if TAGS in tag.reads.footprint.traits}
     return Serving(
         given=frozenset(),
         early=index([(tag, rule) for tag, rule in ruled if tag.key not in late]),
         late=index([(tag, rule) for tag, rule in ruled if tag.key in late]),
         needs=(),
         shares=(),
-        reads=reads_of(rule for _, rule in ruled),
+        reads=reduce(or_, (tag.reads for tag, _ in ruled), Reads()),
         ruled={tag.key: tag for tag, _ in ruled},
     )
 
 
 def _looks_at(tag: Tag, names: frozenset[str]) -> bool:
-    if tag.rule is None:
-        return False
-    reads = footprint(tag.rule)
+    reads = tag.reads.footprint
     return not (names.isdisjoint(reads.events) and (SEEN | {TAGS}).isdisjoint(reads.traits))
 
 
@@ -149,7 +156,7 @@ def compiled(key: str, kind: str, version: int, basis: str, cut: str | None) -> 
     document = json.loads(basis)
     if kind == "rule":
         rule = rules.parse(document["rule"])
-        return Tag(key, kind, version, rule, rules.compile(rule), rules.flips(rule))
+        return Tag(key, kind, version, rule, reads_of([rule]), rules.compile(rule), rules.flips(rule))
     if kind == "words":
         return Tag(key, kind, version, need=_need(document["words"]))
     if kind == "computed":
@@ -170,14 +177,5 @@ def _need(said: Mapping[str, Any]) -> Need:
 
 def reads_of(asked: Iterable[Rule]) -> Reads:
     """What rules read together, each event no further back than somebody looks."""
-    events: dict[str, tuple[timedelta | None, bool]] = {}
-    segments: set[UUID] = set()
-    for leaf in (leaf for rule in asked for leaf in leaves(rule)):
-        reads = footprint(leaf)
-        segments |= reads.segments
-        for name in reads.events:
-            span, detailed = events.get(name, (timedelta(), False))
-            known = span is None or reads.look_back is None
-            longest = None if known else max(span or timedelta(), reads.look_back or timedelta())
-            events[name] = (longest, detailed or name in reads.detailed)
-    return Reads(events, frozenset(segments))
+    read = [footprint(leaf) for rule in asked for leaf in leaves(rule)]
+    return reduce(or_, (Reads(dict.fromkeys(reads.events, reads.look_back), reads) for reads in read), Reads())

@@ -1,38 +1,38 @@
 """The SQL behind the tags that customers show."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 
-from perennial.common.db import ReadSession, WriteSession
+from perennial.common.db import ReadSession, WriteSession, raw
 from perennial.common.db.arrays import array
 from perennial.common.rules import Occurrence
-from perennial.common.rules.facts import decode
+from perennial.common.rules.facts.views import decoded, properties_sql
 from perennial.profile.params import EARLIEST
 from perennial.profile.tags.definitions.compiled import Reads
 
 _NAME = "CASE e.type WHEN 'track' THEN e.name WHEN 'page' THEN 'Page Viewed' WHEN 'screen' THEN 'Screen Viewed' END"
-# One range per identifier; its bounds let Postgres skip the months in which the identifier was silent.
-_EVENTS = text(f"""
-    SELECT m.customer_id, e.name, e.at, CASE WHEN w.detailed THEN (e.body -> 'properties')::text END AS properties
-    FROM identity_map AS m JOIN activity AS a USING (via)
+# One range per identifier; its bounds let Postgres skip the months in which the identifier was silent. Without the CASE
+# it would begin with every pair of a customer and a name.
+_EVENTS = f"""
+    SELECT c.n, e.name, e.at, {{properties}}
+    FROM unnest($1::text::uuid[], $2::int[]) WITH ORDINALITY AS c (customer_id, reader, n)
+    JOIN identity_map AS m ON m.customer_id = c.customer_id JOIN activity AS a USING (via)
     CROSS JOIN LATERAL (
-        SELECT {_NAME} AS name, e.timestamp AS at, e.body FROM event AS e
+        SELECT {_NAME} AS name, e.timestamp AS at, e.body -> 'properties' AS properties FROM event AS e
         WHERE e.via = m.via AND e.type IN ('track', 'page', 'screen')
-          AND e.timestamp > greatest(a.first_seen - interval '1 second', CAST(:since AS timestamptz))
+          AND e.timestamp > greatest(a.first_seen - interval '1 second', $3::timestamptz)
           AND e.timestamp <= a.latest) AS e
-    JOIN unnest(CAST(:names AS text[]), CAST(:sinces AS timestamptz[]), CAST(:detailed AS boolean[]))
-         AS w (name, since, detailed) ON w.name = e.name AND e.at > w.since
-    WHERE m.customer_id = ANY(CAST(:customers AS uuid[]))
-    ORDER BY e.at""")  # noqa: S608 (a constant of ours)
-_SEEN = text("""
-    SELECT m.customer_id, min(a.first_seen) AS first_seen, max(a.last_seen) AS last_seen
-    FROM identity_map AS m JOIN activity AS a USING (via)
-    WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) GROUP BY 1""")
+    JOIN (SELECT name, since, readers::boolean[] AS readers
+          FROM unnest($4::text::text[], $5::text::timestamptz[], $6::text[]) AS w (name, since, readers) OFFSET 0) AS w
+      ON w.name = e.name AND e.at > w.since AND CASE WHEN w.name = e.name THEN w.readers[c.reader] END
+    ORDER BY e.at"""  # noqa: S608 (a constant of ours)
 _MEMBERSHIPS = text("""
     SELECT customer_id, segment_id FROM membership
     WHERE member AND customer_id = ANY(CAST(:customers AS uuid[])) AND segment_id = ANY(CAST(:segments AS uuid[]))""")
@@ -46,11 +46,7 @@ _SAID = text("""
     FROM identity_map AS m JOIN utterance AS u USING (via)
     WHERE m.customer_id = ANY(CAST(:customers AS uuid[])) AND u.at > :since  -- what is heard anew counts as before
     ORDER BY u.at, u.id""")
-_BEFORE = text("""
-    SELECT * FROM customer_tag WHERE customer_id = ANY(CAST(CAST(:ids AS text) AS uuid[]))
-    UNION ALL
-    SELECT * FROM customer_tag
-    WHERE customer_id = ANY(CAST(CAST(:partly AS text) AS uuid[])) AND key = ANY(CAST(:keys AS text[]))""")
+_BEFORE = text("SELECT * FROM customer_tag WHERE customer_id = ANY(CAST(CAST(:ids AS text) AS uuid[]))")
 _REMOVE = text("""
     DELETE FROM customer_tag AS c USING unnest(CAST(:ids AS uuid[]), CAST(:keys AS text[])) AS d (customer_id, key)
     WHERE c.customer_id = d.customer_id AND c.key = d.key""")
@@ -71,38 +67,47 @@ _SHOWN = text("""
 Events = dict[UUID, dict[str, list[Occurrence]]]
 
 
-async def events(session: ReadSession, customers: Sequence[UUID], reads: Reads, now: datetime) -> Events:
-    """The events that rules read, oldest first; those of the future included."""
-    found: Events = {customer: {} for customer in customers}
-    if not reads.events:
+async def events(session: ReadSession, wanted: Mapping[UUID, Reads], every: Reads, now: datetime) -> Events:
+    """The events that each customer's rules read, oldest first; those of the future included.
+
+    `every` is all that anybody's rules read: the statement is the same whoever is asked.
+    """
+    found: Events = {customer: {} for customer in wanted}
+    chosen = {customer: reads for customer, reads in wanted.items() if reads.spans}
+    if not chosen:
         return found
-    sinces = {name: EARLIEST if span is None else now - span for name, (span, _) in reads.events.items()}
-    values = {
-        "customers": list(customers),
-        "since": min(sinces.values()),
-        "names": list(sinces),
-        "sinces": list(sinces.values()),
-        "detailed": [detailed for _, detailed in reads.events.values()],
-    }
-    for customer, name, at, properties in await session.execute(_EVENTS, values):
-        found[customer].setdefault(name, []).append(Occurrence(at, decode(properties) or {}))
+    readers = list({id(reads): reads for reads in chosen.values()}.values())
+    places = {id(reads): place for place, reads in enumerate(readers, start=1)}
+    spans = reduce(or_, readers).spans
+    sinces = [EARLIEST if span is None else now - span for span in spans.values()]
+    properties, values = properties_sql(every.footprint, 7)
+    rows = await (await raw(session)).fetch(
+        _EVENTS.format(properties=properties),
+        array(list(chosen)),
+        [places[id(reads)] for reads in chosen.values()],
+        min(sinces),
+        array(list(spans)),
+        array(sinces),
+        ["{" + ",".join("t" if name in reads.spans else "f" for reads in readers) + "}" for name in spans],
+        *values,
+    )
+    of = [found[customer] for customer in chosen]
+    for n, name, at, said in rows:
+        mine = of[n - 1]
+        known = mine.get(name)
+        if known is None:
+            known = mine[name] = []
+        known.append(Occurrence(at, decoded(said) or {}))
     return found
 
 
-async def seen(session: ReadSession, customers: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
-    """When each was first and last there, as a rule reads times."""
-    found = {}
-    for customer, first, last in await session.execute(_SEEN, {"customers": list(customers)}):
-        times = {"first_seen": first, "last_seen": last}
-        found[customer] = {name: at.isoformat() for name, at in times.items() if at is not None}
-    return found
-
-
-async def memberships(session: ReadSession, customers: Sequence[UUID], reads: Reads) -> dict[UUID, set[UUID]]:
-    """The segments, of those that rules read, that customers are in."""
+async def memberships(
+    session: ReadSession, customers: Collection[UUID], segments: Collection[UUID]
+) -> dict[UUID, set[UUID]]:
+    """The segments, of these, that customers are in."""
     found: dict[UUID, set[UUID]] = {customer: set() for customer in customers}
-    if reads.segments:
-        values = {"customers": list(customers), "segments": list(reads.segments)}
+    if segments:
+        values = {"customers": list(customers), "segments": list(segments)}
         for customer, segment in await session.execute(_MEMBERSHIPS, values):
             found[customer].add(segment)
     return found
@@ -124,12 +129,9 @@ async def said(
     return found
 
 
-async def before(
-    session: ReadSession, ids: Iterable[UUID], partly: Iterable[UUID] = (), keys: Iterable[str] = ()
-) -> Sequence[Row[Any]]:
-    """The rows as they stand; of some customers those of these tags alone."""
-    bound = {"ids": array(list(ids)), "partly": array(list(partly)), "keys": list(keys)}
-    return (await session.execute(_BEFORE, bound)).all()
+async def before(session: ReadSession, ids: Collection[UUID]) -> Sequence[Row[Any]]:
+    """The rows as they stand."""
+    return (await session.execute(_BEFORE, {"ids": array(list(ids))})).all() if ids else ()
 
 
 async def remove(session: WriteSession, pairs: Sequence[tuple[UUID, str]]) -> None:

@@ -1,7 +1,7 @@
 """Derive the tags that customers show: what they were given, what rules say, what their words say."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -10,26 +10,27 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from perennial.common import timers
 from perennial.common.contracts.profile import CustomerTags, TagsChanged
 from perennial.common.db import WriteSession
 from perennial.common.derive import mark
 from perennial.common.ids import uuid7
 from perennial.common.outbox import emit
-from perennial.common.rules import View
 from perennial.common.rules.values.scalars import number
-from perennial.common.timers import Timer, timer_for
+from perennial.common.timers import Timer
+from perennial.profile.rows import clock
 from perennial.profile.rows.drafts import Draft
 from perennial.profile.tags.definitions import compiled
 from perennial.profile.tags.definitions import queries as definitions
-from perennial.profile.tags.definitions.compiled import TAGS, Serving, Share, Tag
+from perennial.profile.tags.definitions.compiled import Serving, Share, Tag
 from perennial.profile.tags.derivation import needs, queries, views
+from perennial.profile.tags.derivation.views import Facts
 from perennial.profile.timeline import facts as timeline
 from perennial.profile.timeline.facts import Told
 
-FLIP = "tags"
 PER_FACT = 5_000  # tags, so that a fact stays far below what a message may hold
 BREATH = 20  # customers between two looks at what else the process has to do
+
+Known = dict[tuple[UUID, str], Row[Any] | None]  # what customers show; None: by a rule, and the row was not read
 
 
 @dataclass(slots=True)
@@ -38,26 +39,29 @@ class Found:
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
-    due: list[datetime] = field(default_factory=list)
+    due: datetime | None = None
 
     @property
     def keys(self) -> list[str]:
         """All that the customer shows."""
         return sorted(self.kept.union(self.rows))
 
+    def until(self, at: datetime) -> None:
+        """The clock may change something then."""
+        if self.due is None or at < self.due:
+            self.due = at
+
 
 async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datetime) -> None:
     """The part of `rows.service.compute` that fills `tags`."""
     serving = compiled.serving(await definitions.serving(session))
-    owners = {via: draft.id for draft in drafts.values() for via in draft.vias}
-    whole = {customer: draft for customer, draft in drafts.items() if draft.about is None}
-    partly = {customer: draft for customer, draft in drafts.items() if draft.about is not None}
-    names = frozenset[str]().union(*(draft.about.names for draft in partly.values() if draft.about))
-    about = serving.about(names)
-    wholly = [via for via, owner in owners.items() if owner in whole]
-    before = await queries.before(session, wholly, partly, about.ruled)
-    found = await evaluate(session, serving, whole, now)
-    found |= await _evaluate_about(session, about, partly, now)
+    asked = {
+        customer: serving if draft.about is None else serving.about(draft.about.names)
+        for customer, draft in drafts.items()
+    }
+    owners = {via: draft.id for draft in drafts.values() if draft.about is None for via in draft.vias}
+    before = await queries.before(session, owners)
+    found = await evaluate(session, serving, drafts, asked, now)
     since: dict[tuple[UUID, str], datetime] = {}
     for row in before:  # of both sides of a merge the one that has it longer
         pair = owners[row.customer_id], row.key
@@ -66,9 +70,16 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
         for key, shown in tags.rows.items():
             shown["since"] = shown["since"] or since.get((customer, key), now)
         drafts[customer].tags = tags.keys
-    await _write(session, found, before, now, {customer for customer, draft in drafts.items() if draft.live})
+        drafts[customer].falls_due(clock.TAGS, tags.due)
+    known: Known = {(row.customer_id, row.key): row for row in before}
+    known |= {(customer, key): None for customer, draft in drafts.items() for key in _asked_of(draft, asked[customer])}
+    await _write(session, found, known, now, {customer for customer, draft in drafts.items() if draft.live})
     await timeline.tell(session, news(drafts, before, now))
-    await _time(session, found, owners, partly)
+
+
+def _asked_of(draft: Draft, asked: Serving) -> set[str]:
+    """Of a customer of whom not all is asked, the tags shown before that are asked again: each by its rule."""
+    return set() if draft.about is None else asked.ruled.keys() & (draft.before or {})["tags"]
 
 
 def news(drafts: Mapping[UUID, Draft], before: Sequence[Row[Any]], now: datetime) -> list[Told]:
@@ -88,41 +99,31 @@ def news(drafts: Mapping[UUID, Draft], before: Sequence[Row[Any]], now: datetime
 
 
 async def evaluate(
-    session: WriteSession, serving: Serving, drafts: Mapping[UUID, Draft], now: datetime
+    session: WriteSession, serving: Serving, drafts: Mapping[UUID, Draft], asked: Mapping[UUID, Serving], now: datetime
 ) -> dict[UUID, Found]:
-    """The tags of each customer by today's definitions; a row without `since` holds from now on."""
+    """The tags of each customer by today's definitions; a row without `since` holds from now on.
+
+    Of whom but events are new the rules alone that look at these are asked: all else stands, and its timer, which may
+    fire once too early.
+    """
     found = {customer: Found() for customer in drafts}
-    if not drafts:
-        return found
-    for row in await queries.given(session, list(drafts)):
+    whole = [customer for customer, draft in drafts.items() if draft.about is None]
+    for row in await queries.given(session, whole) if whole else ():
         _give(serving, found[row.customer_id], row, now)
-    if serving.needs:
-        texts = await queries.said(session, list(drafts), now, serving.look_back)
+    if serving.needs and whole:
+        texts = await queries.said(session, whole, now, serving.look_back)
         for customer, said in texts.items():
             _hear(serving.needs, found[customer], said, now)
-    await _ask_all(session, serving, drafts, found, now)
-    return found
-
-
-async def _evaluate_about(
-    session: WriteSession, serving: Serving, drafts: Mapping[UUID, Draft], now: datetime
-) -> dict[UUID, Found]:
-    """The same, of those rules alone that look at the customers' new events: all else that they show stands."""
-    asked = serving.ruled.keys()
-    found = {customer: Found(kept=set((draft.before or {})["tags"]) - asked) for customer, draft in drafts.items()}
-    if drafts:
-        await _ask_all(session, serving, drafts, found, now)
-    return found
-
-
-async def _ask_all(
-    session: WriteSession, serving: Serving, drafts: Mapping[UUID, Draft], found: Mapping[UUID, Found], now: datetime
-) -> None:
-    views_of = await views.load(session, drafts, serving.reads, now)
-    for position, (customer, (view, traits)) in enumerate(views_of.items()):
+    for customer, draft in drafts.items():
+        if draft.about is not None:
+            found[customer].kept = set((draft.before or {})["tags"]) - asked[customer].ruled.keys()
+            found[customer].due = draft.due.get(clock.TAGS)
+    facts = await views.load(session, {customer: one.reads for customer, one in asked.items()}, serving.reads, now)
+    for position, (customer, draft) in enumerate(drafts.items()):
         if position % BREATH == 0:
             await asyncio.sleep(0)
-        _ask(serving, found[customer], view, traits, now)
+        _ask(asked[customer], found[customer], draft, facts, now)
+    return found
 
 
 def _row(by: str, **told: Any) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def _give(serving: Serving, found: Found, row: Row[Any], now: datetime) -> None:
         return
     found.rows[row.key] = _row(row.by, since=row.at, why=row.why, expires_at=row.expires_at)
     if row.expires_at is not None:
-        found.due.append(row.expires_at)
+        found.until(row.expires_at)
 
 
 def _hear(asked: Sequence[Tag], found: Found, said: Sequence[Row[Any]], now: datetime) -> None:
@@ -145,21 +146,28 @@ def _hear(asked: Sequence[Tag], found: Found, said: Sequence[Row[Any]], now: dat
             continue
         if tag.need is not None and (strength := needs.score(tag.need, said, now)) >= tag.need.threshold:
             found.rows[tag.key] = _row(tag.lineage, score=round(strength, 3))
-            found.due.append(needs.fades(tag.need, strength, now))
+            found.until(needs.fades(tag.need, strength, now))
 
 
-def _ask(serving: Serving, found: Found, view: View, traits: dict[str, Any], now: datetime) -> None:
+def _ask(serving: Serving, found: Found, draft: Draft, facts: Facts, now: datetime) -> None:
     """Rules that look at no tag of a rule come first, so that the others see the same tags in whatever order."""
-    for tag in serving.shares:
-        if tag.share is not None and within(tag.share, traits.get(tag.share.trait)):
-            found.rows[tag.key] = _row(tag.lineage)
-    for tags in (serving.early, serving.late):
-        traits[TAGS] = found.keys
-        for tag in tags.touched(view):
-            if tag.holds is not None and tag.holds(view, now):
+    if serving.shares:
+        traits = {**draft.traits, **draft.computed}
+        for tag in serving.shares:
+            if tag.share is not None and within(tag.share, traits.get(tag.share.trait)):
                 found.rows[tag.key] = _row(tag.lineage)
-            if tag.flips is not None and (due := tag.flips(view, now)) is not None:
-                found.due.append(due)
+    for tags in (serving.early, serving.late):
+        if not tags:
+            continue
+        draft.tags = found.keys
+        view = facts.of(draft)
+        for tag in tags.touched(view):
+            if tag.holds is None or tag.flips is None:
+                continue
+            holds = tag.holds(view, now)
+            if holds:
+                found.rows[tag.key] = _row(tag.lineage)
+            found.due = tag.flips(view, now, holds, found.due) or found.due
 
 
 def within(share: Share, value: object) -> bool:
@@ -171,10 +179,9 @@ def within(share: Share, value: object) -> bool:
 
 
 async def _write(
-    session: WriteSession, found: Mapping[UUID, Found], before: Sequence[Row[Any]], now: datetime, live: set[UUID]
+    session: WriteSession, found: Mapping[UUID, Found], known: Known, now: datetime, live: set[UUID]
 ) -> None:
     """Write what is another, and say who shows what since."""
-    known = {(row.customer_id, row.key): row for row in before}
     wanted = {(customer, key): row for customer, tags in found.items() for key, row in tags.rows.items()}
     gone = [pair for pair in known if pair not in wanted]
     await queries.remove(session, gone)
@@ -183,7 +190,7 @@ async def _write(
         [
             {"customer_id": customer, "key": key, **row}
             for (customer, key), row in wanted.items()
-            if _differs(known.get((customer, key)), row)
+            if (customer, key) not in known or _differs(known[customer, key], row)
         ],
     )
     added: dict[UUID, list[str]] = {}
@@ -209,9 +216,9 @@ async def _write(
 
 
 def _differs(known: Row[Any] | None, row: Mapping[str, Any]) -> bool:
-    """Whether a row must be written. A rule keeps the version by which a tag came; a score may move a little."""
+    """Whether a row must be written anew. A rule keeps the version by which a tag came; a score may move a little."""
     if known is None:
-        return True
+        return False
     if row["score"] is not None:
         return abs(Decimal(known.score or 0) - Decimal(str(row["score"]))) >= Decimal("0.1")
     given = not row["by"].startswith(("rule:", "computed:"))
@@ -229,24 +236,6 @@ def _parts(states: Sequence[CustomerTags]) -> Iterator[list[CustomerTags]]:
             part, size = [], 0
     if part:
         yield part
-
-
-async def _time(
-    session: WriteSession, found: Mapping[UUID, Found], owners: Mapping[UUID, UUID], partly: Collection[UUID]
-) -> None:
-    """One timer for each customer whom the clock may change; whoever has none, or is no more, loses it.
-
-    Of whom not all was asked the timer that there is stands, unless something comes sooner: it may fire once too early.
-    """
-    due = {customer: min(tags.due) for customer, tags in found.items() if tags.due}
-    idle = [str(any_id) for any_id, owner in owners.items() if any_id not in due and owner not in partly]
-    await timers.cancel(session, FLIP, idle)
-    found_due = {
-        customer: timer_for(customer, FLIP, str(customer), at, {"customer": str(customer)})
-        for customer, at in due.items()
-    }
-    await timers.schedule(session, [timer for customer, timer in found_due.items() if customer not in partly])
-    await timers.hasten(session, [timer for customer, timer in found_due.items() if customer in partly])
 
 
 async def flip(session: WriteSession, fired: Sequence[Timer]) -> None:

@@ -80,14 +80,17 @@ _REPORT = """
     FROM rfm_standing WHERE run_id = :run AND NOT gone
     GROUP BY currency, GROUPING SETS (("group"), (class), (quadrant), (cluster))"""
 _DIFFERENT = text(f"""
-    INSERT INTO stale (customer_id, live, at, concern)
-    SELECT customer_id, false, now(), :concern FROM (
-        SELECT customer_id, ARRAY[r, f, m] AS scores, {LABELS} AS labels FROM rfm_standing
-        WHERE run_id = :run AND currency = :currency) AS new
-    FULL JOIN (
-        SELECT customer_id, ARRAY[r, f, m] AS scores, {LABELS} AS labels FROM rfm_standing
-        WHERE run_id = :before AND currency = :known AND NOT gone) AS old USING (customer_id)
-    WHERE (new.scores, new.labels) IS DISTINCT FROM (old.scores, old.labels)""")  # noqa: S608 (constants of ours)
+    WITH marked AS (
+        INSERT INTO stale (customer_id, live, at, concern)
+        SELECT customer_id, false, now(), :concern FROM (
+            SELECT customer_id, ARRAY[r, f, m] AS scores, {LABELS} AS labels FROM rfm_standing
+            WHERE run_id = :run AND currency = :currency) AS new
+        FULL JOIN (
+            SELECT customer_id, ARRAY[r, f, m] AS scores, {LABELS} AS labels FROM rfm_standing
+            WHERE run_id = :before AND currency = :known AND NOT gone) AS old USING (customer_id)
+        WHERE (new.scores, new.labels) IS DISTINCT FROM (old.scores, old.labels)
+        RETURNING 1)
+    SELECT count(*) FROM marked""")  # noqa: S608 (constants of ours)
 
 
 async def gather(session: WriteSession, currency: str) -> int:
@@ -160,8 +163,8 @@ async def report(session: WriteSession, run: UUID) -> None:
     )
 
 
-async def mark_different(session: WriteSession, run: UUID, before: Row[Any] | None, currency: str) -> None:
-    """Have the customers derived again whose labels are others than before, as far as rules ask for these.
+async def mark_different(session: WriteSession, run: UUID, before: Row[Any] | None, currency: str) -> int:
+    """Have the customers derived again whose labels are others than before; returns how many.
 
     Before, those of another currency may have counted, where the deployment had another one.
     """
@@ -173,7 +176,8 @@ async def mark_different(session: WriteSession, run: UUID, before: Row[Any] | No
         "known": known,
         "concern": spell(ORDERS),
     }
-    await session.execute(_DIFFERENT, values)
+    found: int = (await session.execute(_DIFFERENT, values)).scalar_one()
+    return found
 
 
 async def catch_up(session: WriteSession, run: UUID, currency: str) -> list[UUID]:

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 CENT = Decimal("0.01")
 CLUSTERING = frozenset({"asked", "settings"})  # somebody wants them found anew, however old they are
+DERIVED_SECONDS = 0.0005  # of a core, for each customer whose labels are others: what follows a run is its work, too
 MOST_CLUSTERED = 20  # currencies: clients make them up
 NOT_CLUSTERED = "only the twenty currencies with the most customers are clustered"
 
@@ -49,8 +50,8 @@ async def compute_next(database: Database) -> bool:
                 cause := await queries.cause_of(session, run)
             ):
                 return False
-            await _compute(session, run, cause)
-            await queries.took(session, run, time.monotonic() - began)
+            changed = await _compute(session, run, cause)
+            await queries.took(session, run, time.monotonic() - began + changed * DERIVED_SECONDS)
     except Exception as error:
         if is_infrastructure(error):
             raise
@@ -72,8 +73,8 @@ async def _begin(session: WriteSession) -> UUID | None:
     return run
 
 
-async def _compute(session: WriteSession, run: UUID, cause: str) -> None:
-    """Everything of one run, in one transaction."""
+async def _compute(session: WriteSession, run: UUID, cause: str) -> int:
+    """Everything of one run, in one transaction; returns how many customers are derived again because of it."""
     chosen, currency = await settings.current(session), settings_of(session).currency
     as_of = datetime.now(UTC)
     rows = await freeze(session, run, chosen, as_of)
@@ -84,7 +85,7 @@ async def _compute(session: WriteSession, run: UUID, cause: str) -> None:
     await _cluster(session, run)
     await building.stand(session, run, rows)
     await building.report(session, run)
-    await building.mark_different(session, run, before, currency)
+    changed = await building.mark_different(session, run, before, currency)
     touched = await building.catch_up(session, run, currency)
     await lock(session, *GATE)
     touched += await building.catch_up(session, run, currency)
@@ -92,7 +93,8 @@ async def _compute(session: WriteSession, run: UUID, cause: str) -> None:
     await mark(session, touched, live=False, concern=spell(ORDERS))
     await cancel(session, SCORE, [SETTLE])
     await want_daily(session)
-    log.info("rfm.computed", run_id=str(run), standings=rows, caught_up=len(touched))
+    log.info("rfm.computed", run_id=str(run), standings=rows, changed=changed, caught_up=len(touched))
+    return changed + len(touched)
 
 
 async def freeze(session: WriteSession, run: UUID, chosen: SettingsOut, as_of: datetime) -> int:

@@ -72,14 +72,13 @@ async def move(
     return (await session.execute(_MOVE, values)).one()
 
 
-async def has_doubled(session: ReadSession, run: UUID, currency: str, customers: int) -> bool:
-    """Whether so many customers have come since a run as it had."""
+async def come(session: ReadSession, run: UUID, currency: str, most: int) -> int:
+    """How many customers have come since a run, counted up to this many."""
     statement = text("""
-        SELECT count(*) >= :customers FROM (
+        SELECT count(*) FROM (
             SELECT FROM rfm_standing WHERE run_id = :run AND currency = :currency AND late AND NOT gone
-            LIMIT :customers) AS come""")
-    values = {"run": run, "currency": currency, "customers": max(1, customers)}
-    return bool((await session.execute(statement, values)).scalar_one())
+            LIMIT :most) AS come""")
+    return int((await session.execute(statement, {"run": run, "currency": currency, "most": most})).scalar_one())
 
 
 async def touch(session: WriteSession, ids: Collection[UUID]) -> None:

@@ -18,6 +18,9 @@ from perennial.segments.rfm.standings import queries
 
 TRAIT = "rfm"
 SOURCE = "perennial"
+_counted: dict[
+    tuple[UUID, str], int
+] = {}  # of the run that serves: how many must have moved before it can have doubled
 _READS = Footprint(frozenset({TRAIT}), frozenset(), frozenset(), timedelta())
 
 
@@ -58,16 +61,29 @@ async def _want(session: WriteSession, now: Row[Any], done: Row[Any]) -> None:
 
 
 async def _want_again(session: WriteSession, now: Row[Any], moved: int) -> None:
-    if now.soon != GROWTH and now.customers <= min(FEW, moved):
-        currency = settings_of(session).currency
-        if await queries.has_doubled(session, now.id, currency, now.customers):
-            await want_soon(session, GROWTH)
-            return
+    if now.soon != GROWTH and now.customers <= min(FEW, moved) and await _has_doubled(session, now, moved):
+        await want_soon(session, GROWTH)
+        return
     if now.soon is None:
         if outgrown(now.customers, moved):
             await want_soon(session, CHANGE)
         elif now.customers <= FEW and not now.settling:
             await want_settled(session)
+
+
+async def _has_doubled(session: WriteSession, now: Row[Any], moved: int) -> bool:
+    """Whether as many customers have come since a run as it had.
+
+    Whoever comes moves a standing: until enough have moved since they were last counted, nobody counts again.
+    """
+    enough: int = max(1, now.customers)
+    run = (now.id, settings_of(session).currency)
+    if moved < _counted.get(run, 0):
+        return False
+    come = await queries.come(session, *run, enough)
+    _counted.clear()
+    _counted[run] = moved + enough - come
+    return come >= enough
 
 
 async def _tell(session: WriteSession, rows: Mapping[UUID, Row[Any] | None]) -> set[UUID]:

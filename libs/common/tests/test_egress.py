@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -75,6 +76,48 @@ def test_urls_that_lead_astray_are_refused_by_form(url: str, says: str) -> None:
         check_url(url, [])
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://93.184.216.34/hook", "https"),
+        ("https://93.184.216.34:8443/hook", "443"),
+        ("http://example.com:443/hook", "https"),
+    ],
+)
+def test_what_is_allowed_inside_is_not_allowed_outside(url: str, says: str) -> None:
+    with pytest.raises(ForbiddenAddressError, match=says):
+        check_url(url, LOOPBACK)
+    check_url("http://127.0.0.1:9000/hook", LOOPBACK)
+    check_url("https://93.184.216.34/hook", LOOPBACK)
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name leads to an address of the open internet."""
+
+    async def look_up(_: object, host: str, port: int, **__: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize("url", ["http://example.com/hook", "https://example.com:8443/hook"])
+async def test_a_name_of_the_open_internet_is_reached_by_https_alone(url: str) -> None:
+    with pytest.raises(ForbiddenAddressError, match="only port 443"):
+        await check_reachable(url, LOOPBACK)
+    async with egress.session(LOOPBACK, 5) as client:
+        with pytest.raises(aiohttp.ClientError, match="only port 443"):
+            await client.get(url)
+    await check_reachable("https://example.com/hook", LOOPBACK)
+
+
+async def test_the_socket_itself_is_checked() -> None:
+    async with egress.session(LOOPBACK, 5) as client:
+        with pytest.raises(aiohttp.ClientError, match="only port 443"):
+            await client.get("http://93.184.216.34/")
+
+
 async def test_a_name_that_leads_home_is_refused() -> None:
     with pytest.raises(ForbiddenAddressError, match="localhost"):
         await check_reachable("https://localhost/hook", [])
@@ -119,7 +162,7 @@ async def test_documents_are_fetched(serve: Serve) -> None:
     with pytest.raises(ForbiddenAddressError, match="https"):
         await fetch_json(await serve(b"{}"))
     with pytest.raises(ForbiddenAddressError, match="169"):
-        await fetch_json("http://169.254.169.254/latest/meta-data", LOOPBACK)
+        await fetch_json("https://169.254.169.254/latest/meta-data", LOOPBACK)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Endpoints over HTTP: made, changed, rotated, refused."""
 
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from perennial.common.web.cursors import encode_cursor
 
@@ -38,6 +40,9 @@ async def test_the_secret_is_shown_once(client: httpx.AsyncClient) -> None:
         ({"event_types": ["no such event"]}, "/event_types/0"),
         ({"event_types": ["nobody.says.this.v1"]}, "/event_types/0"),
         ({"event_types": "loyalty.*"}, "/event_types"),
+        ({"event_types": ["loyalty.*", "integrations.*"]}, "/event_types/1"),
+        ({"event_types": ["integrations.webhook.disabled.v1"]}, "/event_types/0"),
+        ({"event_types": ["integrations.erasure.completed.v1"]}, "/event_types/0"),
         ({"description": "x" * 501}, "/description"),
         ({"description": "a\x00b"}, "/description"),
         ({"url": "https://a..b/"}, "/url"),
@@ -88,3 +93,18 @@ async def test_what_is_not_there_is_not_found(client: httpx.AsyncClient) -> None
         assert (await client.post(f"/v1/webhooks/{made}/recover", json={"since": since})).status_code == 422
     far = encode_cursor([10**30])
     assert (await client.get(f"/v1/webhooks/{made}/attempts?cursor={far}")).status_code == 400
+
+
+async def test_what_is_sent_by_hand_is_on_record(client: httpx.AsyncClient, session: Any) -> None:
+    url = f"/v1/webhooks/{(await make(client)).json()['id']}"
+    assert (await client.post(f"{url}/test")).status_code == 202
+    [message] = (await client.get(f"{url}/messages")).json()["items"]
+    assert (await client.post(f"{url}/messages/{message['id']}/resend")).status_code == 202
+    since = "2026-01-01T00:00:00Z"
+    assert (await client.post(f"{url}/recover", json={"since": since})).json() == {"queued": 1}
+    rows = (await session.execute(text("SELECT action, detail FROM audit ORDER BY id"))).all()
+    assert [row.action for row in rows] == [
+        "webhook.created", "webhook.tested", "webhook.message_resent", "webhook.recovered",
+    ]  # fmt: skip
+    assert rows[1].detail == rows[2].detail == {"message_id": message["id"]}
+    assert rows[3].detail["queued"] == 1

@@ -125,7 +125,7 @@ async def test_a_promise_is_broken_once(desk: Any, time: Time) -> None:
     assert await breaches(desk, made) == ["first_response", "resolution"]
     assert (await desk.get("/v1/tickets/summary")).json()["breached"] == 1
     versions = [body["version"] for _, body in await desk.said(made)]
-    assert versions == list(range(1, len(versions) + 1))
+    assert versions == sorted(set(versions)), "each is later than the one before"
 
 
 async def test_who_comes_too_late_has_broken_it_even_before_the_timer(desk: Any, time: Time) -> None:

@@ -17,6 +17,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 64
+HTTPS = 443
 _CGNAT = ipaddress.ip_network("100.64.0.0/10")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST6 = ipaddress.ip_network("2000::/3")  # what is routed on the internet; translated and local forms are not
@@ -48,13 +49,18 @@ def is_public(address: Address) -> bool:
     return inner.is_global and not inner.is_multicast and inner not in _CGNAT
 
 
+def is_open(address: Address, port: int, allowed: Sequence[Network]) -> bool:
+    """Whether a socket may be made: to any port of networks that the configuration allows, else to that of HTTPS."""
+    return any(address in network for network in allowed) or (is_public(address) and port == HTTPS)
+
+
 def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
     """Whether an address may be reached: public, or in a network that the configuration allows."""
     return is_public(address) or any(address in network for network in allowed)
 
 
 def check_url(url: str, allowed: Sequence[Network]) -> None:
-    """Refuse by form: HTTPS on 443 without credentials; plain HTTP and other ports only where networks are allowed.
+    """Refuse by form: HTTPS on 443 without credentials; plain HTTP and other ports only into allowed networks.
 
     Raises ForbiddenAddressError naming what is wrong. Names are resolved, and checked again, at every attempt.
     """
@@ -67,24 +73,33 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
         raise ForbiddenAddressError("url: an absolute https URL is required")
     if parts.username or parts.password:
         raise ForbiddenAddressError("url: credentials in a URL are not allowed")
-    if not allowed and parts.scheme != "https":
-        raise ForbiddenAddressError("url: https is required")
-    if not allowed and port not in {None, 443}:
-        raise ForbiddenAddressError("url: only port 443 is allowed")
     try:
         address = ipaddress.ip_address(parts.hostname)
     except ValueError:
-        return
-    if not is_allowed(address, allowed):
+        address = None
+    loose = _is_loose(address, port, allowed)
+    if not loose and parts.scheme != "https":
+        raise ForbiddenAddressError("url: https is required")
+    if not loose and port not in {None, HTTPS}:
+        raise ForbiddenAddressError("url: only port 443 is allowed")
+    if address is not None and not is_allowed(address, allowed):
         raise ForbiddenAddressError(f"url: {address} is not a public address")
+
+
+def _is_loose(address: Address | None, port: int | None, allowed: Sequence[Network]) -> bool:
+    """Whether any scheme and port will do; where a name leads is seen at the socket, which knows no scheme."""
+    if address is None:
+        return bool(allowed) and port != HTTPS
+    return any(address in network for network in allowed)
 
 
 async def check_reachable(url: str, allowed: Sequence[Network]) -> None:
     """`check_url`, and every address its name has today. Raises ForbiddenAddressError."""
     check_url(url, allowed)
-    host = urlsplit(url).hostname or ""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (HTTPS if parts.scheme == "https" else 80)
     try:
-        await GuardedResolver(allowed).resolve(host)
+        await GuardedResolver(allowed).resolve(host, port)
     except (OSError, UnicodeError) as error:
         raise ForbiddenAddressError(f"url: {host}: {error}") from error
 
@@ -100,7 +115,7 @@ class GuardedResolver(AbstractResolver):
         self._allowed = allowed
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+        self, host: str, port: int = HTTPS, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Raises OSError when a name has no address, or one that is not allowed."""
         loop = asyncio.get_running_loop()
@@ -109,6 +124,8 @@ class GuardedResolver(AbstractResolver):
         for found_family, _, protocol, _, address in found:
             if not is_allowed(ipaddress.ip_address(address[0]), self._allowed):
                 raise _refused(f"{host} resolves to {address[0]}, which is not a public address")
+            if not is_open(ipaddress.ip_address(address[0]), port, self._allowed):
+                raise _refused(f"{host} resolves to {address[0]}, of which only port 443 may be reached")
             results.append(
                 ResolveResult(
                     hostname=host,
@@ -139,6 +156,8 @@ def session(allowed: Sequence[Network], timeout: float) -> aiohttp.ClientSession
             raise _refused(f"{host} is not an address") from error
         if not is_allowed(address, allowed):
             raise _refused(f"{address} is not a public address")
+        if not is_open(address, found[4][1], allowed):
+            raise _refused(f"only port 443 of {address} may be reached")
         return socket.socket(found[0], found[1], found[2])
 
     return aiohttp.ClientSession(

@@ -141,7 +141,8 @@ async def rotate_secret(request: Request, webhook_id: UUID, session: Write, who:
 @router.post("/{webhook_id}/test", status_code=202, responses=documented(404))
 async def test_webhook(webhook_id: UUID, session: Write, who: Writer) -> Queued:
     """Send a message that only says hello."""
-    await service.send_test(session, await service.find(session, webhook_id))
+    message_id = await service.send_test(session, await service.find(session, webhook_id))
+    await audit.record(session, who, "webhook.tested", str(webhook_id), {"message_id": str(message_id)})
     return Queued(queued=1)
 
 
@@ -167,11 +168,16 @@ async def list_messages(webhook_id: UUID, page: PageQuery, session: Read, who: R
 async def resend_message(webhook_id: UUID, message_id: UUID, session: Write, who: Writer) -> Queued:
     """Send one message again, whatever became of it."""
     _may_show(who, (await service.find(session, webhook_id)).fields)
-    return Queued(queued=await service.resend(session, webhook_id, message=message_id))
+    queued = await service.resend(session, webhook_id, message=message_id)
+    await audit.record(session, who, "webhook.message_resent", str(webhook_id), {"message_id": str(message_id)})
+    return Queued(queued=queued)
 
 
 @router.post("/{webhook_id}/recover", status_code=202, responses=documented(404))
 async def recover_messages(webhook_id: UUID, body: Recover, session: Write, who: Writer) -> Queued:
     """Send again everything that did not arrive since an instant."""
     _may_show(who, (await service.find(session, webhook_id)).fields)
-    return Queued(queued=await service.resend(session, webhook_id, since=body.since))
+    queued = await service.resend(session, webhook_id, since=body.since)
+    detail = {"since": body.since.isoformat(), "queued": queued}
+    await audit.record(session, who, "webhook.recovered", str(webhook_id), detail)
+    return Queued(queued=queued)

@@ -20,6 +20,7 @@ attempted = metrics.get_meter("perennial").create_counter("perennial.webhook.att
 
 BATCH = 32
 IDLE_SECONDS = 30.0
+UNSIGNED = "no signing secret of the endpoint opens: bring the old encryption key back, or rotate the secret"
 
 
 def settings_of(runtime: Runtime) -> IntegrationsSettings:
@@ -63,7 +64,7 @@ async def deliver_once(runtime: Runtime, egress: Egress) -> int:
     if not claimed:
         return 0
     key = key_of(settings)
-    secrets = {webhook: [signing.unseal(key, item) for item in items] for webhook, items in sealed.items()}
+    secrets = {webhook: signing.opened(key, items) for webhook, items in sealed.items()}
     results = await asyncio.gather(*(_send(egress, row, secrets.get(row.webhook_id, [])) for row in claimed))
     async with runtime.database.write() as session:
         await service.settle(session, list(zip(claimed, results, strict=True)), settings.webhook_retries)
@@ -71,6 +72,13 @@ async def deliver_once(runtime: Runtime, egress: Egress) -> int:
 
 
 async def _send(egress: Egress, row: service.Sending, secrets: Sequence[bytes]) -> Result:
+    result = await _post(egress, row, secrets) if secrets else Result(None, 0, error=UNSIGNED)
+    outcome = "delivered" if service.succeeded(result) else "aborted" if service.declined(result) else "failed"
+    attempted.add(1, {"outcome": outcome})
+    return result
+
+
+async def _post(egress: Egress, row: service.Sending, secrets: Sequence[bytes]) -> Result:
     message_id, timestamp, body = f"msg_{row.message_id}", int(time.time()), row.body
     headers = {
         "Content-Type": "application/json",
@@ -79,9 +87,7 @@ async def _send(egress: Egress, row: service.Sending, secrets: Sequence[bytes]) 
         "webhook-timestamp": str(timestamp),
         "webhook-signature": signing.signature(secrets, message_id, timestamp, body),
     }
-    result = await egress.post(row.url, body, headers)
-    attempted.add(1, {"outcome": "delivered" if service.succeeded(result) else "failed"})
-    return result
+    return await egress.post(row.url, body, headers)
 
 
 async def _sleep(runtime: Runtime) -> float:

@@ -40,6 +40,12 @@ def encode(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def forms(message: Mapping[str, Any]) -> tuple[bytes, bytes | None]:
+    """A message as it is when nothing is shown in clear, and the whole of it where that is more."""
+    public = masked(message, ())
+    return encode(public), encode(message) if public != message else None
+
+
 def masked(message: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
     """A message as an allow-list leaves it; `masked` points to what is not its true value, lest partners keep it.
 

@@ -56,22 +56,28 @@ async def add_deliveries(session: WriteSession, pairs: Sequence[tuple[UUID, UUID
 async def claim(session: WriteSession, limit: int) -> Sequence[Row[Any]]:
     """Take due deliveries for a lease: a process that dies with them gives them back when it runs out.
 
-    At most a few per endpoint, so that a slow one cannot take all the room; paused endpoints are passed over.
+    At most a few per endpoint, so that a slow one cannot take all the room, and who was last served longest ago first;
+    paused endpoints are passed over.
     """
     rows = await session.execute(
         text("""
-        WITH due AS (
-            SELECT d.webhook_id, d.message_id FROM webhook w CROSS JOIN LATERAL (
-                SELECT webhook_id, message_id, next_at FROM delivery
-                WHERE webhook_id = w.id AND state = 'pending' AND next_at <= now()
-                ORDER BY next_at LIMIT :each FOR UPDATE SKIP LOCKED) d
+        WITH served AS MATERIALIZED (
+            SELECT w.id, (SELECT max(a.id) FROM attempt a WHERE a.webhook_id = w.id) AS last FROM webhook w
             WHERE NOT w.disabled AND (w.paused_until IS NULL OR w.paused_until <= now())
-            LIMIT :limit)
+              AND EXISTS (SELECT FROM delivery d
+                          WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.next_at <= now())
+            ORDER BY last NULLS FIRST, w.id LIMIT :limit),
+        due AS (
+            SELECT d.webhook_id, d.message_id FROM served s CROSS JOIN LATERAL (
+                SELECT webhook_id, message_id, next_at FROM delivery
+                WHERE webhook_id = s.id AND state = 'pending' AND next_at <= now()
+                ORDER BY next_at LIMIT :each FOR UPDATE SKIP LOCKED) d
+            ORDER BY s.last NULLS FIRST, s.id, d.next_at LIMIT :limit)
         UPDATE delivery d SET next_at = now() + make_interval(secs => :lease)
         FROM due JOIN webhook w ON w.id = due.webhook_id JOIN message m ON m.id = due.message_id
         WHERE d.webhook_id = due.webhook_id AND d.message_id = due.message_id
-        RETURNING d.webhook_id, d.message_id, d.attempts, w.url, w.fields AS wanted, d.fields, d.body AS sent, m.body,
-                  m.personal_body"""),
+        RETURNING d.webhook_id, d.message_id, d.attempts, d.next_at AS lease, w.url, w.fields AS wanted, d.fields,
+                  d.body AS sent, m.body, m.personal_body"""),
         {"limit": limit, "each": IN_FLIGHT_PER_ENDPOINT, "lease": LEASE_SECONDS},
     )
     return rows.all()
@@ -110,10 +116,10 @@ async def add_attempts(session: WriteSession, attempts: Sequence[dict[str, Any]]
 
 
 async def settle(session: WriteSession, settled: Sequence[dict[str, Any]]) -> None:
-    """Write what became of deliveries."""
+    """Write what became of deliveries, unless they were queued or taken anew since: then that attempt counts."""
     await session.execute(
         text("""UPDATE delivery SET state = :state, attempts = attempts + 1, next_at = :next_at
-                WHERE webhook_id = :webhook_id AND message_id = :message_id"""),
+                WHERE webhook_id = :webhook_id AND message_id = :message_id AND next_at = :lease"""),
         list(settled),
     )
 

@@ -23,6 +23,7 @@ from perennial.integrations import disclosure, queries, signing
 from perennial.integrations.egress import Result
 from perennial.integrations.models import Webhook, WebhookSecret
 
+NAME = "integrations"
 DELIVERIES = "deliveries"
 ROTATION = timedelta(hours=24)
 GIVE_UP_AFTER = timedelta(days=5)
@@ -34,13 +35,18 @@ TEST_TYPE = "integrations.webhook.tested.v1"
 
 
 def check_types(event_types: Sequence[str]) -> None:
-    """Raises Unprocessable for a type that nobody says."""
-    subjects = catalogue()
+    """Raises Unprocessable for a type that nobody says, or that never leaves."""
     for index, wanted in enumerate(event_types):
-        if not any(matches([wanted], contract) for contract in subjects.values()):
-            raise Unprocessable(
-                f"event_types: no event is called {wanted}", code="unknown_event_type", pointer=f"/event_types/{index}"
-            )
+        if any(matches([wanted], contract) for contract in told()):
+            continue
+        ours = wanted.startswith(f"{NAME}.")
+        detail = f"{wanted} is not told by webhooks" if ours else f"no event is called {wanted}"
+        raise Unprocessable(f"event_types: {detail}", code="unknown_event_type", pointer=f"/event_types/{index}")
+
+
+def told() -> list[type[Event]]:
+    """What endpoints can hear: every fact but those about endpoints."""
+    return [contract for contract in catalogue().values() if contract.producer() != NAME]
 
 
 def matches(event_types: Sequence[str], contract: type[Event]) -> bool:
@@ -52,16 +58,12 @@ def matches(event_types: Sequence[str], contract: type[Event]) -> bool:
     )
 
 
-def bodies(event: Event) -> tuple[bytes, bytes | None]:
-    """A message as it is when nothing is shown in clear, and the whole of it where that is more."""
-    message = disclosure.clear(event)
-    public = disclosure.masked(message, ())
-    return disclosure.encode(public), disclosure.encode(message) if public != message else None
-
-
 @dataclass(frozen=True)
 class Sending:
-    """One attempt about to be made: the exact bytes, and the allow-list that they were made under."""
+    """One attempt about to be made: the exact bytes, and the allow-list that they were made under.
+
+    Until `lease` nobody else takes it; another one by the time of the answer means that it was queued or taken anew.
+    """
 
     webhook_id: UUID
     message_id: UUID
@@ -69,6 +71,7 @@ class Sending:
     url: str
     body: bytes
     fields: Sequence[str]
+    lease: datetime
 
 
 async def enqueue(session: WriteSession, events: Sequence[Event]) -> None:
@@ -80,7 +83,7 @@ async def enqueue(session: WriteSession, events: Sequence[Event]) -> None:
         return
     rows = []
     for event in wanted.values():
-        public, personal = bodies(event)
+        public, personal = disclosure.forms(disclosure.clear(event))
         rows.append({"id": event.id, "type": event.subject, "body": public, "personal_body": personal})
     await queries.add_messages(session, rows)
     await queries.add_deliveries(session, [(hook, event.id) for hook, event in pairs])
@@ -174,11 +177,11 @@ async def claim(session: WriteSession, limit: int) -> list[Sending]:
     for row in rows:
         fields = _allowed(row)
         body = row.sent
-        if row.fields is None or set(fields) != set(row.fields):
+        if row.fields is None or set(fields) != set(row.fields) or (fields and body is None):  # an erasure drops bytes
             body = _body(row.personal_body, fields) if row.personal_body is not None else None
             changed.append({"webhook_id": row.webhook_id, "message_id": row.message_id, "fields": fields, "body": body})
         exact = bytes(row.body if body is None else body)
-        sendings.append(Sending(row.webhook_id, row.message_id, row.attempts, row.url, exact, fields))
+        sendings.append(Sending(row.webhook_id, row.message_id, row.attempts, row.url, exact, fields, row.lease))
     await queries.freeze(session, changed)
     return sendings
 
@@ -245,7 +248,8 @@ def _outcome(claimed: Sending, result: Result, retries: Sequence[float], now: da
     else:
         pause = retries[claimed.attempts] * random.uniform(0.9, 1.2)  # noqa: S311 (jitter)
         next_at = now + timedelta(seconds=max(pause, result.retry_after or 0))
-    return {"webhook_id": claimed.webhook_id, "message_id": claimed.message_id, "state": state, "next_at": next_at}
+    key = {"webhook_id": claimed.webhook_id, "message_id": claimed.message_id, "lease": claimed.lease}
+    return {**key, "state": state, "next_at": next_at}
 
 
 def succeeded(result: Result) -> bool:
@@ -253,9 +257,17 @@ def succeeded(result: Result) -> bool:
     return result.status is not None and 200 <= result.status < 300
 
 
+def declined(result: Result) -> bool:
+    """A partner that is well does not want this one message."""
+    return result.abort and result.status != GONE and result.status not in THROTTLED
+
+
 async def _judge(session: WriteSession, webhook: Webhook, results: Sequence[Result], now: datetime) -> None:
     """Close the circuit after a success; open it longer and longer while nothing succeeds; give up in the end."""
-    if any(succeeded(result) for result in results):
+    well = any(succeeded(result) or declined(result) for result in results)
+    if well != (webhook.failing_since is None):
+        webhook.version += 1
+    if well:
         webhook.failures, webhook.failing_since, webhook.paused_until = 0, None, None
         return
     webhook.failures += len(results)

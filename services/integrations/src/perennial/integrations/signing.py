@@ -6,11 +6,14 @@ import hmac
 import os
 from collections.abc import Sequence
 
+import structlog
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
 _NONCE = 12
+log = structlog.get_logger()
 
 
 def new_secret() -> bytes:
@@ -32,6 +35,17 @@ def seal(key: bytes, secret: bytes) -> bytes:
 def unseal(key: bytes, sealed: bytes) -> bytes:
     """The secret again."""
     return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
+
+
+def opened(key: bytes, sealed: Sequence[bytes]) -> list[bytes]:
+    """The secrets that open; one that was sealed under another key signs no more."""
+    found = []
+    for item in sealed:
+        try:
+            found.append(unseal(key, item))
+        except (InvalidTag, ValueError):
+            log.warning("secret.sealed")
+    return found
 
 
 def signature(secrets: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:

@@ -27,7 +27,7 @@ class TicketOpened(TicketEvent):
 
 
 class TicketAssigned(TicketEvent):
-    """Dispatch, or a person, named who works on it."""
+    """Dispatch, or a person, named who works on it; empty: whoever did works on it no more, and nobody follows."""
 
     subject: ClassVar[str] = "tickets.ticket.assigned.v1"
 

@@ -148,6 +148,8 @@ async def cut_found(
         values: dict[str, Any] = {column: bindparam(column) for column in anew[0] if column != "key_"}
         statement = update(table).where(table.c[searched.key] == bindparam("key_")).values(values)
         await (await session.connection()).execute(statement, anew)
+        for repeated in searched.then:
+            await session.execute(text(repeated), {"keys": [row["key_"] for row in anew]})
     return len(anew)
 
 

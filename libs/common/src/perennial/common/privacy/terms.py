@@ -49,7 +49,8 @@ class Searched:
 
     `judge` makes a question of the settings and the person: is this row theirs? `cut` takes what
     is theirs out of a row that is other people's too: it makes the columns anew, or None. `first` deletes what hangs
-    on rows, in other tables: SQL over `:keys`.
+    on rows, in other tables: SQL over `:keys`. `then` is SQL over the `:keys` of rows that were cut, for what other
+    tables repeat of them.
     """
 
     key: str
@@ -57,4 +58,5 @@ class Searched:
     judge: Callable[[CommonSettings, Subject], Judge]
     first: Mapping[str, str] = field(default_factory=dict)
     cut: "Callable[[CommonSettings, Subject], Cut] | None" = None
+    then: tuple[str, ...] = ()
     hidden: frozenset[str] = frozenset()

@@ -8,10 +8,8 @@ from perennial.common.auth import Principal
 from perennial.common.db import ReadSession, WriteSession, lock
 from perennial.common.ids import uuid7
 from perennial.common.problems import Conflict, NotFound, Unprocessable
-from perennial.common.rules.evaluation.footprint import leaves
-from perennial.common.rules.grammar.nodes import OnElement
 from perennial.common.web.etags import match
-from perennial.tickets.dispatch import queries, telling, veiled
+from perennial.tickets.dispatch import queries, readable, telling, veiled
 from perennial.tickets.dispatch.models import DispatchRule
 from perennial.tickets.dispatch.roster import Roster
 from perennial.tickets.types import service as types
@@ -36,17 +34,20 @@ async def roster(session: WriteSession) -> Roster:
     return Roster([(row, rules.parse(row.rule)) for row in rows], found, await queries.loads(session))
 
 
-async def check(session: ReadSession, who: Principal, rule: Any) -> dict[str, Any]:
-    """The rule in its one spelling. Raises Unprocessable that names the place, Forbidden for what is masked."""
+async def check(session: ReadSession, who: Principal, rule: Any, *, kept: Any = None) -> dict[str, Any]:
+    """The rule in its one spelling. Raises Unprocessable that names the place, Forbidden for what is masked.
+
+    `kept` is the rule as it stands: one from before it was asked what it reads can still be renamed or disabled.
+    """
     try:
         parsed = rules.parse(rule)
     except rules.RuleError as error:
         raise Unprocessable(
             f"rule{error.pointer}: {error.message}", code="invalid_rule", pointer=f"/rule{error.pointer}"
         ) from error
-    if any(isinstance(leaf, OnElement) for leaf in leaves(parsed)):
-        raise Unprocessable("rule: a ticket holds no lists of objects to compare", code="invalid_rule", pointer="/rule")
     veiled.check(who, parsed, await types.known_fields(session))
+    if rules.dump(parsed) != kept:
+        readable.check(parsed)
     return rules.dump(parsed)
 
 
@@ -84,7 +85,7 @@ async def replace(
     row = await find(session, rule_id, locked=True)
     match(expected, row.version)
     position = given.pop("position")
-    rule = await check(session, who, given["rule"])
+    rule = await check(session, who, given["rule"], kept=row.rule)
     for name, value in {**given, "rule": rule}.items():
         setattr(row, name, value)
     if position is not None:

@@ -20,6 +20,7 @@ from perennial.tickets.requests.telling import DISPATCH, Actor, note, tell
 from perennial.tickets.types import service as types
 
 CHUNK = 200
+NOBODY = ""
 
 
 async def dispatch(session: WriteSession, ticket: Ticket) -> None:
@@ -51,7 +52,8 @@ async def keep(session: WriteSession, ticket: Ticket) -> None:
         ticket.assignee = agent
         return
     note(session, ticket, DISPATCH, utc_now(), "unassigned", {"assignee": agent, "reason": "not free"})
-    await _decide(session, roster, [ticket])
+    if not await _decide(session, roster, [ticket]):
+        await tell(session, ticket, TicketAssigned, utc_now(), assignee=NOBODY)
 
 
 async def assign(session: WriteSession, ticket: Ticket, agent_id: str, actor: Actor, *, over_capacity: bool) -> None:
@@ -95,6 +97,8 @@ def _keep_decision(session: WriteSession, ticket: Ticket, decision: Decision, no
     ticket.dispatch_reason = decision.reason
     said = {"assignee": decision.assignee, "reason": decision.reason, **decision.detail}
     note(session, ticket, DISPATCH, now, "dispatched", said)
+    if decision.assignee is None:
+        ticket.version += 1
 
 
 async def _give(session: WriteSession, ticket: Ticket, agent_id: str, actor: Actor, now: datetime, reason: str) -> None:

@@ -162,6 +162,7 @@ async def comment(session: WriteSession, ticket: Ticket, text: str, actor: Actor
     note(session, ticket, actor, now, "commented", {"text": text}, public=public)
     if actor.kind == "staff" and public and ticket.first_response_at is None:
         ticket.first_response_at = now
+        ticket.version += 1
         await follow(session, ticket, now, met={sla.FIRST_RESPONSE})
     elif actor.kind == "customer":
         definition = await types.load(session, ticket.type, ticket.type_version)
@@ -174,15 +175,20 @@ async def comment(session: WriteSession, ticket: Ticket, text: str, actor: Actor
 
 
 async def rate(session: WriteSession, ticket: Ticket, score: int, text: str | None, actor: Actor) -> None:
-    """Keep the customer's score of a locked ticket. Raises Conflict before the end and the second time."""
+    """Keep the customer's score of a locked ticket, one an end. Raises Conflict before it and the second time."""
     if ticket.open:
         raise Conflict(f"stage: a ticket that is {ticket.stage} is not rated yet", code="not_ended")
-    if ticket.score is not None:
+    if ticket.score is not None and not _ended_since(ticket):
         raise Conflict(f"score: the ticket was rated {ticket.score}", code="already_rated", pointer="/score")
     now = utc_now()
     ticket.score, ticket.score_comment, ticket.rated_at = score, text, now
     note(session, ticket, actor, now, "rated", {"score": score}, public=True)
     await tell(session, ticket, TicketRated, now, score=score)
+
+
+def _ended_since(ticket: Ticket) -> bool:
+    """Whether a ticket was opened again after its rating, and has ended anew."""
+    return ticket.rated_at is not None and ticket.resolved_at is not None and ticket.rated_at < ticket.resolved_at
 
 
 async def dispatch_again(session: WriteSession, ticket: Ticket) -> None:

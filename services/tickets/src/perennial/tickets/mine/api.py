@@ -84,7 +84,7 @@ async def comment_on_my_ticket(
 
 @router.post("/{ticket_id}/rating", response_model=MyTicketOut, responses=documented(404, 409))
 async def rate_my_ticket(ticket_id: UUID, body: Rating, session: Write, via: CustomerVia, once: Repeatable) -> Response:
-    """Say how it was, once, after the end."""
+    """Say how it was, after the end, once for each end."""
 
     async def rate(ticket: Ticket) -> None:
         await service.rate(session, ticket, body.score, body.comment, _actor(via))

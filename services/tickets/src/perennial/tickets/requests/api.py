@@ -159,7 +159,7 @@ async def close_ticket(
 async def rate_ticket(
     ticket_id: UUID, body: Rating, session: Write, who: Writer, seen: Seen, once: Repeatable
 ) -> Response:
-    """Note the customer's score, once, after the end."""
+    """Note the customer's score, after the end, once for each end."""
 
     async def rate(ticket: Ticket) -> None:
         await service.rate(session, ticket, body.score, body.comment, _actor(who))

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from perennial.campaigns.testing.world import Json, definition, message, wait
+from perennial.campaigns.plans import readable
+from perennial.campaigns.testing.world import Json, World, definition, message, wait
 
 NO_JOURNEY = "0192d0c0-0000-7000-8000-000000000000"
 
@@ -111,3 +112,92 @@ async def test_a_definition_that_is_nested_without_end(client: httpx.AsyncClient
         "/v1/journeys", json={"name": "x", "definition": broken(steps=[condition("a") | {"rule": rule}])}
     )
     assert answer.status_code in {400, 422}, "by the edge of every service, or by the journey's own bound"
+
+
+def asking(rule: Json) -> Json:
+    return broken(steps=[condition("a") | {"rule": rule}])
+
+
+@pytest.mark.parametrize(
+    ("rule", "pointer"),
+    [
+        ({"tag": "vip"}, ""),
+        ({"trait": "tags", "contains": "vip"}, ""),
+        ({"all": [{"everyone": True}, {"not": {"stage": "lost"}}]}, "/all/1/not"),
+        ({"any": [{"trait": "rfm.net", "is": "champions"}, {"everyone": True}]}, "/any/0"),
+        ({"trait": "Stage", "exists": False}, ""),
+        ({"any_of": "tags[]", "where": [{"property": "key", "is": "vip"}]}, ""),
+    ],
+)
+async def test_conditions_on_what_never_comes_here(client: httpx.AsyncClient, rule: Json, pointer: str) -> None:
+    made = await drafted(client, broken())
+    path, any_version = f"/v1/journeys/{made['id']}", {"If-Match": "*"}
+    for answer in (
+        await client.post("/v1/journeys", json={"name": "x", "definition": asking(rule)}),
+        await client.put(path, json={"name": "x", "definition": asking(rule)}, headers=any_version),
+        await client.patch(path, json={"definition": asking(rule)}, headers=any_version),
+    ):
+        assert answer.status_code == 422, answer.text
+        [error] = answer.json()["errors"]
+        assert error["pointer"] == f"/definition/steps/0/rule{pointer}"
+        assert "let a segment ask for it" in error["detail"]
+
+
+async def test_journeys_of_before_that_ask_for_it_are_read_and_walked(
+    client: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(readable, "ELSEWHERE", frozenset())
+        journey = await world.journey(
+            asking({"not": {"tag": "vip"}})
+            | {"steps": [condition("a", no="exit") | {"rule": {"not": {"tag": "vip"}}}, message()]}
+        )
+    await world.track("Product Added", await world.customer())
+    await world.tick()
+    assert await world.enrolments() == [("hello", "completed", "completed")]
+    path, any_version = f"/v1/journeys/{journey}", {"If-Match": "*"}
+    for place in ("", "/versions", "/funnel"):
+        assert (await client.get(path + place)).status_code == 200
+    assert (await client.patch(path, json={"name": "y"}, headers=any_version)).status_code == 200
+    assert (await client.post(f"{path}/pause")).status_code == 200
+    assert (await client.post(f"{path}/resume")).status_code == 200
+    assert (await client.post(f"{path}/publish")).status_code == 422, "but it is not published anew"
+
+
+async def test_a_patch_is_merged_into_the_draft(client: httpx.AsyncClient) -> None:
+    made = await drafted(client, broken(reentry="once"))
+    path = f"/v1/journeys/{made['id']}"
+
+    async def patched(patch: Json, tag: str = "*") -> httpx.Response:
+        return await client.patch(path, json={"definition": patch}, headers={"If-Match": tag})
+
+    answer = await patched({"reentry": "always"}, '"1"')
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    assert answer.json()["definition"] == {**made["definition"], "reentry": "always"}
+    assert (await patched({"steps": []}, '"1"')).status_code == 412
+    taken = (await patched({"exit_on": None, "steps": [message()]})).json()["definition"]
+    assert (taken["exit_on"], taken["reentry"], [step["id"] for step in taken["steps"]]) == ([], "always", ["hello"])
+    for patch, pointer in (
+        ({"trigger": {"segment": NO_JOURNEY}}, "/definition/trigger/segment"),
+        ({"trigger": None}, "/definition/trigger"),
+        ({"steps": None}, "/definition/steps"),
+        ({"reentry": {"deep": {"nothing": None}}}, "/definition/reentry"),
+        ({"colour": "red"}, "/definition/colour"),
+    ):
+        refused = await patched(patch)
+        assert refused.status_code == 422, refused.text
+        assert pointer in [error["pointer"] for error in refused.json()["errors"]]
+    other = await patched({"trigger": {"event": None, "where": None, "segment": NO_JOURNEY}})
+    assert other.json()["definition"]["trigger"] == {"segment": NO_JOURNEY}
+    nowhere = await client.patch(f"/v1/journeys/{NO_JOURNEY}", json={"definition": {}}, headers={"If-Match": "*"})
+    assert nowhere.status_code == 404
+
+
+async def test_the_funnel_of_a_version_that_there_is_not(client: httpx.AsyncClient) -> None:
+    path = f"/v1/journeys/{await published(client, broken())}/funnel"
+    assert (await client.get(f"{path}?version=1")).status_code == 200
+    answer = await client.get(f"{path}?version=2")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (404, "query/version")
+    draft = (await drafted(client, broken()))["id"]
+    assert (await client.get(f"/v1/journeys/{draft}/funnel")).status_code == 200, "of all versions: of none"
+    assert (await client.get(f"/v1/journeys/{draft}/funnel?version=1")).status_code == 404

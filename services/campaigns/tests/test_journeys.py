@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from perennial.campaigns.enrolments import triggers
 from perennial.campaigns.enrolments.split import draw
@@ -11,6 +12,8 @@ from perennial.campaigns.journeys import service as journeys
 from perennial.campaigns.plans.steps import SplitStep
 from perennial.campaigns.plans.versions import plans
 from perennial.campaigns.testing.world import Json, World, definition, message, wait
+from perennial.common.contracts.campaigns import EnrolmentEnded, EnrolmentStarted
+from perennial.common.testing.said import said
 
 CART = definition(
     wait("PT1H"), message("remind", body="Hi {{ traits.firstName | default: 'there' }}: {{event.properties.name}}")
@@ -249,3 +252,29 @@ async def test_an_archived_journey_lets_nobody_in_who_knocked_before(world: Worl
         plan = (await plans(session, [key]))[key]
         await journeys.archive(session, journey, None)
         assert await triggers.running(session, [plan]) == set()
+
+
+async def facts(world: World, verb: str, via: UUID) -> list[EnrolmentStarted | EnrolmentEnded]:
+    """What was said of the walks of an identifier."""
+    contract = EnrolmentStarted if verb == "started" else EnrolmentEnded
+    async with world.database.read() as session:
+        found = [contract.model_validate_json(fact.body) for fact in await said(session, contract.subject)]
+    return [fact for fact in found if fact.via == via]
+
+
+async def test_what_is_said_of_a_walk_tells_its_order_whatever_the_clocks(world: World) -> None:
+    """Whoever began or ended it may be on another machine, whose clock is ahead."""
+    await world.journey(CART)
+    ada, bob, ahead = await world.customer(), await world.customer(), timedelta(minutes=5)
+    for via in (ada, bob):
+        await world.track("Product Added", via)
+    async with world.database.write() as session:
+        await session.execute(text("UPDATE enrolment SET entered_at = entered_at + :ahead"), {"ahead": ahead})
+    await world.assign(bob, ada)
+    [walk] = await world.rows("SELECT id, entered_at FROM enrolment WHERE via = :via", via=bob)
+    async with world.database.write() as session:
+        await session.execute(text("UPDATE enrolment SET ended_at = entered_at WHERE via = :via"), {"via": bob})
+    await world.assign(bob, bob)
+    ended, again = [(await facts(world, verb, bob))[-1] for verb in ("ended", "started")]
+    assert ended.occurred_at == walk.entered_at
+    assert again.occurred_at > ended.occurred_at

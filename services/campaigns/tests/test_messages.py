@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perennial.campaigns.channels import service as channels
-from perennial.campaigns.messages.quiet import quiet_until
+from perennial.campaigns.messages.quiet import quiet_until, zone_of
 from perennial.campaigns.messages.shown import explained
 from perennial.campaigns.models import Message
 from perennial.campaigns.templates import Facts, TemplateFault, reads, render
@@ -222,3 +222,26 @@ async def test_waits_begin_when_the_message_has_left(world: World) -> None:
     assert await world.enrolments() == [("hello", "waiting", None)]
     await world.tick()
     assert await world.enrolments() == [("pause", "waiting", None)]
+
+
+@pytest.mark.parametrize(
+    ("traits", "zone"),
+    [
+        ({"timezone": "Asia/Shanghai", "time_zone": "America/New_York"}, "Asia/Shanghai"),
+        ({"time_zone": "America/New_York"}, "America/New_York"),
+        ({"timezone": "nowhere", "time_zone": "America/New_York"}, "America/New_York"),
+        ({"timezone": 8}, "UTC"),
+        ({}, "UTC"),
+    ],
+)
+def test_quiet_hours_read_both_spellings_of_a_zone(traits: dict[str, object], zone: str) -> None:
+    assert str(zone_of(traits)) == zone
+
+
+async def test_quiet_hours_where_the_other_spelling_says(world: World) -> None:
+    await world.journey(HELLO)
+    here = datetime.now(ZoneInfo("Asia/Shanghai"))
+    await limits(world, quiet_from=(here - timedelta(hours=1)).time(), quiet_until=(here + timedelta(hours=1)).time())
+    await world.track("Product Added", await world.customer(time_zone="Asia/Shanghai"))
+    await world.tick()
+    assert await world.messages() == [("queued", "quiet_hours")]

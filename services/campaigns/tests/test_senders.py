@@ -1,6 +1,7 @@
 """Senders: SMTP as it is spoken, what is tried again, and what a crash leaves behind."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from email.message import EmailMessage
 
@@ -10,12 +11,13 @@ from sqlalchemy import text
 
 from perennial.campaigns.channels import sender, smtp
 from perennial.campaigns.channels import service as channels
-from perennial.campaigns.channels.outgoing import Outgoing
+from perennial.campaigns.channels.outgoing import Outgoing, Result
 from perennial.campaigns.channels.sandbox import Sandbox
 from perennial.campaigns.channels.smtp import Smtp
 from perennial.campaigns.journeys import service as journeys
 from perennial.campaigns.testing.smtp import Mailbox, mailbox
 from perennial.campaigns.testing.world import World, definition, message
+from perennial.common.service import ServiceRuntime
 
 EMAIL = definition(message(channel="email", subject="Für {{ traits.name }}", body="Grüße"))
 
@@ -41,17 +43,21 @@ async def test_an_email_by_smtp(world: World, box: Mailbox) -> None:
     assert bytes(mail.get_payload(decode=True)).decode().strip() == "Grüße"
 
 
-async def test_one_click_unsubscription_and_html(world: World, box: Mailbox) -> None:
+@pytest.mark.parametrize("one_click", [True, False])
+async def test_one_click_unsubscription_and_html(world: World, box: Mailbox, *, one_click: bool) -> None:
+    """A static link does not say who clicks: then nobody's mail client may click it for them (RFC 8058)."""
+    link = "https://shop.example/u"
     await world.journey(definition(message(channel="email", body="<p>{{ traits.name }}</p>", format="html")))
     async with world.database.write() as session:
-        values = {"sender": "Shop <hello@shop.example>", "unsubscribe": "https://shop.example/u"}
+        values = {"sender": "Shop <hello@shop.example>", "unsubscribe": link + "?m={message_id}" * one_click}
         await channels.change(session, "email", values, None)
     await world.track("Product Added", await world.customer(name="<script>"))
     await world.tick(provider=Smtp(box.url))
     [mail] = box.arrived
     assert mail["From"] == "Shop <hello@shop.example>"
-    assert mail["List-Unsubscribe"] == "<https://shop.example/u>"
-    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    [(message_id,)] = await world.rows("SELECT id FROM message")
+    assert mail["List-Unsubscribe"] == f"<{link}{f'?m={message_id}' * one_click}>"
+    assert mail["List-Unsubscribe-Post"] == ("List-Unsubscribe=One-Click" if one_click else None)
     assert mail.get_content_type() == "text/html"
     assert "&lt;script&gt;" in bytes(mail.get_payload(decode=True)).decode()
 
@@ -235,3 +241,49 @@ async def test_a_paused_journey_sends_nothing(world: World) -> None:
         await journeys.resume(session, journey)
     await world.tick()
     assert await world.messages() == [("sent", None)]
+
+
+class Slow(Sandbox):
+    """A provider that has not answered before the sender's heart has beaten again."""
+
+    def __init__(self, runtime: ServiceRuntime) -> None:
+        self._runtime = runtime
+
+    async def send(self, messages: Sequence[Outgoing]) -> list[Result]:
+        began = self._runtime.beats["sender sandbox"]
+        async with asyncio.timeout(20):
+            while self._runtime.beats["sender sandbox"] == began:
+                await asyncio.sleep(0.01)
+        self._runtime.stopping.set()
+        return await super().send(messages)
+
+
+async def test_a_slow_provider_is_no_stalled_worker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that killed it then would have what it has in hand sent twice."""
+    monkeypatch.setattr(sender, "BEAT_SECONDS", 0.05)
+    await world.journey(definition(message()))
+    await world.track("Product Added", await world.customer())
+    await world.tick(send=False)
+    try:
+        await sender.loop(world.runtime, Slow(world.runtime))
+    finally:
+        world.runtime.stopping.clear()
+    assert await world.messages() == [("sent", None)]
+
+
+async def test_a_provider_that_never_answers_is_a_stalled_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(sender, "LEASE", timedelta(seconds=0.05))
+    beats: list[float] = []
+
+    class Beats(dict[str, float]):
+        def __setitem__(self, name: str, at: float) -> None:
+            beats.append(at)
+
+    monkeypatch.setattr(world.runtime, "beats", Beats())
+    async with sender.beating(world.runtime, "sender sandbox"):
+        async with asyncio.timeout(20):
+            while len(beats) < 5:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+    assert len(beats) == 5

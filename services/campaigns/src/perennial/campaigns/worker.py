@@ -63,7 +63,8 @@ async def copy_memberships(session: WriteSession, events: list[MembershipsChange
 async def join_segments(session: WriteSession, events: list[MembershipEntered]) -> None:
     """Journeys that begin with a segment."""
     joined = [
-        Joined(event.id, event.customer, event.segment_id, event.occurred_at, event.announced) for event in events
+        Joined(event.id, event.customer, event.segment_id, event.occurred_at, event.version, event.announced)
+        for event in events
     ]
     await join(session, joined)
 

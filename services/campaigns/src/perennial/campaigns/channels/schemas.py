@@ -43,7 +43,8 @@ class ChannelBody(BaseModel):
 
     sender: Annotated[Plain, Field(max_length=300), AfterValidator(_sender)]
     unsubscribe: Annotated[Plain, Field(max_length=500), AfterValidator(_link)] | None = Field(
-        default=None, description="For List-Unsubscribe; without it, a mailto: to the sender."
+        default=None,
+        description="For List-Unsubscribe, `{message_id}` being the message's id; without it, a mailto: to the sender.",
     )
     cap: Whole | None = Field(default=None, ge=1, le=1000, description="Marketing messages per customer in the window.")
     cap_window: Window = timedelta(days=1)

@@ -5,7 +5,8 @@ to its enrolment's timer, which checks everything again behind the watermark.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,6 +31,7 @@ settled = metrics.get_meter("perennial").create_counter(
 FRESH = timedelta(seconds=60)
 LEASE = timedelta(minutes=5)
 IDLE_SECONDS = 20.0
+BEAT_SECONDS = 10.0
 BACKOFF = (0.5, 2, 10, 30, 60, 120, 240, 480)  # minutes
 
 
@@ -104,13 +106,34 @@ def _fact(message: Outgoing, row: dict[str, Any]) -> MessageSent | MessageSuppre
     return None
 
 
+@asynccontextmanager
+async def beating(runtime: Runtime, name: str) -> AsyncIterator[None]:
+    """A slow provider is no stalled worker: killed with messages in hand, it would send them twice.
+
+    Nobody waits for a provider longer than a lease: whatever takes more than that has stalled.
+    """
+
+    async def beat() -> None:
+        for _ in range(int(LEASE.total_seconds() / BEAT_SECONDS)):
+            runtime.beats[name] = asyncio.get_running_loop().time()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
 async def loop(runtime: Runtime, provider: Provider) -> None:
     """Send for as long as the process lives."""
     name = f"sender {provider.channel}"
     while not runtime.stopping.is_set():
         runtime.beats[name] = asyncio.get_running_loop().time()
         try:
-            if await deliver(runtime, provider) == 0:
+            async with beating(runtime, name):
+                moved = await deliver(runtime, provider)
+            if moved == 0:
                 await notify.wait(runtime, channel_name(provider.channel), IDLE_SECONDS)
         except Exception as error:
             if is_infrastructure(error):

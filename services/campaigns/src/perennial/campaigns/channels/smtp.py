@@ -18,6 +18,7 @@ from perennial.campaigns.channels.sender import LEASE
 
 LANES = 4
 TIMEOUT_SECONDS = 20.0
+RECIPIENT = "{message_id}"
 # Folding would turn a long List-Unsubscribe into encoded words, which mail clients do not read.
 UNFOLDED = SMTP.clone(max_line_length=998)
 
@@ -125,9 +126,10 @@ def build(message: Outgoing) -> EmailMessage:
     built["Subject"] = message.subject
     built["Date"] = format_datetime(message.created_at)
     built["Message-ID"] = f"<{message.id}@{sender.rpartition('@')[2]}>"
-    unsubscribe = message.unsubscribe or f"mailto:{sender}?subject=unsubscribe%20{message.id}"
-    built["List-Unsubscribe"] = f"<{unsubscribe}>"
-    if unsubscribe.startswith("https:"):
+    unsubscribe = message.unsubscribe or f"mailto:{sender}?subject=unsubscribe%20{RECIPIENT}"
+    built["List-Unsubscribe"] = f"<{unsubscribe.replace(RECIPIENT, str(message.id))}>"
+    # RFC 8058: a click without a question must say by its link alone who clicks.
+    if unsubscribe.startswith("https:") and RECIPIENT in unsubscribe:
         built["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     built.set_content(message.body, subtype="html" if message.format == "html" else "plain")
     return built

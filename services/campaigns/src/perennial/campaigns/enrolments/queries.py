@@ -19,8 +19,8 @@ _HISTORY = text("""
     CROSS JOIN LATERAL (SELECT via FROM identity_map WHERE customer_id = c.id UNION SELECT c.id) AS own
     JOIN enrolment AS e ON e.via = own.via AND e.journey_id = :journey GROUP BY c.id""")
 _WALKING = """
-    SELECT e.id, e.journey_id, e.version, e.via, coalesce(i.customer_id, e.via) AS customer_id, e.step, e.state,
-           e.due_at, e.ended_at, e.cause, j.state = 'paused' AS paused
+    SELECT e.id, e.journey_id, e.version, e.via, coalesce(i.customer_id, e.via) AS customer_id, e.step, e.entered_at,
+           e.state, e.due_at, e.ended_at, e.cause, j.state = 'paused' AS paused
     FROM enrolment AS e JOIN journey AS j ON j.id = e.journey_id LEFT JOIN identity_map AS i ON i.via = e.via
     WHERE e.id = ANY(CAST(:ids AS uuid[]))"""
 _READ = text(_WALKING)
@@ -30,7 +30,8 @@ _OPEN_FOR = text("""
     WHERE i.customer_id = ANY(CAST(:customers AS uuid[]))""")
 # A journey is left by what happened after it began, whenever it is heard of: never by the event that began it.
 _EXITS = text("""
-    SELECT e.id, e.journey_id, e.version, e.via, mine.customer_id, e.step, v.id, v.name, v.at, v.properties::text
+    SELECT e.id, e.journey_id, e.version, e.via, mine.customer_id, e.step, e.entered_at,
+           v.id, v.name, v.at, v.properties::text
     FROM identity_map AS mine
     JOIN enrolment AS e ON e.via = mine.via AND e.ended_at IS NULL
     JOIN journey_version AS j ON j.journey_id = e.journey_id AND j.version = e.version
@@ -40,15 +41,15 @@ _EXITS = text("""
     ORDER BY e.id, v.at, v.id""")
 # The first of a customer's open walks along a journey, beside each of the others.
 _TWINS = text("""
-    SELECT id, journey_id, version, via, customer_id, step, first FROM (
-        SELECT e.id, e.journey_id, e.version, e.via, mine.customer_id, e.step, first_value(e.id) OVER (
+    SELECT id, journey_id, version, via, customer_id, step, entered_at, first FROM (
+        SELECT e.id, e.journey_id, e.version, e.via, mine.customer_id, e.step, e.entered_at, first_value(e.id) OVER (
             PARTITION BY mine.customer_id, e.journey_id ORDER BY e.since, e.id) AS first
         FROM identity_map AS mine JOIN enrolment AS e ON e.via = mine.via AND e.ended_at IS NULL
         WHERE mine.customer_id = ANY(CAST(:customers AS uuid[]))) AS walk
     WHERE id <> first ORDER BY id""")
 # Walks that somebody else's walk or event has ended, who was the same customer then and is not any more.
 _PARTED = text("""
-    SELECT e.id, e.journey_id, e.version, e.via, mine.customer_id, e.due_at
+    SELECT e.id, e.journey_id, e.version, e.via, mine.customer_id, e.due_at, e.ended_at
     FROM identity_map AS mine
     JOIN enrolment AS e ON e.via = mine.via AND e.reason IN ('merged', 'exit_event')
     JOIN journey AS j ON j.id = e.journey_id AND j.state IN ('published', 'paused')
@@ -91,7 +92,7 @@ _SHARE = text("SELECT pg_advisory_xact_lock_shared(key) FROM unnest(CAST(:keys A
 _RUNNING = text("SELECT id FROM journey WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'published'")
 _OPEN_OF = text("SELECT id, via, due_at FROM enrolment WHERE journey_id = :journey AND ended_at IS NULL ORDER BY id")
 _OPEN_WALKS = text("""
-    SELECT e.id, e.journey_id, e.version, e.via, coalesce(i.customer_id, e.via), e.step
+    SELECT e.id, e.journey_id, e.version, e.via, coalesce(i.customer_id, e.via), e.step, e.entered_at
     FROM enrolment AS e LEFT JOIN identity_map AS i ON i.via = e.via
     WHERE e.journey_id = :journey AND e.ended_at IS NULL ORDER BY e.id FOR UPDATE OF e""")
 _SWEEP = text("""
@@ -109,6 +110,7 @@ class Ending:
     via: UUID
     customer_id: UUID
     step: str
+    entered_at: datetime
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ class Parted:
     via: UUID
     customer_id: UUID
     due_at: datetime | None
+    ended_at: datetime
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ async def with_open(session: ReadSession, customers: Sequence[UUID]) -> list[UUI
 async def exit_facts(session: ReadSession, customers: Sequence[UUID]) -> list[ExitFact]:
     """What could end the journeys of these customers, oldest first."""
     rows = await session.execute(_EXITS, {"customers": list(customers)})
-    return [ExitFact(Ending(*row[:6]), row[6], row[7], row[8], decode(row[9])) for row in rows]
+    return [ExitFact(Ending(*row[:7]), row[7], row[8], row[9], decode(row[10])) for row in rows]
 
 
 async def add(session: WriteSession, rows: Sequence[dict[str, Any]]) -> None:

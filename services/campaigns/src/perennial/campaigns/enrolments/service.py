@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from perennial.common.ids import uuid7
 from perennial.common.outbox import emit
 
 ALREADY_ON_IT, HAS_BEEN_ON_IT, UNKNOWN = "already_enrolled", "enrolled_before", "unknown_customer"
+_INSTANT = timedelta(microseconds=1)  # a walk that goes on was said to have ended before
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ async def enter(session: WriteSession, plan: Plan, entries: Sequence[Entry]) -> 
     await queries.add(session, rows)
     await queries.refuse(session, refused)
     await wake(session, [(row["id"], row["via"], now) for row in rows])
-    await emit(session, *(_started(row) for row in rows))
+    await emit(session, *(_started(row, now) for row in rows))
     return result
 
 
@@ -87,8 +88,9 @@ def _row(plan: Plan, entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _started(row: Mapping[str, Any]) -> EnrolmentStarted:
+def _started(row: Mapping[str, Any], at: datetime) -> EnrolmentStarted:
     return EnrolmentStarted(
+        occurred_at=at,
         enrolment_id=row["id"],
         journey_id=row["journey_id"],
         journey_version=row["version"],
@@ -120,7 +122,7 @@ async def settle_parted(session: WriteSession, customers: Sequence[UUID]) -> int
         await queries.reopen(session, [walk.id for walk in found])
         now = datetime.now(UTC)
         await wake(session, [(walk.id, walk.via, walk.due_at or now) for walk in found])
-        await emit(session, *(_started(vars(walk)) for walk in found))
+        await emit(session, *(_started(vars(walk), max(now, walk.ended_at + _INSTANT)) for walk in found))
     return len(found)
 
 
@@ -155,8 +157,9 @@ async def end(session: WriteSession, endings: Sequence[tuple[Ending, str, Mappin
 
 
 def ended(walk: Ending | queries.Walking, step: str, reason: str) -> EnrolmentEnded:
-    """The fact that an enrolment ended on a step."""
+    """The fact that an enrolment ended on a step; not before it began, whatever the clock of whoever began it."""
     return EnrolmentEnded(
+        occurred_at=max(datetime.now(UTC), walk.entered_at),
         enrolment_id=walk.id,
         journey_id=walk.journey_id,
         via=walk.via,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from perennial.campaigns.enrolments import queries
 from perennial.campaigns.enrolments.service import Entered, Entry, enter, settle_exits
+from perennial.campaigns.facts import queries as facts
 from perennial.campaigns.facts.service import Heard, keep
 from perennial.campaigns.plans.plan import Plan
 from perennial.campaigns.plans.versions import triggered_by_events, triggered_by_segments
@@ -23,6 +24,7 @@ class Joined:
     customer_id: UUID
     segment_id: UUID
     at: datetime
+    version: int
     announced: bool = False
 
 
@@ -51,7 +53,8 @@ async def hear(session: WriteSession, heard: Sequence[Heard]) -> None:
 async def join(session: WriteSession, joined: Sequence[Joined]) -> None:
     """Enrol by segments. A customer of whom the map has not told yet is named by its own first identifier.
 
-    An entry may be said again, when somebody asks to have a segment's members announced: it begins one walk at most.
+    Who is known to have left the segment since does not enter. An entry may be said again, when somebody asks to have
+    a segment's members announced: it begins one walk at most.
     A walk that is announced begins now; others end at once by what is known to have happened since the entry.
     """
     now = datetime.now(UTC)
@@ -63,6 +66,7 @@ async def join(session: WriteSession, joined: Sequence[Joined]) -> None:
     wanted = [(plan, items) for plan, items in wanted if plan.journey_id in open_to]
     vias = {item.customer_id for _, items in wanted for item in items}
     customers = await _locked(session, vias, set())
+    left = await _left(session, [item for _, items in wanted for item in items])
     for plan, items in wanted:
         live_last = sorted(items, key=lambda item: not item.announced)
         entering = {(item.customer_id, item.at): item for item in live_last}
@@ -76,10 +80,18 @@ async def join(session: WriteSession, joined: Sequence[Joined]) -> None:
                 item.id,
             )
             for pair, item in entering.items()
-            if pair not in taken
+            if pair not in taken and item not in left
         ]
         await enter(session, plan, entries)
     await settle_exits(session, list(customers.values()))
+
+
+async def _left(session: WriteSession, joined: Sequence[Joined]) -> set[Joined]:
+    """Those who have left the segment again, as far as segments has told."""
+    if not joined:
+        return set()
+    gone = await facts.left_again(session, [(item.customer_id, item.segment_id, item.version) for item in joined])
+    return {joined[place] for place in gone}
 
 
 async def request(session: WriteSession, plan: Plan, customers: Iterable[UUID], asked: dict[str, str]) -> Entered:

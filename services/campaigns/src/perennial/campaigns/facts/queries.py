@@ -30,6 +30,14 @@ _MEMBERSHIPS = text("""
 _MEMBERS = text("""
     SELECT DISTINCT i.customer_id FROM membership AS m JOIN identity_map AS i ON i.via = m.customer_id
     WHERE m.segment_id = :segment""")
+# Who has left a segment after an entry into it, and is no member by another identifier either.
+_LEFT = text("""
+    SELECT x.n FROM unnest(CAST(:customers AS uuid[]), CAST(:segments AS uuid[]), CAST(:versions AS bigint[]))
+        WITH ORDINALITY AS x(customer_id, segment_id, version, n)
+    JOIN segment_membership AS m USING (segment_id, customer_id)
+    WHERE NOT m.member AND m.version > x.version AND NOT EXISTS (
+        SELECT FROM identity_map AS i JOIN membership AS s ON s.customer_id = i.customer_id
+        WHERE i.via = x.customer_id AND s.segment_id = x.segment_id)""")
 _KNOWN = text("SELECT EXISTS (SELECT FROM segment_membership WHERE segment_id = :segment)")
 _SWEEP = text("""
     DELETE FROM event WHERE id IN (
@@ -91,6 +99,13 @@ async def put_memberships(session: WriteSession, memberships: Sequence[Membershi
 async def members(session: ReadSession, segment: UUID) -> list[UUID]:
     """Today's customers in a segment."""
     return list((await session.execute(_MEMBERS, {"segment": segment})).scalars())
+
+
+async def left_again(session: ReadSession, entries: Sequence[tuple[UUID, UUID, int]]) -> set[int]:
+    """The places of those entries (customer, segment, version) whose customers are known to be members no more."""
+    customers, segments, versions = (list(column) for column in zip(*entries, strict=True))
+    values = {"customers": customers, "segments": segments, "versions": versions}
+    return {n - 1 for n in (await session.execute(_LEFT, values)).scalars()}
 
 
 async def is_known(session: ReadSession, segment: UUID) -> bool:

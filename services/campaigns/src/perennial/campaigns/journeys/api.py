@@ -1,6 +1,6 @@
 """`/v1/journeys`: drafts, publication, enrolment on request, the funnel."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -79,10 +79,12 @@ async def put_journey(
 async def patch_journey(
     journey_id: UUID, body: JourneyPatch, session: Write, response: Response, expected: IfMatch, principal: Writing
 ) -> JourneyView:
-    """Change the name or the draft."""
+    """Change the name or members of the draft, which is checked as a whole; lists are replaced."""
+    definition: dict[str, Any] | None = None
     if body.definition is not None:
-        veiled.check(principal, read(body.definition))
-    found = await service.change(session, journey_id, body.name, body.definition, expected)
+        definition = await service.patched(session, journey_id, body.definition, expected)
+        veiled.check(principal, read(definition))
+    found = await service.change(session, journey_id, body.name, definition, expected)
     await audit.record(session, principal, "journey.changed", str(journey_id))
     return _tagged(response, _view(principal, found))
 
@@ -149,7 +151,7 @@ async def list_versions(journey_id: UUID, session: Read, page: PageQuery, who: R
 async def get_funnel(
     journey_id: UUID, session: Read, _: Reading, version: Annotated[int | None, Query(ge=1, le=1_000_000)] = None
 ) -> FunnelView:
-    """Who entered, where they are, how they left; of one version or of all."""
+    """Who entered, where they are, how they left; of one published version or of all."""
     journey = await service.journey(session, journey_id)
     return FunnelView.model_validate(await funnels.funnel(session, journey, version))
 

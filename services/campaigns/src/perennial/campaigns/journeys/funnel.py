@@ -8,12 +8,13 @@ from perennial.campaigns.journeys.models import Journey, JourneyVersion
 from perennial.campaigns.plans.definition import read
 from perennial.campaigns.plans.plan import Plan
 from perennial.common.db import ReadSession
+from perennial.common.problems import NotFound
 
 OPEN = {"active", "waiting"}
 
 
 async def funnel(session: ReadSession, journey: Journey, version: int | None) -> dict[str, Any]:
-    """The funnel of one version, or of all of them, whose steps are then joined by their ids."""
+    """The funnel of one version, or of all of them, whose steps are then joined by their ids. Raises NotFound."""
     states = await queries.states(session, journey.id, version)
     exited = Counter[str]()
     for state, reason, count in states:
@@ -53,4 +54,6 @@ async def _shown(session: ReadSession, journey: Journey, version: int | None) ->
     """The version whose steps are listed: the one asked for, else the published one, else the draft."""
     number = version or journey.published_version
     found = await session.get(JourneyVersion, (journey.id, number)) if number else None
+    if found is None and version is not None:
+        raise NotFound(f"version: {version} was never published", pointer="query/version")
     return Plan(journey.id, number or 0, read(found.definition if found else journey.definition))

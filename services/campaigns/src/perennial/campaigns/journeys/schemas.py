@@ -23,7 +23,7 @@ class JourneyBody(BaseModel):
 
 
 class JourneyPatch(BaseModel):
-    """What to change (RFC 7396 merge patch)."""
+    """What to change (RFC 7396 merge patch, inside the definition too): null takes a member away."""
 
     model_config = ConfigDict(extra="forbid")
 

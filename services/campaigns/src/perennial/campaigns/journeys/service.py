@@ -12,7 +12,7 @@ from perennial.campaigns.facts import queries as facts
 from perennial.campaigns.facts.service import wanted_by
 from perennial.campaigns.journeys import queries, telling
 from perennial.campaigns.journeys.models import Journey, JourneyVersion
-from perennial.campaigns.plans import graph
+from perennial.campaigns.plans import graph, readable
 from perennial.campaigns.plans.definition import Definition, OnSegment, OnTrack, read, written
 from perennial.campaigns.plans.plan import Plan
 from perennial.campaigns.plans.steps import MessageStep
@@ -40,7 +40,7 @@ async def journey(session: ReadSession, journey_id: UUID, *, lock: bool = False)
 
 async def draft(session: WriteSession, name: str, definition: object) -> Journey:
     """A new journey that does nothing yet. Raises Unprocessable."""
-    checked = written(read(definition))
+    checked = _checked(definition)
     made = Journey(id=uuid7(), name=name, state="draft", definition=checked, revision=1, published_version=None)
     session.add(made)
     await session.flush()
@@ -59,8 +59,27 @@ async def change(
     if name is not None:
         found.name = name
     if definition is not None:
-        found.definition = written(read(definition))
+        found.definition = _checked(definition)
     return await _touched(session, found)
+
+
+async def patched(
+    session: WriteSession, journey_id: UUID, patch: Mapping[str, Any], expected: int | None
+) -> dict[str, Any]:
+    """The draft as this merge patch (RFC 7396) would make it, not checked; the journey stays locked."""
+    found = await journey(session, journey_id, lock=True)
+    match(expected, found.revision)
+    return _merged(found.definition, patch)
+
+
+def _merged(target: object, patch: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merged(merged.get(name), value) if isinstance(value, Mapping) else value
+    return merged
 
 
 async def publish(session: WriteSession, journey_id: UUID, by: str) -> Journey:
@@ -72,6 +91,7 @@ async def publish(session: WriteSession, journey_id: UUID, by: str) -> Journey:
     _not_archived(found)
     definition = read(found.definition)
     graph.check(definition)
+    readable.check(definition)
     _check_templates(definition)
     held = found.state == "paused"
     if not await _is_current(session, found):
@@ -135,6 +155,12 @@ async def enrol(session: WriteSession, journey_id: UUID, wanted: Mapping[str, An
     if unknown := len(asked) - len(known):
         entered.refused["unknown_customer"] += unknown
     return entered
+
+
+def _checked(definition: object) -> dict[str, Any]:
+    checked = read(definition)
+    readable.check(checked)
+    return written(checked)
 
 
 def _check_templates(definition: Definition) -> None:

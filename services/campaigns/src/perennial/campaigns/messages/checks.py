@@ -12,8 +12,9 @@ from perennial.campaigns.consents.queries import Said
 from perennial.campaigns.messages.quiet import quiet_until, zone_of
 from perennial.campaigns.plans.steps import MessageStep
 from perennial.common.identifiers import normalise
+from perennial.common.rules.calendar.zones import TRAITS as ZONES
 
-TRAITS = frozenset({"email", "unsubscribed", "consent", "timezone"})
+TRAITS = frozenset({"email", "unsubscribed", "consent", *ZONES})
 _YES = frozenset({"true", "yes", "y", "on", "t", "1", "1.0"})
 _NO = frozenset({"false", "no", "n", "off", "f", "0", "0.0"})
 
@@ -58,7 +59,7 @@ def judge(
         return Verdict("queued", address=address)
     if declined := _declined(step, traits, statements, now):
         return Verdict("not_sent", declined[0], address, detail=declined[1])
-    zone = zone_of(traits.get("timezone"))
+    zone = zone_of(traits)
     until = quiet_until(now, zone, channel.quiet_from, channel.quiet_until)
     if until is not None:
         return Verdict("queued", "quiet_hours", address, until, {"zone": str(zone), "until": until.isoformat()})

@@ -1,8 +1,11 @@
 """Quiet hours, where the customer lives."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from perennial.common.rules.calendar.zones import TRAITS
 
 
 class _Deployment:
@@ -16,11 +19,10 @@ def use_zone(zone: tzinfo) -> None:
     _Deployment.zone = zone
 
 
-def zone_of(trait: object) -> tzinfo:
-    """The zone that a customer's trait `timezone` names (IANA), else the deployment's."""
-    if isinstance(trait, str):
-        return _named(trait.strip()) or _Deployment.zone
-    return _Deployment.zone
+def zone_of(traits: Mapping[str, object]) -> tzinfo:
+    """The zone (IANA) that a customer's trait `timezone`, else `time_zone` names, else the deployment's."""
+    named = (_named(said.strip()) for key in TRAITS if isinstance(said := traits.get(key), str))
+    return next((zone for zone in named if zone is not None), _Deployment.zone)
 
 
 @lru_cache(maxsize=1000)

@@ -68,9 +68,9 @@ def read(data: object, at: str = "/definition") -> Definition:
         definition = _adapter.validate_python(spelled(data, at))
     except ValidationError as refusal:
         found = refusal.errors(include_url=False, include_context=False, include_input=False)
-        raise _refused([_error(at, item["loc"], item["type"], item["msg"]) for item in found]) from None
+        raise refused([_error(at, item["loc"], item["type"], item["msg"]) for item in found]) from None
     if errors := [error for error in _rule_errors(definition, at) if error]:
-        raise _refused(errors)
+        raise refused(errors)
     return definition
 
 
@@ -118,6 +118,7 @@ def _error(at: str, location: Sequence[int | str], kind: str, message: str) -> F
     return FieldError(pointer=pointer, detail=message.removeprefix("Value error, "), code=kind)
 
 
-def _refused(errors: list[FieldError]) -> Unprocessable:
+def refused(errors: list[FieldError]) -> Unprocessable:
+    """The answer to a definition with these faults."""
     detail = "; ".join(f"{error.pointer.strip('/')}: {error.detail}" for error in errors)
     return Unprocessable(detail, code="invalid_journey", errors=errors)

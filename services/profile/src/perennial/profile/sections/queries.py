@@ -65,11 +65,16 @@ _REACH = """
         last_reason = CASE WHEN excluded.last_suppressed_at > r.last_suppressed_at OR r.last_suppressed_at IS NULL
                       THEN excluded.last_reason ELSE r.last_reason END,
         last_suppressed_at = greatest(r.last_suppressed_at, excluded.last_suppressed_at)"""
+# A walk begins once more when a merge is undone: the latest beginning and the latest end tell which holds.
 _ENROLMENTS = """
     INSERT INTO enrolment AS e (enrolment_id, via, journey_id, started_at, ended_at, reason)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::text[])
-    ON CONFLICT (enrolment_id) DO UPDATE SET started_at = coalesce(e.started_at, excluded.started_at),
-        ended_at = coalesce(e.ended_at, excluded.ended_at), reason = coalesce(e.reason, excluded.reason)"""
+    ON CONFLICT (enrolment_id) DO UPDATE SET started_at = greatest(e.started_at, excluded.started_at),
+        ended_at = CASE WHEN greatest(e.started_at, excluded.started_at) > greatest(e.ended_at, excluded.ended_at)
+                   THEN NULL ELSE greatest(e.ended_at, excluded.ended_at) END,
+        reason = CASE WHEN greatest(e.started_at, excluded.started_at) > greatest(e.ended_at, excluded.ended_at)
+                 THEN NULL WHEN excluded.ended_at > e.ended_at OR e.ended_at IS NULL
+                 THEN excluded.reason ELSE e.reason END"""
 _MERGERS = """
     INSERT INTO merger (merge_id, survivor, merged, at)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) ON CONFLICT DO NOTHING"""
@@ -133,7 +138,7 @@ async def add_messages(
 async def write_enrolments(
     session: WriteSession, rows: Sequence[tuple[UUID, UUID, UUID, Instant, Instant, str | None]]
 ) -> None:
-    """Rows of (enrolment, via, journey, started_at, ended_at, reason)."""
+    """Rows of (enrolment, via, journey, last started_at, ended_at, reason); none ended before it started."""
     await _write(session, _ENROLMENTS, rows)
 
 

@@ -171,18 +171,30 @@ class _Reach:
 
 
 async def record_enrolments(session: WriteSession, facts: Sequence[EnrolmentStarted | EnrolmentEnded]) -> None:
-    """Copy who is on which journey; an enrolment begins and ends once."""
-    rows: dict[UUID, tuple[UUID, UUID, UUID, queries.Instant, queries.Instant, str | None]] = {}
-    for fact in facts:
-        _, via, journey, began, ended, reason = rows.get(
-            fact.enrolment_id, (fact.enrolment_id, fact.via, fact.journey_id, None, None, None)
-        )
+    """Copy who is on which journey. A walk may go on after it ended: what was said of it last, by its time, holds."""
+    found: dict[UUID, _Walk] = {}
+    for fact in sorted(facts, key=lambda fact: (fact.occurred_at, isinstance(fact, EnrolmentEnded))):
+        walk = found.setdefault(fact.enrolment_id, _Walk(fact.via, fact.journey_id))
         if isinstance(fact, EnrolmentEnded):
-            ended, reason = fact.occurred_at, fact.reason
+            walk.ended_at, walk.reason = fact.occurred_at, fact.reason
         else:
-            began = fact.occurred_at
-        rows[fact.enrolment_id] = (fact.enrolment_id, via, journey, began, ended, reason)
-    await queries.write_enrolments(session, [rows[key] for key in sorted(rows)])
+            walk.started_at, walk.ended_at, walk.reason = fact.occurred_at, None, None
+    await queries.write_enrolments(
+        session,
+        [
+            (key, walk.via, walk.journey_id, walk.started_at, walk.ended_at, walk.reason)
+            for key, walk in sorted(found.items())
+        ],
+    )
+
+
+@dataclass(slots=True)
+class _Walk:
+    via: UUID
+    journey_id: UUID
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
 
 
 async def record_mergers(session: WriteSession, facts: Sequence[CustomersMerged]) -> None:

@@ -1,0 +1,47 @@
+"""What a journey's condition may read of what profile works out: nothing of it comes here."""
+
+from collections.abc import Iterator
+
+from perennial.campaigns.plans.definition import Definition, refused
+from perennial.campaigns.plans.steps import ConditionStep
+from perennial.common.problems import FieldError
+from perennial.common.rules import Rule, parse
+from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnElement, OnTrait
+from perennial.common.rules.values.paths import trait_path
+
+ELSEWHERE = frozenset({"tags", "stage", "rfm"})
+MAY = (
+    "is not known to journeys: a condition may read traits that identify said, events, segments, random and everyone; "
+    "let a segment ask for it, and the condition for the segment"
+)
+
+
+def check(definition: Definition, at: str = "/definition") -> None:
+    """Raises Unprocessable that names each place where a condition asks what it would never see.
+
+    Not a part of reading: journeys of before go on as they are.
+    """
+    errors = [
+        FieldError(pointer=pointer, detail=f"{key} {MAY}", code="unreadable")
+        for index, step in enumerate(definition.steps)
+        if isinstance(step, ConditionStep)
+        for pointer, key in _unreadable(parse(step.rule), f"{at}/steps/{index}/rule")
+    ]
+    if errors:
+        raise refused(errors)
+
+
+def _unreadable(rule: Rule, pointer: str) -> Iterator[tuple[str, str]]:
+    match rule:
+        case AllOf() | AnyOf():
+            name = "all" if isinstance(rule, AllOf) else "any"
+            for index, inner in enumerate(rule.rules):
+                yield from _unreadable(inner, f"{pointer}/{name}/{index}")
+        case Not():
+            yield from _unreadable(rule.rule, f"{pointer}/not")
+        case OnTrait():
+            if (key := trait_path(rule.trait)[0]) in ELSEWHERE:
+                yield pointer, key
+        case OnElement():
+            if (key := trait_path(rule.property)[0]) in ELSEWHERE:
+                yield pointer, key

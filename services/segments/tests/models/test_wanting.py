@@ -88,12 +88,12 @@ async def test_whom_a_run_changes_are_of_its_share_as_well(
     database: BoundDatabase, run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are derived behind it: in a shop where all is different after each run, that is the greater part."""
-    monkeypatch.setattr(computing, "DERIVED_SECONDS", 100.0)
+    monkeypatch.setattr(computing, "DERIVED_SECONDS", 1.0)
     await shop(50)
     await run()
     async with database.read() as session:
         found = await session.execute(text("SELECT seconds FROM rfm_scoring WHERE state = 'serving'"))
-    assert 50 * 100 <= found.scalar_one() < 100 * 100
+    assert 50 <= found.scalar_one() < 60 + 50
 
 
 async def test_a_currency_that_somebody_makes_up_waits_as_well(

@@ -28,6 +28,7 @@ from perennial.profile.timeline import facts as timeline
 from perennial.profile.timeline.facts import Told
 
 PER_FACT = 5_000  # tags, so that a fact stays far below what a message may hold
+MOST_DIFFERENT = 64  # sets of events in a batch: for each what is to be asked is put together
 BREATH = 20  # customers between two looks at what else the process has to do
 
 Known = dict[tuple[UUID, str], Row[Any] | None]  # what customers show; None: by a rule, and the row was not read
@@ -55,10 +56,7 @@ class Found:
 async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datetime) -> None:
     """The part of `rows.service.compute` that fills `tags`."""
     serving = compiled.serving(await definitions.serving(session))
-    asked = {
-        customer: serving if draft.about is None else serving.about(draft.about.names)
-        for customer, draft in drafts.items()
-    }
+    asked = _asked(serving, drafts)
     owners = {via: draft.id for draft in drafts.values() if draft.about is None for via in draft.vias}
     before = await queries.before(session, owners)
     found = await evaluate(session, serving, drafts, asked, now)
@@ -75,6 +73,14 @@ async def derive(session: WriteSession, drafts: Mapping[UUID, Draft], now: datet
     known |= {(customer, key): None for customer, draft in drafts.items() for key in _asked_of(draft, asked[customer])}
     await _write(session, found, known, now, {customer for customer, draft in drafts.items() if draft.live})
     await timeline.tell(session, news(drafts, before, now))
+
+
+def _asked(serving: Serving, drafts: Mapping[UUID, Draft]) -> dict[UUID, Serving]:
+    """What to ask of each: of whom but events are new, what looks at these; at those of all where they differ much."""
+    names = {customer: draft.about.names for customer, draft in drafts.items() if draft.about is not None}
+    if len(set(names.values())) > MOST_DIFFERENT:
+        names = dict.fromkeys(names, frozenset[str]().union(*names.values()))
+    return {customer: serving.about(names[customer]) if customer in names else serving for customer in drafts}
 
 
 def _asked_of(draft: Draft, asked: Serving) -> set[str]:

@@ -33,6 +33,7 @@ log = structlog.get_logger()
 CENT = Decimal("0.01")
 CLUSTERING = frozenset({"asked", "settings"})  # somebody wants them found anew, however old they are
 DERIVED_SECONDS = 0.0005  # of a core, for each customer whose labels are others: what follows a run is its work, too
+MOST_SECONDS = 60.0  # of these: a currency without thresholds does not wait for hours
 MOST_CLUSTERED = 20  # currencies: clients make them up
 NOT_CLUSTERED = "only the twenty currencies with the most customers are clustered"
 
@@ -51,7 +52,7 @@ async def compute_next(database: Database) -> bool:
             ):
                 return False
             changed = await _compute(session, run, cause)
-            await queries.took(session, run, time.monotonic() - began + changed * DERIVED_SECONDS)
+            await queries.took(session, run, time.monotonic() - began + min(MOST_SECONDS, changed * DERIVED_SECONDS))
     except Exception as error:
         if is_infrastructure(error):
             raise

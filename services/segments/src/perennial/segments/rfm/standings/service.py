@@ -18,9 +18,8 @@ from perennial.segments.rfm.standings import queries
 
 TRAIT = "rfm"
 SOURCE = "perennial"
-_counted: dict[
-    tuple[UUID, str], int
-] = {}  # of the run that serves: how many must have moved before it can have doubled
+# Of the run that serves, in a currency, since it began to count: how many must have moved before somebody counts again.
+_counted: dict[tuple[UUID, str, int], int] = {}
 _READS = Footprint(frozenset({TRAIT}), frozenset(), frozenset(), timedelta())
 
 
@@ -74,15 +73,17 @@ async def _want_again(session: WriteSession, now: Row[Any], moved: int) -> None:
 async def _has_doubled(session: WriteSession, now: Row[Any], moved: int) -> bool:
     """Whether as many customers have come since a run as it had.
 
-    Whoever comes moves a standing: until enough have moved since they were last counted, nobody counts again.
+    Whoever comes moves a standing: until half of those who lack have moved since they were last counted, nobody counts
+    again. What moved is told by a sequence, which knows of transactions that are not over, or were undone.
     """
     enough: int = max(1, now.customers)
-    run = (now.id, settings_of(session).currency)
+    currency: str = settings_of(session).currency
+    run = (now.id, currency, now.base)
     if moved < _counted.get(run, 0):
         return False
-    come = await queries.come(session, *run, enough)
+    come = await queries.come(session, now.id, currency, enough)
     _counted.clear()
-    _counted[run] = moved + enough - come
+    _counted[run] = moved + max(1, (enough - come) // 2)
     return come >= enough
 
 

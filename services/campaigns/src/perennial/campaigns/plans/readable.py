@@ -6,7 +6,8 @@ from perennial.campaigns.plans.definition import Definition, refused
 from perennial.campaigns.plans.steps import ConditionStep
 from perennial.common.problems import FieldError
 from perennial.common.rules import Rule, parse
-from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnElement, OnTrait
+from perennial.common.rules.evaluation.footprint import placed
+from perennial.common.rules.grammar.nodes import OnElement, OnTrait
 from perennial.common.rules.values.paths import trait_path
 
 ELSEWHERE = frozenset({"tags", "stage", "rfm"})
@@ -31,17 +32,9 @@ def check(definition: Definition, at: str = "/definition") -> None:
         raise refused(errors)
 
 
-def _unreadable(rule: Rule, pointer: str) -> Iterator[tuple[str, str]]:
-    match rule:
-        case AllOf() | AnyOf():
-            name = "all" if isinstance(rule, AllOf) else "any"
-            for index, inner in enumerate(rule.rules):
-                yield from _unreadable(inner, f"{pointer}/{name}/{index}")
-        case Not():
-            yield from _unreadable(rule.rule, f"{pointer}/not")
-        case OnTrait():
-            if (key := trait_path(rule.trait)[0]) in ELSEWHERE:
-                yield pointer, key
-        case OnElement():
-            if (key := trait_path(rule.property)[0]) in ELSEWHERE:
+def _unreadable(rule: Rule, at: str) -> Iterator[tuple[str, str]]:
+    for pointer, leaf in placed(rule, at):
+        if isinstance(leaf, OnTrait | OnElement):
+            key = trait_path(leaf.trait if isinstance(leaf, OnTrait) else leaf.property)[0]
+            if key in ELSEWHERE:
                 yield pointer, key

@@ -7,8 +7,9 @@ from perennial.common.db import ReadSession
 from perennial.common.problems import FieldError, Unprocessable
 from perennial.common.rules import Fields, Rule, RuleError
 from perennial.common.rules.evaluation.conditions import affirmative
+from perennial.common.rules.evaluation.footprint import placed
 from perennial.common.rules.grammar.checking import OPERATORS
-from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnTrait
+from perennial.common.rules.grammar.nodes import OnTrait
 from perennial.common.rules.values.paths import trait_path
 from perennial.common.rules.values.scalars import text
 from perennial.segments.facts import queries
@@ -42,22 +43,9 @@ def _refused(pointer: str, said: str, code: str) -> Unprocessable:
     return Unprocessable(f"rule: {pointer or '/'}: {said}", code=code, errors=errors)
 
 
-def leaves(rule: Rule, pointer: str = "") -> Iterator[tuple[str, Rule]]:
-    """The rules without rules inside, each with where it stands."""
-    match rule:
-        case AllOf() | AnyOf():
-            name = "all" if isinstance(rule, AllOf) else "any"
-            for place, inner in enumerate(rule.rules):
-                yield from leaves(inner, f"{pointer}/{name}/{place}")
-        case Not():
-            yield from leaves(rule.rule, f"{pointer}/not")
-        case _:
-            yield pointer, rule
-
-
 def _strange(rule: Rule, enums: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
     """Values that an enum never has."""
-    for pointer, leaf in leaves(rule):
+    for pointer, leaf in placed(rule):
         if not isinstance(leaf, OnTrait):
             continue
         key, _ = trait_path(leaf.trait)

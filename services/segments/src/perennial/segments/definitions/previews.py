@@ -19,7 +19,7 @@ from perennial.common import rules
 from perennial.common.db import ReadSession
 from perennial.common.problems import Unprocessable
 from perennial.common.rules import Rule
-from perennial.segments.definitions.fields import leaves
+from perennial.common.rules.evaluation.footprint import placed
 from perennial.segments.definitions.sampling import Counted, of_part, one_in
 from perennial.segments.definitions.sizes import sizes
 from perennial.segments.months import service as months
@@ -123,7 +123,7 @@ async def _leaves(
     """Each leaf by itself, the first ones: of everybody and then of a part, as far as the time allows."""
     whole, until, times = limits
     found: list[Leaf] = []
-    for pointer, leaf in list(leaves(rule))[:LEAVES]:
+    for pointer, leaf in list(placed(rule))[:LEAVES]:
         known = counted if leaf is rule else await _count(session, leaf, now, 1, (whole, times > 1))
         if known is None and times > 1:
             known = await _count(session, leaf, now, times, (until, False))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from perennial.common.problems import FieldError, Unprocessable
-from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnElement, OnEvent, OnSequence, OnTrait, Rule
+from perennial.common.rules.evaluation.footprint import placed
+from perennial.common.rules.grammar.nodes import OnElement, OnEvent, OnSequence, OnTrait, Rule
 from perennial.common.rules.values.paths import trait_path
 
 CODE = "invalid_rule"
@@ -24,22 +25,17 @@ def check(rule: Rule) -> None:
         raise Unprocessable(f"{told}: {MAY}", code=CODE, errors=errors)
 
 
-def _unreadable(rule: Rule, pointer: str) -> Iterator[tuple[str, str]]:
-    match rule:
-        case AllOf() | AnyOf():
-            name = "all" if isinstance(rule, AllOf) else "any"
-            for index, inner in enumerate(rule.rules):
-                yield from _unreadable(inner, f"{pointer}/{name}/{index}")
-        case Not():
-            yield from _unreadable(rule.rule, f"{pointer}/not")
-        case OnEvent():
-            yield f"{pointer}/event", "events"
-        case OnSequence():
-            yield f"{pointer}/sequence", "events"
-        case OnElement():
-            yield pointer, "lists of objects"
-        case OnTrait() if not _known(rule.trait):
-            yield f"{pointer}/trait", f"trait {rule.trait}"
+def _unreadable(rule: Rule, at: str) -> Iterator[tuple[str, str]]:
+    for pointer, leaf in placed(rule, at):
+        match leaf:
+            case OnEvent():
+                yield f"{pointer}/event", "events"
+            case OnSequence():
+                yield f"{pointer}/sequence", "events"
+            case OnElement():
+                yield pointer, "lists of objects"
+            case OnTrait() if not _known(leaf.trait):
+                yield f"{pointer}/trait", f"trait {leaf.trait}"
 
 
 def _known(trait: str) -> bool:

@@ -1,13 +1,14 @@
 """Dispatch rules and masks: whom a ticket goes to would tell what it was compared with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from perennial.common import masks, prose
 from perennial.common.auth import Principal
 from perennial.common.masks import Sensitivity
 from perennial.common.problems import FieldError, Forbidden
-from perennial.common.rules.grammar.nodes import AllOf, AnyOf, Not, OnTrait, Rule
+from perennial.common.rules.evaluation.footprint import placed
+from perennial.common.rules.grammar.nodes import OnTrait, Rule
 from perennial.tickets.types.sensitivity import of_path, sees
 
 CODE = "field_masked"
@@ -20,8 +21,10 @@ def check(who: Principal, rule: Rule, fields: Known) -> None:
         FieldError(
             pointer=f"{pointer}/trait", detail=f"{leaf.trait} is masked for you, so a rule cannot compare it", code=CODE
         )
-        for pointer, leaf in _leaves(rule, "/rule")
-        if leaf.operator != "exists" and _hides(who, leaf.trait, leaf.operator, leaf.operand, fields)
+        for pointer, leaf in placed(rule, "/rule")
+        if isinstance(leaf, OnTrait)
+        and leaf.operator != "exists"
+        and _hides(who, leaf.trait, leaf.operator, leaf.operand, fields)
     ]
     if errors:
         raise Forbidden("; ".join(error.detail for error in errors[:10]), code=CODE, errors=errors)
@@ -49,15 +52,3 @@ def _hides(who: Principal, trait: str, operator: str, operand: Any, fields: Know
     if not sees(who, trait.rpartition(".")[2], of_path(trait, fields)):
         return True
     return masks.tells(who, operator, operand, lambda said: prose.masked(who, said))
-
-
-def _leaves(rule: Rule, pointer: str) -> Iterator[tuple[str, OnTrait]]:
-    match rule:
-        case AllOf() | AnyOf():
-            name = "all" if isinstance(rule, AllOf) else "any"
-            for index, inner in enumerate(rule.rules):
-                yield from _leaves(inner, f"{pointer}/{name}/{index}")
-        case Not():
-            yield from _leaves(rule.rule, f"{pointer}/not")
-        case OnTrait():
-            yield pointer, rule

@@ -87,6 +87,19 @@ def leaves(rule: Rule) -> Iterator[Rule]:
             yield rule
 
 
+def placed(rule: Rule, pointer: str = "") -> Iterator[tuple[str, Rule]]:
+    """The rules without rules inside, each with where it stands."""
+    match rule:
+        case AllOf() | AnyOf():
+            name = "all" if isinstance(rule, AllOf) else "any"
+            for place, inner in enumerate(rule.rules):
+                yield from placed(inner, f"{pointer}/{name}/{place}")
+        case Not():
+            yield from placed(rule.rule, f"{pointer}/not")
+        case _:
+            yield pointer, rule
+
+
 def _reads(leaf: Rule) -> Footprint:
     match leaf:
         case OnTrait() | OnElement():
